@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// Options is everything the forwarder does, compiled from the configuration. It is not changed after Start.
+type Options struct {
+	Listeners []Listener // at least one, names unique
+	Upstreams []Upstream // at least one, names unique
+
+	Engine         string // auto, epoll or portable
+	Loops          int    // event loops; 0: one for each processor
+	MaxConnections int    // open connections over all listeners; 0: no limit
+
+	PrefaceTimeout, IdleTimeout, HalfCloseTimeout time.Duration
+	Keepalive                                     relay.Keepalive
+
+	DNS DNS
+
+	Access AccessLog   // which connections get an access-log line
+	Log    *zap.Logger // events and access log; nil: nothing is logged
+}
+
+// Listener accepts clients on one address.
+type Listener struct {
+	Name     string
+	Addr     netip.AddrPort // the unspecified IPv6 address takes IPv4 as well
+	FD       int            // an open listening socket (socket activation); 0: one is opened
+	Upstream string         // name of the upstream that serves all its clients
+}
+
+// Upstream is a destination by name or address.
+type Upstream struct {
+	Name           string
+	Host           string // host name or IP address
+	Port           uint16
+	ConnectTimeout time.Duration // of one attempt; 0: 5s
+	Attempts       int           // connect attempts a connection makes; 0: 3
+}
+
+// DNS says how names are resolved; the zero value uses the system's resolv.conf.
+type DNS struct {
+	Servers                 []netip.AddrPort
+	MinTTL, MaxTTL, Timeout time.Duration
+}
+
+// AccessLog chooses the connections that are logged when they end.
+type AccessLog uint8
+
+// The choices for the access log, as log.access spells them: off, errors, all.
+const (
+	AccessOff AccessLog = iota
+	AccessErrors
+	AccessAll
+)

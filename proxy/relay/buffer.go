@@ -1,0 +1,58 @@
+package relay
+
+import "math/bits"
+
+// buffer holds the bytes of a half between the read and the write. At most one is held a half, so that a slow receiver
+// costs a bounded amount of memory.
+type buffer struct {
+	b        []byte // of the class's size
+	from, to int    // the bytes held are b[from:to]
+	class    uint8
+	next     *buffer
+}
+
+func (b *buffer) bytes() []byte { return b.b[b.from:b.to] }
+
+// buffers keeps free buffers of a loop by class, so that a steady load allocates none.
+type buffers struct {
+	free  [bufferClasses]*buffer
+	kept  [bufferClasses]int
+	inUse int
+}
+
+const (
+	bufferClasses = 5        // 4, 8, 16, 32 and 64 KiB
+	bufferMin     = 4 << 10  // bytes of the smallest class
+	bufferMax     = 64 << 10 // and of the largest: also what one read takes at most
+	bufferKeep    = 4 << 20  // bytes a class keeps free at most; more is left to the collector
+)
+
+func bufferClass(n int) uint8 {
+	return uint8(bits.Len(uint((max(n, 1) - 1) / bufferMin)))
+}
+
+// get returns an empty buffer for n bytes, n ≤ bufferMax.
+func (p *buffers) get(n int) *buffer {
+	k := bufferClass(n)
+	p.inUse++
+	b := p.free[k]
+	if b == nil {
+		return &buffer{b: make([]byte, bufferMin<<k), class: k}
+	}
+	p.free[k] = b.next
+	p.kept[k]--
+	b.next = nil
+	return b
+}
+
+// put takes a buffer back.
+func (p *buffers) put(b *buffer) {
+	p.inUse--
+	b.from, b.to = 0, 0
+	if (p.kept[b.class]+1)*len(b.b) > bufferKeep {
+		return
+	}
+	p.kept[b.class]++
+	b.next = p.free[b.class]
+	p.free[b.class] = b
+}

@@ -1,0 +1,215 @@
+package relay
+
+import "net/netip"
+
+// phase is where a connection is in its life.
+//
+//	preface ──► dialing ──► relaying ──► free
+//	   │           │            │
+//	   └───────────┴────────────┴──────► lingering ──► free
+type phase uint8
+
+const (
+	phaseFree      phase = iota // the slot holds no connection
+	phasePreface                // collecting the client's first bytes for the policy
+	phaseDialing                // an upstream connection is being established
+	phaseRelaying               // both ends are connected
+	phaseLingering              // one end is gone; the other is reset once it has acknowledged all it was sent
+)
+
+// side names one of the two ends of a connection.
+type side uint8
+
+const (
+	client   side = 0
+	upstream side = 1
+)
+
+func (s side) other() side { return s ^ 1 }
+
+// halfState is the state of one direction, from its source to its destination. Bytes that were read but not yet
+// delivered are held by the half: in a buffer or in a pipe.
+//
+//	        FIN read            drained
+//	open ──────────────► fin ────────────► shut     (FIN passed on)
+//	 │ │   source reset
+//	 │ └────────────────► cut                       (destination is reset once drained)
+//	 │ destination gone (from any but shut)
+//	 └──────────────────► dead                      (source is reset once the other half is done)
+type halfState uint8
+
+const (
+	halfOpen halfState = iota
+	halfFIN            // the source's FIN was read; bytes may still be held
+	halfShut           // all was delivered, and the FIN after it
+	halfCut            // the source was reset; bytes may still be held
+	halfDead           // the destination is gone, nothing is delivered any more
+	halfStates
+)
+
+// halfEvent is what can happen to a half.
+type halfEvent uint8
+
+const (
+	eventFIN     halfEvent = iota // a read from the source returned its end
+	eventReset                    // the source was reset
+	eventDrained                  // the half holds no byte
+	eventBroken                   // the destination does not take bytes any more
+	halfEvents
+)
+
+// halfNext is the transition table of a half. Rows are states, columns events.
+var halfNext = [halfStates][halfEvents]halfState{
+	//          FIN       reset     drained   broken
+	halfOpen: {halfFIN, halfCut, halfOpen, halfDead},
+	halfFIN:  {halfFIN, halfFIN, halfShut, halfDead}, // after its FIN a source has nothing more to lose
+	halfShut: {halfShut, halfShut, halfShut, halfShut},
+	halfCut:  {halfCut, halfCut, halfCut, halfDead},
+	halfDead: {halfDead, halfDead, halfDead, halfDead},
+}
+
+// ending is what the states of both halves ask for.
+type ending uint8
+
+const (
+	endNot           ending = iota // go on
+	endClose                       // both ends are done: close them
+	endResetClient                 // close the upstream; reset the client once it has acknowledged what it was sent
+	endResetUpstream               // the same the other way round
+)
+
+// endingOf judges a connection by its halves. A cut half counts only once it is drained: what was read before a reset is
+// delivered before the reset is.
+func endingOf(up, down halfState, upHeld, downHeld bool) ending {
+	switch {
+	case down == halfCut && !downHeld:
+		if up == halfCut {
+			return endClose // both ends are gone
+		}
+		return endResetClient
+	case up == halfCut && !upHeld:
+		return endResetUpstream
+	case up == halfDead && down == halfDead:
+		return endClose
+	case up == halfDead && down == halfShut:
+		return endResetClient // what it sent was lost, and it must know
+	case down == halfDead && up == halfShut:
+		return endResetUpstream
+	case up == halfShut && down == halfShut:
+		return endClose
+	}
+	return endNot
+}
+
+// end is one of the two sockets of a connection.
+type end struct {
+	fd    int32 // -1: none
+	rd    bool  // a read may give something
+	wr    bool  // a write may take something
+	hup   bool  // the peer's FIN or reset is known to be behind the unread bytes: rd stays until it was read
+	reset bool  // the peer is known to have reset; the error was consumed by another call
+}
+
+// half is one direction of a connection, identified by its source.
+type half struct {
+	hold   *buffer // bytes read and not yet delivered; nil: none
+	pipe   *pipe   // for splicing; owned while not nil
+	inPipe int32   // bytes in it
+	streak uint8   // large reads in a row (copying) or small ones (splicing)
+	splice bool    // the half is in bulk and goes through the pipe
+	state  halfState
+	bytes  uint64 // delivered
+}
+
+func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 }
+
+// conn is one relayed connection. It lives in a slab, belongs to one loop for all its life and is never shared.
+type conn struct {
+	flow    Flow
+	slot    uint32
+	gen     uint32 // counts the slot's users, so that events for an earlier one are told apart
+	ends    [2]end
+	halves  [2]half // by source: halves[client] is the upload
+	phase   phase
+	queued  bool // waits in the loop's list of connections that used up their budget
+	reason  Reason
+	late    bool  // keepalive was set on the upstream's socket
+	linger  side  // phaseLingering: the end that is left
+	opened  int64 // nanoseconds on the loop's clock, as all times here
+	dialed  int64 // begin of the current attempt
+	took    int64 // how long the successful attempt took
+	first   int64 // when the upstream's first byte was read; 0: not yet
+	active  int64 // when a byte last moved
+	expires int64 // when the phase's own limit is reached
+}
+
+// happen applies an event to the half whose source is s, notes the first cause of the end, and draws the
+// consequences for the other half: an end that was reset takes nothing any more.
+func (c *conn) happen(s side, e halfEvent) {
+	h := &c.halves[s]
+	was := h.state
+	h.state = halfNext[was][e]
+	if h.state == was {
+		return
+	}
+	switch h.state {
+	case halfFIN:
+		c.because(closedBy[s])
+	case halfCut:
+		c.because(resetBy[s])
+		c.happen(s.other(), eventBroken)
+	case halfDead:
+		// The destination was reset. What it sent before is still to be read; the reset is found behind it.
+		d := s.other()
+		c.because(resetBy[d])
+		c.ends[d].reset = true
+		c.ends[d].hup = true
+		c.ends[d].rd = true
+	}
+}
+
+var (
+	closedBy = [2]Reason{client: ClientClosed, upstream: UpstreamClosed}
+	resetBy  = [2]Reason{client: ClientReset, upstream: UpstreamReset}
+)
+
+// because notes why the connection ends. The first cause stays.
+func (c *conn) because(r Reason) {
+	if c.reason == None {
+		c.reason = r
+	}
+}
+
+func (c *conn) ending() ending {
+	u, d := &c.halves[client], &c.halves[upstream]
+	return endingOf(u.state, d.state, u.held(), d.held())
+}
+
+// halfClosed reports whether a direction has ended and the other has not.
+func (c *conn) halfClosed() bool {
+	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen
+}
+
+// summary makes the summary as of now.
+func (c *conn) summary(l *core, reason Reason) Summary {
+	if c.halves[client].bytes == 0 && c.halves[upstream].bytes == 0 && (reason == ClientClosed || reason == ClientReset) {
+		reason = Probe
+	}
+	s := Summary{
+		Flow:      &c.flow,
+		Reason:    reason,
+		Connected: c.took > 0,
+		Up:        c.halves[client].bytes,
+		Down:      c.halves[upstream].bytes,
+		Opened:    l.wall(c.opened),
+		Connect:   nanos(c.took),
+		Duration:  nanos(l.now - c.opened),
+	}
+	if c.first > 0 {
+		s.FirstByte = nanos(max(c.first-c.opened, 1))
+	}
+	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {
+		s.local = func() netip.AddrPort { return l.io.localAddr(fd) }
+	}
+	return s
+}

@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Handler is the policy: who may enter, where to, and what becomes of the summary. Its methods are called from the
+// loops at the rate of connections, never at the rate of bytes. They must not block and must be safe for concurrent use.
+// A Flow and a Summary belong to the engine and are valid during the call only.
+type Handler interface {
+	// Accepted judges a client before a byte is read; None admits it.
+	Accepted(f *Flow) Reason
+	// Preface is asked only on listeners with Preface set, with all that the client sent so far (at most
+	// MaxPreface bytes, valid during the call only).
+	Preface(f *Flow, b []byte) Verdict
+	// Dial names the endpoint to connect to next; f.Attempts counts the attempts already made and f.Failure is how the
+	// last one failed. A nil endpoint ends the connection for the reason given with it.
+	Dial(f *Flow) (*Endpoint, Reason)
+	// Dialed reports the attempt at f.Endpoint: None if it connected, else why not, after took. An attempt cut
+	// short from the client's side (reset, drain) is reported with that reason. Each Dial that gave an endpoint
+	// is followed by exactly one Dialed.
+	Dialed(f *Flow, failure Reason, took time.Duration)
+	// Closed is called once for each connection that Accepted was asked about, before its sockets are closed.
+	Closed(s *Summary)
+}
+
+// MaxPreface is the most that a client may send before its preface must be complete, in bytes.
+const MaxPreface = 16 << 10
+
+// Verdict is the policy's answer to the bytes of a preface.
+type Verdict struct {
+	More   bool   // not enough bytes yet; nothing else counts then
+	Refuse Reason // not None: the client is refused
+	Skip   int    // leading bytes that are not passed on (a PROXY header)
+}
+
+// Listener is an address to accept on. Immutable once the relay runs.
+type Listener struct {
+	Name    string
+	Addr    netip.AddrPort // port 0: the kernel chooses, see Relay.Addrs; the unspecified IPv6 address takes IPv4 as well
+	Preface bool           // ask Handler.Preface before dialing
+	FD      int            // an open listening socket to use instead of opening one; 0: none. The relay owns a duplicate
+	Tag     any            // the policy's own
+}
+
+// Endpoint is one upstream address as the policy names it to the engine, which never changes it.
+type Endpoint struct {
+	Addr    netip.AddrPort
+	Timeout time.Duration // of one connect attempt; 0: DefaultConnectTimeout
+	Tally   *Tally        // where to count the bytes; nil: nowhere
+	Tag     any           // the policy's own
+}
+
+// DefaultConnectTimeout is the limit of a connect attempt where the endpoint names none.
+const DefaultConnectTimeout = 5 * time.Second
+
+// Flow is what the policy may know of a connection.
+type Flow struct {
+	ID       uint64 // unique in the process
+	Loop     int    // index of the loop it lives on
+	Listener *Listener
+	Client   netip.AddrPort // as accepted, IPv4 never mapped into IPv6
+	Endpoint *Endpoint      // the one being dialed or connected to; nil before the first
+	Attempts int            // connect attempts begun
+	Failure  Reason         // why the last attempt failed
+	Tag      any            // the policy's own, kept for the connection's life
+}
+
+// Summary is what remains of a connection: the log line and the metrics are made from it.
+type Summary struct {
+	*Flow
+	Reason    Reason
+	Connected bool          // an upstream connection was established
+	Up, Down  uint64        // bytes delivered to the upstream, to the client
+	Opened    time.Time     // when it was accepted
+	Connect   time.Duration // how long the successful attempt took; 0 if none
+	FirstByte time.Duration // from accept to the first byte of the upstream; 0 if none came
+	Duration  time.Duration // from accept to now
+
+	local func() netip.AddrPort
+}
+
+// Local returns the local address of the upstream connection, zero if there is none. It asks the kernel, so it costs
+// a system call. Valid during Handler.Closed only.
+func (s *Summary) Local() netip.AddrPort {
+	if s.local == nil {
+		return netip.AddrPort{}
+	}
+	return s.local()
+}
+
+// Tally counts bytes as they are delivered, with one cell a loop, so that loops do not share a cache line.
+type Tally struct{ cells []tallyCell }
+
+type tallyCell struct {
+	up, down               atomic.Uint64
+	splicedUp, splicedDown atomic.Uint64
+	_                      [32]byte // a cache line of its own
+}
+
+// NewTally returns a tally for loops 0 to n-1.
+func NewTally(n int) *Tally { return &Tally{cells: make([]tallyCell, max(n, 1))} }
+
+// Bytes is what a tally has counted: all delivered bytes, and how many of them went by splice(2).
+type Bytes struct{ Up, Down, SplicedUp, SplicedDown uint64 }
+
+// Sum adds up the cells.
+func (t *Tally) Sum() (b Bytes) {
+	for i := range t.cells {
+		c := &t.cells[i]
+		b.Up += c.up.Load()
+		b.Down += c.down.Load()
+		b.SplicedUp += c.splicedUp.Load()
+		b.SplicedDown += c.splicedDown.Load()
+	}
+	return b
+}
+
+func (t *Tally) add(loop int, up bool, n, spliced uint64) {
+	if t == nil {
+		return
+	}
+	c := &t.cells[loop]
+	if up {
+		c.up.Add(n)
+		if spliced > 0 {
+			c.splicedUp.Add(spliced)
+		}
+		return
+	}
+	c.down.Add(n)
+	if spliced > 0 {
+		c.splicedDown.Add(spliced)
+	}
+}

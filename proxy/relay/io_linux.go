@@ -1,0 +1,158 @@
+package relay
+
+import (
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the core asks of the epoll engine: see transport.
+
+const watched = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
+// watch registers an end, once for all its life. Closing the descriptor ends it, since no other refers to the socket.
+func (l *loop) watch(c *conn, s side) bool {
+	ev := unix.EpollEvent{Events: watched, Fd: int32(c.slot<<1 | uint32(s)), Pad: int32(c.gen)}
+	return sysEpollCtl(l.ep, unix.EPOLL_CTL_ADD, c.ends[s].fd, &ev) == 0
+}
+
+func (l *loop) connect(c *conn) Reason {
+	to := c.flow.Endpoint.Addr
+	family := uintptr(unix.AF_INET6)
+	if to.Addr().Unmap().Is4() {
+		family = unix.AF_INET
+	}
+	n, e := raw3(unix.SYS_SOCKET, family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if e != 0 {
+		return connectReason(e)
+	}
+	fd := int32(n)
+	c.ends[upstream] = end{fd: fd}
+	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	l.sa.set(to)
+	_, e = raw3(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
+	if e != 0 && e != unix.EINPROGRESS {
+		return connectReason(e)
+	}
+	if !l.watch(c, upstream) {
+		return Internal
+	}
+	return None
+}
+
+// dialEvent acts on an event of an upstream that is being connected to.
+func (l *loop) dialEvent(c *conn, events uint32) {
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+		if events&unix.EPOLLOUT != 0 {
+			l.connected(c)
+		}
+		return
+	}
+	switch e := sysSocketError(c.ends[upstream].fd); e {
+	case 0:
+		if events&unix.EPOLLOUT != 0 && events&unix.EPOLLERR == 0 {
+			l.connected(c)
+			return
+		}
+		l.dialFailed(c, ConnectRefused)
+	case unix.ECONNRESET, unix.EPIPE:
+		// Established and reset since: what the upstream sent in between is still to be read.
+		c.ends[upstream].reset = true
+		l.connected(c)
+	default:
+		l.dialFailed(c, connectReason(e))
+	}
+}
+
+func (l *loop) start(c *conn) { l.drive(c) }
+
+func (l *loop) prefaced(*conn) {} // the client's first event brings it to readPreface
+
+// readPreface collects the client's first bytes until the policy has seen enough.
+func (l *loop) readPreface(c *conn) {
+	h, src := &c.halves[client], &c.ends[client]
+	if h.hold == nil {
+		h.hold = l.bufs.get(MaxPreface)
+	}
+	b := h.hold
+	for src.rd {
+		n, e := sysRecv(src.fd, b.b[b.to:MaxPreface])
+		if n <= 0 || e != 0 {
+			l.prefaceEnded(c, n, e == unix.EAGAIN || e == unix.EINTR)
+			return
+		}
+		b.to += n
+		skip, more := l.judge(c, b.b[:b.to])
+		if more {
+			continue
+		}
+		if c.phase != phasePreface { // refused
+			return
+		}
+		if b.from = skip; b.from == b.to {
+			l.bufs.put(b)
+			h.hold = nil
+		}
+		l.dial(c)
+		return
+	}
+}
+
+func (l *loop) prefaceEnded(c *conn, n int, again bool) {
+	h := &c.halves[client]
+	switch {
+	case again:
+		c.ends[client].rd = false
+		if h.hold.to == 0 { // an idle connection holds no buffer
+			l.release(h)
+		}
+	case n == 0 && h.hold.to > 0:
+		l.finish(c, HelloBad)
+	case n == 0:
+		l.finish(c, ClientClosed)
+	default:
+		l.finish(c, ClientReset)
+	}
+}
+
+func (l *loop) hangUp(c *conn, s side, reset bool) {
+	e := &c.ends[s]
+	if e.fd < 0 {
+		return
+	}
+	if reset {
+		sysResetOnClose(e.fd)
+	}
+	sysClose(e.fd)
+	e.fd = -1
+}
+
+func (l *loop) acked(c *conn, s side) bool {
+	e := &c.ends[s]
+	if e.fd < 0 || e.reset {
+		return true
+	}
+	n, errno := sysQueued(e.fd, unix.TIOCOUTQ)
+	return errno != 0 || n == 0
+}
+
+func (l *loop) release(h *half) {
+	if h.hold != nil {
+		l.bufs.put(h.hold)
+		h.hold = nil
+	}
+	if h.pipe == nil {
+		return
+	}
+	if h.inPipe > 0 { // a pipe with bytes in it would give them to its next user
+		l.pipes.destroy(h.pipe)
+	} else {
+		l.pipes.put(h.pipe)
+	}
+	h.pipe, h.inPipe = nil, 0
+}
+
+func (l *loop) keepalive(c *conn, s side) { setKeepalive(c.ends[s].fd, l.opts.Keepalive) }
+
+func (l *loop) localAddr(fd int32) netip.AddrPort { return localAddr(fd) }

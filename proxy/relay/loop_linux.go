@@ -1,0 +1,252 @@
+package relay
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop is one event loop of the epoll engine: a goroutine that owns its connections, its listening sockets and an epoll
+// instance. Nothing in it is shared but the mailbox and the figures.
+type loop struct {
+	core
+	ep     int32
+	events []unix.EpollEvent
+	lns    []acceptor
+	again  []uint32 // slots of connections that used up their budget
+	spare  []uint32
+	buf    []byte // what a read fills; never kept over a turn
+	sa     sockaddr
+	pipes  pipes
+	mail   mailbox
+	done   bool
+	turns  uint64
+	busy   atomic.Int64 // nanoseconds worked, estimated from every busySample-th turn
+}
+
+// acceptor is a listening socket of a loop.
+type acceptor struct {
+	fd     int32
+	ln     *Listener
+	shared bool // other loops accept from the same socket
+	paused bool // waits for descriptors or memory
+}
+
+const (
+	turnEvents  = 256 // events taken a turn
+	acceptBurst = 16  // connections accepted a turn and listener, so that a flood does not starve the others
+	busySample  = 16
+	// napMillis is how long a loop sleeps without telling the scheduler. While there is traffic it is woken by the kernel
+	// alone; only a loop that had nothing to do for that long pays for the scheduler. It is also what another
+	// goroutine may have to wait for a processor, so there is to be one more processor (GOMAXPROCS) than loops.
+	napMillis = 1
+
+	keyMail     = -1 // event keys that are no connection: the mailbox, and -2-i for listener i
+	keyListener = -2
+)
+
+func (l *loop) run() {
+	for !l.done {
+		n := l.wait()
+		for i := range l.events[:n] {
+			l.dispatch(&l.events[i])
+		}
+		if len(l.again) > 0 {
+			l.runAgain()
+		}
+		l.timers.advance(l.now, l.fire)
+	}
+	l.close()
+}
+
+// wait returns the number of events to work on; it sleeps while there is nothing to do.
+func (l *loop) wait() int {
+	if l.turns++; l.turns%busySample == 0 {
+		l.busy.Add(busySample * (l.clock() - l.now))
+	}
+	limit := -1
+	if len(l.again) > 0 {
+		limit = 0
+	} else if at, ok := l.timers.next(); ok {
+		limit = int(max(at-l.now, 0)/1_000_000) + 1
+	}
+	nap := limit
+	if uint(limit) > napMillis {
+		nap = napMillis
+	}
+	n, e := sysEpollWait(l.ep, l.events, nap)
+	if n == 0 && e == 0 && nap != limit {
+		n, e = sysEpollSleep(l.ep, l.events, limit)
+	}
+	l.now = l.clock()
+	if e != 0 { // EINTR: a signal of the runtime
+		return 0
+	}
+	return n
+}
+
+func (l *loop) dispatch(ev *unix.EpollEvent) {
+	if ev.Fd < 0 {
+		if ev.Fd == keyMail {
+			l.mail.deliver()
+			return
+		}
+		l.accept(&l.lns[keyListener-ev.Fd])
+		return
+	}
+	c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
+	if c == nil {
+		return // ended by an earlier event of this batch
+	}
+	l.ready(c, side(ev.Fd&1), ev.Events)
+}
+
+// ready acts on an event of a connection's end.
+func (l *loop) ready(c *conn, s side, events uint32) {
+	const gone = unix.EPOLLHUP | unix.EPOLLERR
+	if c.phase == phaseDialing && s == upstream {
+		if events&(unix.EPOLLIN|unix.EPOLLRDHUP|gone) != 0 {
+			c.ends[s].rd, c.ends[s].hup = true, events&(unix.EPOLLRDHUP|gone) != 0
+		}
+		l.dialEvent(c, events)
+		return
+	}
+	e := &c.ends[s]
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|gone) != 0 {
+		e.rd = true
+		if events&(unix.EPOLLRDHUP|gone) != 0 {
+			e.hup = true
+		}
+	}
+	if events&unix.EPOLLOUT != 0 {
+		e.wr = true
+	}
+	switch c.phase {
+	case phaseRelaying:
+		if events&gone != 0 && c.halves[s].state != halfOpen {
+			// Nobody reads this end any more, so a reset shows only here: what is meant for it is lost.
+			c.happen(s.other(), eventBroken)
+		}
+		l.drive(c)
+	case phasePreface:
+		l.readPreface(c)
+	case phaseDialing:
+		if events&gone != 0 {
+			l.clientGone(c)
+		}
+	case phaseLingering:
+		if events&gone != 0 && s == c.linger {
+			l.finish(c, c.reason)
+		}
+	}
+}
+
+// clientGone ends the dialing for a client that has reset, unless it sent bytes before, which are to be delivered.
+func (l *loop) clientGone(c *conn) {
+	if c.halves[client].held() {
+		return
+	}
+	if n, e := sysQueued(c.ends[client].fd, unix.TIOCINQ); e == 0 && n > 0 {
+		return
+	}
+	l.finish(c, ClientReset)
+}
+
+// runAgain gives those that used up their budget another one.
+func (l *loop) runAgain() {
+	l.again, l.spare = l.spare[:0], l.again
+	for _, slot := range l.spare {
+		if c := l.conns.at(slot); c.queued {
+			c.queued = false
+			if c.phase == phaseRelaying {
+				l.drive(c)
+			}
+		}
+	}
+}
+
+// accept takes clients from the kernel's queue. It returns false once the queue is empty, or nothing can be taken from it.
+func (l *loop) accept(a *acceptor) bool {
+	for range acceptBurst {
+		l.sa.room()
+		n, e := raw6(unix.SYS_ACCEPT4, uintptr(a.fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(unsafe.Pointer(&l.sa.len)),
+			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch e {
+		case 0:
+			l.welcome(int32(n), a.ln)
+		case unix.EAGAIN:
+			return false
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL, unix.ENOTSOCK:
+			l.pause(a)
+			return false
+		}
+		// Any other error is that of the connection, which is gone: accept(2).
+	}
+	return true
+}
+
+func (l *loop) welcome(fd int32, ln *Listener) {
+	c := l.admit(fd, ln, l.sa.addr())
+	if c == nil {
+		return
+	}
+	if !l.watch(c, client) {
+		l.finish(c, Internal)
+		return
+	}
+	l.begin(c)
+}
+
+// pause leaves new clients in the kernel's queue for a while: there is no descriptor or memory for them, and the event
+// would be reported again at once.
+func (l *loop) pause(a *acceptor) {
+	l.shared.pauses.Add(1)
+	l.setAccept(a, unix.EPOLL_CTL_DEL)
+	a.paused = true
+	l.mail.later(acceptPause, func() { l.resume(a) })
+}
+
+func (l *loop) resume(a *acceptor) {
+	if a.paused && a.fd >= 0 {
+		a.paused = false
+		l.setAccept(a, unix.EPOLL_CTL_ADD)
+	}
+}
+
+func (l *loop) setAccept(a *acceptor, op int) {
+	i := 0
+	for &l.lns[i] != a {
+		i++
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(keyListener - i)}
+	if a.shared {
+		ev.Events |= unix.EPOLLEXCLUSIVE
+	}
+	_ = sysEpollCtl(l.ep, op, a.fd, &ev)
+}
+
+// stopAccepting serves the clients that the kernel has queued, then closes the listening sockets.
+func (l *loop) stopAccepting() {
+	for i := range l.lns {
+		a := &l.lns[i]
+		if a.fd < 0 {
+			continue
+		}
+		for n := 0; n < listenBacklog && l.accept(a); n += acceptBurst {
+		}
+		sysClose(a.fd)
+		a.fd = -1
+	}
+}
+
+func (l *loop) close() {
+	for i := range l.lns {
+		if l.lns[i].fd >= 0 {
+			sysClose(l.lns[i].fd)
+		}
+	}
+	l.pipes.close()
+	l.mail.close()
+	sysClose(l.ep)
+}

@@ -1,0 +1,80 @@
+package relay
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipes is a loop's pool of empty pipes for splicing.
+type pipes struct {
+	free *pipe
+	kept int
+	open *atomic.Int64 // pipes open in all loops
+	max  int64         // how many may be open in all loops
+}
+
+const (
+	pipeSize  = 512 << 10 // bytes a pipe is asked to hold; see bench/README.md for how it was chosen
+	pipeLeast = 64 << 10  // a pipe that holds less is no gain over copying
+	pipeKeep  = 16        // empty pipes a loop keeps
+	// pipesMax keeps the pipes of all loops together below fs.pipe-user-pages-soft, 64 MiB a user by default, past which
+	// an unprivileged process gets pipes of one or two pages: pipe(7). What finds no pipe is copied.
+	pipesMax = 96
+)
+
+// get returns an empty pipe, or nil if there is none to be had.
+func (p *pipes) get() *pipe {
+	if q := p.free; q != nil {
+		p.free, q.next = q.next, nil
+		p.kept--
+		return q
+	}
+	if p.open.Add(1) > p.max {
+		p.open.Add(-1)
+		return nil
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		p.open.Add(-1)
+		return nil
+	}
+	q := &pipe{r: int32(fds[0]), w: int32(fds[1])}
+	// An unprivileged process past its share is refused the size and keeps what it has, which may be a page or two.
+	size, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
+	if err != nil {
+		size, err = unix.FcntlInt(uintptr(fds[0]), unix.F_GETPIPE_SZ, 0)
+	}
+	if err != nil || size < pipeLeast {
+		p.destroy(q)
+		return nil
+	}
+	q.size = int32(size)
+	return q
+}
+
+// put takes back an empty pipe.
+func (p *pipes) put(q *pipe) {
+	if p.kept >= pipeKeep {
+		p.destroy(q)
+		return
+	}
+	p.kept++
+	q.next, p.free = p.free, q
+}
+
+// destroy closes a pipe, with whatever is in it.
+func (p *pipes) destroy(q *pipe) {
+	sysClose(q.r)
+	sysClose(q.w)
+	p.open.Add(-1)
+}
+
+func (p *pipes) close() {
+	for p.free != nil {
+		q := p.free
+		p.free = q.next
+		p.destroy(q)
+	}
+	p.kept = 0
+}

@@ -1,0 +1,188 @@
+// Package relay moves bytes between clients and upstreams: the mechanism below the policy. It knows sockets, bytes and
+// timers; names, configuration and logs belong to the packages above, which take part through a Handler.
+//
+//	accepted ─► preface ─► dialing ─► relaying ─► closed(Reason)
+//	             ▲ │ need more   │ refused, timed out: next endpoint, attempt+1
+//	             └─┘             └─ each half: open ─► FIN read ─► drained ─► FIN sent
+//
+// Engines: epoll is an event loop a core (Linux), portable is two goroutines a connection (anywhere), obvious rather
+// than fast, and the oracle of the other in the tests. conn.go holds the state machine, without a system call; an
+// engine only tells it what can be done, or what was done.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Options says what to relay. Handler and Listeners are required; the zero value of the rest works.
+type Options struct {
+	Engine    string // "auto" (also the empty string), "epoll" or "portable"
+	Loops     int    // event loops; 0: one for each processor the process may use
+	Listeners []Listener
+	Handler   Handler
+
+	PrefaceTimeout   time.Duration // default 5s
+	IdleTimeout      time.Duration // default 1h
+	HalfCloseTimeout time.Duration // default 5m
+	Keepalive        Keepalive
+
+	// MaxConnections is how many may be open at once over all loops; beyond it a client is refused with
+	// LimitConnections. 0: no limit.
+	MaxConnections int
+}
+
+// Keepalive is set on both legs. Each zero field takes its default: 60s, 15s, 4.
+type Keepalive struct {
+	Idle, Interval time.Duration // whole seconds; TCP_KEEPIDLE and TCP_KEEPINTVL, tcp(7)
+	Count          int           // TCP_KEEPCNT
+}
+
+func (o *Options) setDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.PrefaceTimeout, 5*time.Second)
+	def(&o.IdleTimeout, time.Hour)
+	def(&o.HalfCloseTimeout, 5*time.Minute)
+	def(&o.Keepalive.Idle, time.Minute)
+	def(&o.Keepalive.Interval, 15*time.Second)
+	if o.Keepalive.Count <= 0 {
+		o.Keepalive.Count = 4
+	}
+	if o.Loops <= 0 {
+		o.Loops = defaultLoops()
+	}
+}
+
+// engine is the seam between the relay and the way it learns of events.
+type engine interface {
+	addrs() []netip.AddrPort     // one a listener
+	stopAccepting()              // takes what the kernel has queued, then closes the listeners; returns when done
+	closeAll(Reason)             // ends every connection
+	stop()                       // ends the engine; every goroutine of it has ended on return
+	alive(context.Context) error // nil once every loop has turned
+	stats() Stats                //
+}
+
+// Stats are the relay's own figures; bytes and reasons are the handler's to count.
+type Stats struct {
+	Active       int64     // open connections
+	Busy         []float64 // seconds each loop spent working since start; empty on the portable engine
+	AcceptPauses uint64    // times a listener was paused because accept found no descriptor or memory
+	Pipes        int       // pipes open for splicing
+}
+
+// Relay is a running engine. Its methods are safe for concurrent use.
+type Relay struct {
+	eng    engine
+	kind   string
+	reason string
+	once   sync.Once
+}
+
+// Start opens the listeners and begins to accept. The error names the address that could not be listened on and wraps
+// the system's.
+func Start(o Options) (*Relay, error) {
+	if o.Handler == nil {
+		return nil, errors.New("start relay: no handler")
+	}
+	if len(o.Listeners) == 0 {
+		return nil, errors.New("start relay: no listener")
+	}
+	o.setDefaults()
+	kind, reason, err := chooseEngine(o.Engine)
+	if err != nil {
+		return nil, err
+	}
+	r := &Relay{kind: kind, reason: reason}
+	switch kind {
+	case "portable":
+		r.eng, err = startPortable(o)
+	default:
+		r.eng, err = startEpoll(o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// ListenError says which listener could not be opened.
+type ListenError struct {
+	Listener string
+	Addr     netip.AddrPort
+	Err      error // wraps the system's error, such as EADDRINUSE or EACCES
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("listener %q: listen on %s: %v", e.Listener, e.Addr, e.Err)
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+func defaultLoops() int { return runtime.GOMAXPROCS(0) }
+
+func chooseEngine(want string) (kind, reason string, err error) {
+	switch want {
+	case "", "auto":
+		if epollSupported {
+			return "epoll", "auto: the fastest engine of this build on Linux", nil
+		}
+		return "portable", "auto: no other engine on this system", nil
+	case "epoll":
+		if !epollSupported {
+			return "", "", errors.New("start relay: engine epoll needs Linux; use auto or portable")
+		}
+		return "epoll", "asked for", nil
+	case "portable":
+		return "portable", "asked for", nil
+	}
+	return "", "", fmt.Errorf("start relay: unknown engine %q: use auto, epoll or portable", want)
+}
+
+// Engine names the engine in use and why it was chosen.
+func (r *Relay) Engine() (name, reason string) { return r.kind, r.reason }
+
+// Addrs returns the address of each listener, in the order of Options, with the port the kernel chose.
+func (r *Relay) Addrs() []netip.AddrPort { return r.eng.addrs() }
+
+// Stats returns current figures.
+func (r *Relay) Stats() Stats { return r.eng.stats() }
+
+// Alive returns nil once every loop has turned, or an error that names a loop that did not before ctx ended.
+func (r *Relay) Alive(ctx context.Context) error { return r.eng.alive(ctx) }
+
+// StopAccepting accepts what is already queued, closes the listeners and returns. Open connections go on.
+func (r *Relay) StopAccepting() { r.eng.stopAccepting() }
+
+// Wait returns nil when no connection is open, or ctx's error.
+func (r *Relay) Wait(ctx context.Context) error {
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for r.eng.stats().Active > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// Close ends every connection for the reason given, then the engine; all its goroutines and descriptors are gone on
+// return. Calling it again does nothing.
+func (r *Relay) Close(reason Reason) {
+	r.once.Do(func() {
+		r.eng.stopAccepting()
+		r.eng.closeAll(reason)
+		r.eng.stop()
+	})
+}

@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls of the data path are raw: they do not tell the scheduler. Each returns at once, since every descriptor is
+// non-blocking, so there is nothing the scheduler could use the processor for, and entering and leaving it would cost
+// more than many of the calls themselves.
+
+func raw3(nr, a, b, c uintptr) (int, syscall.Errno) {
+	r, _, e := syscall.RawSyscall(nr, a, b, c)
+	return int(r), e
+}
+
+func raw6(nr, a, b, c, d, e, f uintptr) (int, syscall.Errno) {
+	r, _, errno := syscall.RawSyscall6(nr, a, b, c, d, e, f)
+	return int(r), errno
+}
+
+func sysRecv(fd int32, b []byte) (int, syscall.Errno) {
+	return raw6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
+}
+
+func sysSend(fd int32, b []byte) (int, syscall.Errno) {
+	return raw6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+}
+
+// sysSplice moves up to n bytes from one descriptor to another, one of them a pipe: splice(2).
+func sysSplice(from, to int32, n int) (int, syscall.Errno) {
+	return raw6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+}
+
+func sysClose(fd int32) {
+	// The error is of no use: the descriptor is gone whatever close(2) returns.
+	_, _ = raw3(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
+func sysShutdownWrite(fd int32) {
+	// It fails only where the peer has reset, which the next read finds.
+	_, _ = raw3(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+}
+
+func sysSetInt(fd int32, level, name int, v int32) syscall.Errno {
+	_, e := raw6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&v)), 4, 0)
+	return e
+}
+
+// sysResetOnClose makes close send a reset and discard what is unsent: socket(7), SO_LINGER with a timeout of 0.
+func sysResetOnClose(fd int32) {
+	v := [2]int32{1, 0}
+	_, _ = raw6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&v)), 8, 0)
+}
+
+// sysSocketError returns and clears the pending error of a socket.
+func sysSocketError(fd int32) syscall.Errno {
+	var v, n int32 = 0, 4
+	if _, e := raw6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&n)), 0); e != 0 {
+		return e
+	}
+	return syscall.Errno(v)
+}
+
+// sysQueued returns the bytes that a socket holds: TIOCINQ those unread, TIOCOUTQ those not yet acknowledged, tcp(7).
+func sysQueued(fd int32, what uintptr) (int, syscall.Errno) {
+	var v int32
+	_, e := raw3(unix.SYS_IOCTL, uintptr(fd), what, uintptr(unsafe.Pointer(&v)))
+	return int(v), e
+}
+
+func sysEpollCtl(ep int32, op int, fd int32, ev *unix.EpollEvent) syscall.Errno {
+	_, e := raw6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	return e
+}
+
+// sysEpollWait polls, or sleeps for up to ms milliseconds without telling the scheduler.
+func sysEpollWait(ep int32, evs []unix.EpollEvent, ms int) (int, syscall.Errno) {
+	return raw6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&evs[0])), uintptr(len(evs)), uintptr(ms), 0, 0)
+}
+
+// sysEpollSleep is sysEpollWait for as long as it takes: the scheduler may use the processor for other goroutines.
+func sysEpollSleep(ep int32, evs []unix.EpollEvent, ms int) (int, syscall.Errno) {
+	r, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&evs[0])), uintptr(len(evs)), uintptr(ms), 0, 0)
+	return int(r), e
+}

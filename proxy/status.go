@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// Status is the forwarder's state at one moment, as `l4fwd status --output json` shows it.
+type Status struct {
+	Engine       string           `json:"engine"`
+	EngineReason string           `json:"engine_reason"`
+	Loops        int              `json:"loops"`
+	Draining     bool             `json:"draining"`
+	Active       int64            `json:"active"`
+	MaxConns     int              `json:"max_connections"`
+	Listeners    []ListenerStatus `json:"listeners"`
+	Upstreams    []UpstreamStatus `json:"upstreams"`
+}
+
+// ListenerStatus is one listener's state.
+type ListenerStatus struct {
+	Name     string         `json:"name"`
+	Addr     netip.AddrPort `json:"address"`
+	Upstream string         `json:"upstream"`
+	Active   int64          `json:"active"`
+	Accepted uint64         `json:"accepted"`
+	Refused  uint64         `json:"refused"`
+	Open     bool           `json:"open"`
+}
+
+// UpstreamStatus is one upstream's state.
+type UpstreamStatus struct {
+	Name      string          `json:"name"`
+	Address   string          `json:"address"` // as configured, host:port
+	Usable    bool            `json:"usable"`  // it has an address to connect to
+	Detail    string          `json:"detail"`  // why not, or where the addresses came from
+	Active    int64           `json:"active"`
+	Total     uint64          `json:"total"`
+	BytesUp   uint64          `json:"bytes_up"`
+	BytesDown uint64          `json:"bytes_down"`
+	DNSAge    time.Duration   `json:"dns_age_ns"` // age of the answer in use; 0 for a literal address
+	DNSError  string          `json:"dns_error,omitempty"`
+	Addresses []AddressStatus `json:"addresses"`
+}
+
+// AddressStatus is the standing of one upstream address.
+type AddressStatus struct {
+	Addr     netip.AddrPort `json:"address"`
+	State    string         `json:"state"` // usable or failing
+	Active   int64          `json:"active"`
+	Failures uint64         `json:"failures"` // connect attempts failed in a row
+}
+
+// Stats are the figures that metrics are made from. Maps and slices are the caller's.
+type Stats struct {
+	Relay     relay.Stats
+	Draining  bool
+	Accepted  map[string]uint64         // by listener
+	Refused   map[[2]string]uint64      // by listener, reason
+	Ended     map[[3]string]uint64      // by listener, upstream, reason
+	Active    map[[2]string]int64       // by listener, upstream
+	Bytes     map[[2]string]relay.Bytes // by listener, upstream
+	Connect   map[string]HistogramStats // by upstream: seconds to connect
+	FirstByte map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte
+	Duration  map[string]HistogramStats // by upstream: seconds from accept to end
+	Dials     map[[2]string]uint64      // by upstream, reason: failed connect attempts
+	Addresses map[[2]string]int         // by upstream, state (usable, failing)
+	Lookups   map[[2]string]uint64      // by name, result
+	AnswerAge map[string]time.Duration  // by name; absent before the first answer
+}
+
+// HistogramStats is a histogram at one moment, with cumulative counts by upper bound in seconds.
+type HistogramStats struct {
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
+}
