@@ -1,3 +1,150 @@
 // Package proxy is the policy of the forwarder: who may enter, where to, when to stop. The mechanism is in
 // proxy/relay, names are kept fresh by proxy/resolve, addresses and their standing by proxy/upstream.
 package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+	"github.com/l4fwd/l4fwd/proxy/resolve"
+)
+
+// Server is a running forwarder. Its methods are safe for concurrent use.
+type Server struct {
+	opts     Options
+	log      *zap.Logger
+	relay    *relay.Relay
+	resolver *resolve.Resolver
+	targets  []*target
+	policy   *policy
+	lookups  lookups
+	stopped  atomic.Bool
+	once     sync.Once
+}
+
+// ListenError says which listener could not be opened; it wraps the system's error, such as EADDRINUSE or EACCES.
+type ListenError = relay.ListenError
+
+// Start opens the listeners and begins to look names up; it does not wait for an answer. The caller ends it with Close.
+func Start(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Loops <= 0 {
+		o.Loops = relay.DefaultLoops()
+	}
+	s := &Server{opts: o, log: o.Log}
+	if err := s.build(); err != nil {
+		return nil, err
+	}
+	s.resolver = resolve.New(resolve.Options{
+		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp,
+	})
+	for _, t := range s.targets {
+		if err := t.watch(s.resolver); err != nil {
+			s.unwind()
+			return nil, err
+		}
+	}
+	r, err := relay.Start(s.relayOptions())
+	if err != nil {
+		s.unwind()
+		return nil, err
+	}
+	s.relay = r
+	return s, nil
+}
+
+// build makes the upstreams and joins the listeners to them.
+func (s *Server) build() error {
+	byName := make(map[string]*target)
+	for _, u := range s.opts.Upstreams {
+		t := newTarget(u, s.opts.Listeners, s.opts.Loops)
+		byName[u.Name] = t
+		s.targets = append(s.targets, t)
+	}
+	s.policy = &policy{}
+	for _, ln := range s.opts.Listeners {
+		t := byName[ln.Upstream]
+		if t == nil {
+			return fmt.Errorf("listener %q: there is no upstream %q", ln.Name, ln.Upstream)
+		}
+		s.policy.gates = append(s.policy.gates, newGate(s.opts.Loops))
+		s.policy.targets = append(s.policy.targets, t)
+	}
+	s.policy.access = newAccessLog(s.opts.Access, s.log)
+	return nil
+}
+
+func (s *Server) relayOptions() relay.Options {
+	o := relay.Options{
+		Engine: s.opts.Engine, Loops: s.opts.Loops, Handler: s.policy, MaxConnections: s.opts.MaxConnections,
+		PrefaceTimeout: s.opts.PrefaceTimeout, IdleTimeout: s.opts.IdleTimeout, HalfCloseTimeout: s.opts.HalfCloseTimeout,
+		Keepalive: s.opts.Keepalive,
+	}
+	for i, ln := range s.opts.Listeners {
+		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: i})
+	}
+	return o
+}
+
+// unwind ends what Start began before the relay ran.
+func (s *Server) unwind() {
+	s.resolver.Close()
+	s.policy.access.close()
+}
+
+// Addrs returns the address of each listener, in the order of Options, with the port the kernel chose.
+func (s *Server) Addrs() []netip.AddrPort { return s.relay.Addrs() }
+
+// Alive returns nil once every loop has turned, or an error that names one that did not before ctx ended.
+func (s *Server) Alive(ctx context.Context) error { return s.relay.Alive(ctx) }
+
+// ListenersReady returns nil while clients are accepted.
+func (s *Server) ListenersReady() error {
+	if s.stopped.Load() {
+		return errors.New("not accepting: the listeners are closed")
+	}
+	return nil
+}
+
+// UpstreamsReady returns nil while each upstream has an address to connect to, else it says which has none, and why.
+func (s *Server) UpstreamsReady() error {
+	var faults []string
+	for _, t := range s.targets {
+		if err := t.ready(); err != nil {
+			faults = append(faults, err.Error())
+		}
+	}
+	if faults != nil {
+		return errors.New(strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+// StopAccepting serves the clients the kernel has queued and closes the listeners. Open connections go on.
+func (s *Server) StopAccepting() {
+	s.stopped.Store(true)
+	s.relay.StopAccepting()
+}
+
+// Wait returns nil when no connection is open, or ctx's error.
+func (s *Server) Wait(ctx context.Context) error { return s.relay.Wait(ctx) }
+
+// Close ends every connection for the reason given, and everything that Start began.
+func (s *Server) Close(reason relay.Reason) {
+	s.once.Do(func() {
+		s.stopped.Store(true)
+		s.relay.Close(reason)
+		s.resolver.Close()
+		s.policy.access.close()
+	})
+}

@@ -55,20 +55,21 @@ type AddressStatus struct {
 
 // Stats are the figures that metrics are made from. Maps and slices are the caller's.
 type Stats struct {
-	Relay     relay.Stats
-	Draining  bool
-	Accepted  map[string]uint64         // by listener
-	Refused   map[[2]string]uint64      // by listener, reason
-	Ended     map[[3]string]uint64      // by listener, upstream, reason
-	Active    map[[2]string]int64       // by listener, upstream
-	Bytes     map[[2]string]relay.Bytes // by listener, upstream
-	Connect   map[string]HistogramStats // by upstream: seconds to connect
-	FirstByte map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte
-	Duration  map[string]HistogramStats // by upstream: seconds from accept to end
-	Dials     map[[2]string]uint64      // by upstream, reason: failed connect attempts
-	Addresses map[[2]string]int         // by upstream, state (usable, failing)
-	Lookups   map[[2]string]uint64      // by name, result
-	AnswerAge map[string]time.Duration  // by name; absent before the first answer
+	Relay         relay.Stats
+	Draining      bool
+	Accepted      map[string]uint64         // by listener
+	Refused       map[[2]string]uint64      // by listener, reason
+	Ended         map[[3]string]uint64      // by listener, upstream, reason
+	Active        map[[2]string]int64       // by listener, upstream
+	Bytes         map[[2]string]relay.Bytes // by listener, upstream
+	Connect       map[string]HistogramStats // by upstream: seconds to connect
+	FirstByte     map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte
+	Duration      map[string]HistogramStats // by upstream: seconds from accept to end
+	Dials         map[[2]string]uint64      // by upstream, reason: failed connect attempts
+	Addresses     map[[2]string]int         // by upstream, state (usable, failing)
+	Lookups       map[[2]string]uint64      // by name, result
+	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
+	AccessDropped uint64                    // access-log lines dropped because the log did not keep up
 }
 
 // HistogramStats is a histogram at one moment, with cumulative counts by upper bound in seconds.

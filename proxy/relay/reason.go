@@ -53,6 +53,9 @@ const (
 	reasonCount
 )
 
+// NumReasons is one more than the largest Reason, for arrays that are indexed by one.
+const NumReasons = int(reasonCount)
+
 var reasonText = [reasonCount]string{
 	None:               "",
 	ClientClosed:       "client_closed",

@@ -58,7 +58,7 @@ func (o *Options) setDefaults() {
 		o.Keepalive.Count = 4
 	}
 	if o.Loops <= 0 {
-		o.Loops = defaultLoops()
+		o.Loops = DefaultLoops()
 	}
 }
 
@@ -128,7 +128,8 @@ func (e *ListenError) Error() string {
 
 func (e *ListenError) Unwrap() error { return e.Err }
 
-func defaultLoops() int { return runtime.GOMAXPROCS(0) }
+// DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
+func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
 
 func chooseEngine(want string) (kind, reason string, err error) {
 	switch want {

@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// accessLog writes the access log from a goroutine of its own, since a loop must never wait for a log that is slow or
+// stuck. What finds the queue full is dropped and counted.
+type accessLog struct {
+	which   AccessLog
+	log_    *zap.Logger
+	queue   chan accessRecord
+	dropped atomic.Uint64
+	ended   sync.WaitGroup
+}
+
+// accessRecord is a summary that outlives the connection.
+type accessRecord struct {
+	at                           time.Time
+	id                           uint64
+	listener, upstream           string
+	client, addr, local          netip.AddrPort
+	reason                       relay.Reason
+	up, down                     uint64
+	connect, firstByte, duration time.Duration
+	attempts                     int
+}
+
+// accessQueue is how many lines may wait to be written: a quarter of a second at 16,000 connections a second.
+const accessQueue = 4096
+
+func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
+	a := &accessLog{which: which, log_: log, queue: make(chan accessRecord, accessQueue)}
+	if which != AccessOff {
+		a.ended.Go(a.write)
+	}
+	return a
+}
+
+func (a *accessLog) log(s *relay.Summary, upstream string) {
+	if a.which == AccessOff || a.which == AccessErrors && s.Reason.Expected() {
+		return
+	}
+	r := accessRecord{
+		at: s.Opened.Add(s.Duration), id: s.ID, listener: s.Listener.Name, upstream: upstream,
+		client: s.Client, local: s.Local(), reason: s.Reason, up: s.Up, down: s.Down,
+		connect: s.Connect, firstByte: s.FirstByte, duration: s.Duration, attempts: s.Attempts,
+	}
+	if s.Endpoint != nil {
+		r.addr = s.Endpoint.Addr
+	}
+	select {
+	case a.queue <- r:
+	default:
+		a.dropped.Add(1)
+	}
+}
+
+func (a *accessLog) write() {
+	for r := range a.queue {
+		a.log_.Info("access",
+			zap.Uint64("id", r.id),
+			zap.String("listener", r.listener),
+			zap.String("upstream", r.upstream),
+			zap.String("client", addrText(r.client)),
+			zap.String("vpce", ""),
+			zap.String("sni", ""),
+			zap.String("upstream_addr", addrText(r.addr)),
+			zap.String("local_addr", addrText(r.local)),
+			zap.Stringer("reason", r.reason),
+			zap.Uint64("bytes_up", r.up),
+			zap.Uint64("bytes_down", r.down),
+			zap.Float64("connect_ms", millis(r.connect)),
+			zap.Float64("first_byte_ms", millis(r.firstByte)),
+			zap.Float64("duration_ms", millis(r.duration)),
+			zap.Int("attempts", r.attempts),
+		)
+	}
+}
+
+// close writes what is queued and ends the goroutine. Nothing may be logged afterwards.
+func (a *accessLog) close() {
+	close(a.queue)
+	a.ended.Wait()
+}
+
+func addrText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// millis rounds to microseconds: what is below is noise.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

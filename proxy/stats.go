@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+	"github.com/l4fwd/l4fwd/proxy/resolve"
+)
+
+// lookups counts DNS lookups by name and result.
+type lookups struct {
+	mu     sync.Mutex
+	counts map[[2]string]uint64
+	failed map[string]bool // names whose last lookup failed
+}
+
+// lookedUp counts a lookup and logs what an operator wants to know of it: the first failure in a row, and what changed.
+func (s *Server) lookedUp(l resolve.Lookup) {
+	s.lookups.mu.Lock()
+	if s.lookups.counts == nil {
+		s.lookups.counts = make(map[[2]string]uint64)
+		s.lookups.failed = make(map[string]bool)
+	}
+	s.lookups.counts[[2]string{l.Name, l.Result.String()}]++
+	was := s.lookups.failed[l.Name]
+	s.lookups.failed[l.Name] = l.Err != nil
+	s.lookups.mu.Unlock()
+
+	switch {
+	case l.Err != nil && !was:
+		s.log.Warn("dns lookup failed: the last good answer stays in use",
+			zap.String("name", l.Name), zap.Stringer("result", l.Result), zap.Error(l.Err), zap.Int("addresses_in_use", len(l.Addrs)))
+	case l.Err != nil:
+		s.log.Debug("dns lookup failed again", zap.String("name", l.Name), zap.Stringer("result", l.Result), zap.Error(l.Err))
+	case was:
+		s.log.Info("dns answers again", zap.String("name", l.Name), zap.String("addresses", join(l.Addrs)))
+	case l.Changed:
+		s.log.Info("dns answer changed", zap.String("name", l.Name), zap.String("addresses", join(l.Addrs)),
+			zap.String("added", join(l.Added)), zap.String("removed", join(l.Removed)), zap.Duration("ttl", l.TTL))
+	}
+}
+
+func join[T interface{ String() string }](list []T) string {
+	text := make([]string, len(list))
+	for i, v := range list {
+		text[i] = v.String()
+	}
+	return strings.Join(text, ",")
+}
+
+// Status returns the state as of now.
+func (s *Server) Status() Status {
+	now := time.Now()
+	engine, why := s.relay.Engine()
+	st := Status{
+		Engine: engine, EngineReason: why, Loops: s.opts.Loops, Active: s.relay.Stats().Active, MaxConns: s.opts.MaxConnections,
+		Draining: s.stopped.Load(),
+	}
+	addrs := s.relay.Addrs()
+	for i, ln := range s.opts.Listeners {
+		l := ListenerStatus{Name: ln.Name, Addr: addrs[i], Upstream: ln.Upstream, Open: !s.stopped.Load()}
+		g := s.policy.gates[i]
+		l.Accepted = g.accepted()
+		for _, r := range reasonList {
+			l.Refused += g.refused(r)
+		}
+		l.Active = s.policy.targets[i].pairs[i].active()
+		st.Listeners = append(st.Listeners, l)
+	}
+	for _, t := range s.targets {
+		st.Upstreams = append(st.Upstreams, t.status(now))
+	}
+	return st
+}
+
+// Stats returns all figures as of now.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Relay: s.relay.Stats(), Draining: s.stopped.Load(), AccessDropped: s.policy.access.dropped.Load(),
+		Accepted: make(map[string]uint64), Refused: make(map[[2]string]uint64), Ended: make(map[[3]string]uint64),
+		Active: make(map[[2]string]int64), Bytes: make(map[[2]string]relay.Bytes),
+		Connect: make(map[string]HistogramStats), FirstByte: make(map[string]HistogramStats), Duration: make(map[string]HistogramStats),
+		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
+	}
+	for i, ln := range s.opts.Listeners {
+		g := s.policy.gates[i]
+		st.Accepted[ln.Name] = g.accepted()
+		for _, r := range reasonList {
+			if n := g.refused(r); n > 0 {
+				st.Refused[[2]string{ln.Name, r.String()}] = n
+			}
+		}
+	}
+	for _, t := range s.targets {
+		t.stats(&st)
+	}
+	s.lookups.mu.Lock()
+	st.Lookups = maps.Clone(s.lookups.counts)
+	s.lookups.mu.Unlock()
+	return st
+}
+
+func (t *target) stats(st *Stats) {
+	name := t.opts.Name
+	for _, p := range t.pairs {
+		if p == nil {
+			continue
+		}
+		key := [2]string{p.listener, p.upstream}
+		st.Active[key] = p.active()
+		st.Bytes[key] = p.tally.Sum()
+		for _, r := range reasonList {
+			if n := p.ended(r); n > 0 {
+				st.Ended[[3]string{p.listener, p.upstream, r.String()}] = n
+			}
+		}
+	}
+	for _, r := range reasonList {
+		if n := t.dialErrors[r].Load(); n > 0 {
+			st.Dials[[2]string{name, r.String()}] = n
+		}
+	}
+	st.Connect[name], st.FirstByte[name], st.Duration[name] = t.connect.stats(), t.firstByte.stats(), t.duration.stats()
+	st.Addresses[[2]string{name, stateUsable}], st.Addresses[[2]string{name, stateFailing}] = 0, 0
+	now := time.Now()
+	for _, a := range t.set.Addresses() {
+		st.Addresses[[2]string{name, stateOf(a, now)}]++
+	}
+	if t.name != nil {
+		if at := t.name.Stats().Answered; !at.IsZero() {
+			st.AnswerAge[t.opts.Host] = now.Sub(at)
+		}
+	}
+}
