@@ -131,6 +131,12 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
 func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
 
+// EngineFor returns the engine that a name of Options.Engine stands for on this system.
+func EngineFor(want string) (string, error) {
+	kind, _, err := chooseEngine(want)
+	return kind, err
+}
+
 func chooseEngine(want string) (kind, reason string, err error) {
 	switch want {
 	case "", "auto":

@@ -1,0 +1,64 @@
+# l4fwd: one entry point for people and for CI. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BUILD   := build
+FUZZTIME ?= 15s
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
+
+.PHONY: help build test race fuzz lint bench demo docs image clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+build: ## build/l4fwd for this machine
+	@$(need-go)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/l4fwd ./cmd/l4fwd
+
+test: ## all tests
+	@$(need-go)
+	go test -count=1 ./...
+
+race: ## all tests under the race detector
+	@$(need-go)
+	CGO_ENABLED=1 go test -race -count=1 ./...
+
+fuzz: ## each fuzz test for FUZZTIME (15s)
+	@$(need-go)
+	@set -e; for pkg in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f $(FUZZTIME)"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+lint: ## gofmt, go vet (Linux and macOS), staticcheck
+	@$(need-go)
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt differs, run gofmt -w on:"; echo "$$bad"; exit 1; }
+	go vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 go vet ./cmd/... ./proxy/... ./health/...
+	$(STATICCHECK) ./...
+
+bench: ## load test beside HAProxy, nginx and others; QUICK=1 ends within two minutes, ARGS= for flags
+	@$(need-go)
+	go run ./bench $(if $(QUICK),-quick) $(ARGS)
+
+demo: ## a stand-in for Azure OpenAI, l4fwd in front, a streamed request through both; ONCE=1 ends after it
+	@$(need-go)
+	@go run ./bench/demo $(if $(ONCE),-once)
+
+docs: ## docs/CONFIG.md and docs/METRICS.md from the code
+	@$(need-go)
+	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
+	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
+
+image: ## container image l4fwd:VERSION with docker, podman or buildah
+	@tool=$$(command -v docker || command -v podman || command -v buildah) || { echo "make image: none of docker, podman and buildah is installed" >&2; exit 1; }; \
+	$$tool build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t l4fwd:$(VERSION) .
+
+clean: ## remove what was built
+	rm -rf $(BUILD) bench/results/latest.*
