@@ -1,0 +1,138 @@
+package resolve
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// udpSize is what we announce with EDNS0: the size of DNS Flag Day 2020, which no
+	// path fragments.
+	udpSize = 1232
+
+	// udpBuffer is larger, for servers that don't keep to it. What it cuts off cannot be
+	// unpacked, and is asked for over TCP. A TCP message ends at 64 KiB by its length
+	// field.
+	udpBuffer = 4096
+
+	headerLen  = 12      // RFC 1035 4.1.1
+	responseQR = 1 << 15 // the QR bit in the flags word
+)
+
+var (
+	errForeign    = errors.New("answer is not one to the question")
+	errUnreadable = errors.New("unreadable answer")
+)
+
+// exchanger sends one query to one server over network, "udp" or "tcp", and returns
+// the answer to it; or errUnreadable, or what the network says. It returns soon after
+// ctx ends.
+type exchanger func(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error)
+
+// exchange is the exchanger of the real network. The socket is new for each query,
+// hence so is the source port, which with the id is what a forger has to guess; and
+// it is connected, so that answers from others are dropped and ICMP errors are heard.
+func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, server.String())
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	conn := dns.Conn{Conn: c, UDPSize: udpBuffer}
+	if err := conn.WriteMsg(q); err != nil {
+		return nil, err
+	}
+	for {
+		data, err := conn.ReadMsgHeader(nil)
+		var m *dns.Msg
+		switch {
+		case err == nil:
+			m, err = parse(data, q)
+		case errors.Is(err, dns.ErrShortRead): // not even a header
+			err = errForeign
+		}
+		// Over UDP a stray answer may be a late or a forged one: the true one may yet
+		// come. Over TCP nobody else can speak.
+		if network != "udp" || !errors.Is(err, errForeign) {
+			return m, err
+		}
+	}
+}
+
+// parse unpacks an answer and checks that it is one to q: id, question (names in any
+// case, as RFC 4343 wants) and direction. Else it returns errForeign, or
+// errUnreadable for an answer with the right id that cannot be unpacked.
+func parse(data []byte, q *dns.Msg) (*dns.Msg, error) {
+	if len(data) < headerLen || binary.BigEndian.Uint16(data) != q.Id ||
+		binary.BigEndian.Uint16(data[2:])&responseQR == 0 {
+		return nil, errForeign
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(data); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	if !answers(m, q) {
+		return nil, errForeign
+	}
+	return m, nil
+}
+
+func answers(m, q *dns.Msg) bool {
+	if m.Opcode != dns.OpcodeQuery {
+		return false
+	}
+	// Servers that did not get as far as the question don't return it.
+	if len(m.Question) == 0 {
+		return m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError
+	}
+	got, want := m.Question[0], q.Question[0]
+	return len(m.Question) == 1 && got.Qtype == want.Qtype && got.Qclass == want.Qclass &&
+		strings.EqualFold(got.Name, want.Name)
+}
+
+// question makes a query with a random id.
+func question(fqdn string, qtype uint16, edns bool) *dns.Msg {
+	q := new(dns.Msg).SetQuestion(fqdn, qtype)
+	if edns {
+		q.SetEdns0(udpSize, false)
+	}
+	return q
+}
+
+// ednsRefused tells whether a server may have choked on EDNS0 (RFC 6891 7).
+func ednsRefused(m *dns.Msg) bool {
+	switch m.Rcode {
+	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
+		return true
+	}
+	return false
+}
+
+// plain takes the addresses out of an error of package net, which the message around
+// it names already.
+func plain(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) {
+		err = call.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("connection closed without an answer")
+	}
+	return err
+}
