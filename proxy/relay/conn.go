@@ -173,9 +173,11 @@ var (
 	resetBy  = [2]Reason{client: ClientReset, upstream: UpstreamReset}
 )
 
-// because notes why the connection ends. The first cause stays.
+// because notes why the connection ends. The first cause stays, since an end that has sent its FIN and is closed
+// resets whatever still arrives: every TLS peer that does not wait for the other's close_notify does. But an upstream
+// that resets instead of answering a client's FIN has cut its answer short.
 func (c *conn) because(r Reason) {
-	if c.reason == None {
+	if c.reason == None || c.reason == ClientClosed && r == UpstreamReset {
 		c.reason = r
 	}
 }

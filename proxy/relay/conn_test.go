@@ -72,8 +72,15 @@ func TestResetSpreads(t *testing.T) {
 	c.happen(client, eventDrained)
 	c.happen(upstream, eventReset)
 	assert.Equal(t, halfShut, c.halves[client].state, "what was delivered stays delivered")
-	assert.Equal(t, ClientClosed, c.reason, "the first cause stays")
+	assert.Equal(t, UpstreamReset, c.reason, "it cut its answer short")
 	assert.Equal(t, endResetClient, c.ending())
+
+	c = conn{}
+	c.happen(upstream, eventFIN)
+	c.happen(upstream, eventDrained)
+	c.happen(client, eventReset)
+	assert.Equal(t, UpstreamClosed, c.reason, "a client that resets what its upstream closed is no fault")
+	assert.Equal(t, endResetUpstream, c.ending())
 }
 
 // A destination that takes nothing more was reset, and what it sent before is still to be read.

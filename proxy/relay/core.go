@@ -221,13 +221,12 @@ func (l *core) settle(c *conn) bool {
 // lingerAt resets the end s, but not before its peer has acknowledged what it was sent: a reset discards what is
 // still on its way (tcp(7), SO_LINGER), and what was read before the other side's reset is to arrive.
 func (l *core) lingerAt(c *conn, s side) {
-	l.io.hangUp(c, s.other(), true)
+	c.phase = phaseLingering
+	c.linger = s
 	if l.io.acked(c, s) {
 		l.finish(c, c.reason)
 		return
 	}
-	c.phase = phaseLingering
-	c.linger = s
 	c.expires = l.now + int64(lingerMax)
 	l.timers.set(c.slot, l.now+int64(lingerStep))
 }
