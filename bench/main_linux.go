@@ -1,0 +1,139 @@
+// Command bench is the load-test harness behind `make bench`; see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/l4fwd/l4fwd/bench/load"
+	"github.com/l4fwd/l4fwd/bench/origin"
+	"github.com/l4fwd/l4fwd/bench/peer"
+)
+
+// roleEnv makes the bench's binary play another part in a process of its own.
+const roleEnv = "L4BENCH_ROLE"
+
+// options are the command line.
+type options struct {
+	quick    bool
+	only     []string
+	peers    []string
+	extra    []peer.Spec
+	reps     int
+	again    int
+	duration time.Duration
+	binary   string
+	engines  []string
+	judged   string
+	out      string
+}
+
+func main() {
+	if role := os.Getenv(roleEnv); role != "" {
+		if err := play(role, os.Args[1:]); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", role, err)
+			os.Exit(1)
+		}
+		return
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	// Children die with the thread that started them: this one, which lives as long as the process.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err = run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// play is what a child process does.
+func play(role string, args []string) error {
+	switch role {
+	case "origin":
+		ports, err := strconv.Atoi(args[0])
+		if err != nil {
+			return err
+		}
+		return origin.Main(ports, os.Stdin, os.Stdout)
+	case "load":
+		return load.Main(os.Stdin, os.Stdout)
+	case "iocopy":
+		return peer.ServeIOCopy(args[0], args[1])
+	}
+	return fmt.Errorf("%s=%s: no such role", roleEnv, role)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var only, peers, engines string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.BoolVar(&o.quick, "quick", false, "short windows and few repetitions: ends within two minutes")
+	f.StringVar(&only, "only", "", "scenarios to run, comma-separated: "+strings.Join(scenarioNames(), ","))
+	f.StringVar(&peers, "peers", "", "built-in peers to run, comma-separated prefixes: l4fwd,haproxy,nginx,go-iocopy,direct; none: only -peer's")
+	f.IntVar(&o.reps, "reps", 0, "repetitions (default 5, 2 with -quick)")
+	f.IntVar(&o.again, "again", 0, "how often to repeat a window that other processes disturbed; the least disturbed one counts")
+	f.DurationVar(&o.duration, "duration", 0, "length of a window (default 2s, 400ms with -quick)")
+	f.StringVar(&o.binary, "l4fwd", "", "l4fwd binary (default: build ./cmd/l4fwd)")
+	f.StringVar(&engines, "l4fwd-engines", "epoll", "engines of l4fwd, each a peer of its own, comma-separated")
+	f.StringVar(&o.judged, "judge", "l4fwd-epoll", "the peer held against the targets")
+	f.StringVar(&o.out, "out", "bench/results", "where latest.json, latest.md and the charts go")
+	f.Func("peer", "another peer, repeatable: 'name=command with {listen} {upstream}', {health} and {admin} being free addresses, too", func(s string) error {
+		spec, err := peer.Custom(s)
+		o.extra = append(o.extra, spec)
+		return err
+	})
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("parse flags: %q is none", f.Arg(0))
+	}
+	o.only, o.peers, o.engines = list(only), list(peers), list(engines)
+	for _, name := range o.only {
+		if !known(name) {
+			return o, fmt.Errorf("parse -only: no scenario %q, there are %s", name, strings.Join(scenarioNames(), ", "))
+		}
+	}
+	o.defaults()
+	return o, nil
+}
+
+func (o *options) defaults() {
+	reps, duration := 5, 2*time.Second
+	if o.quick {
+		reps, duration = 2, 400*time.Millisecond
+	}
+	if o.reps == 0 {
+		o.reps = reps
+	}
+	if o.duration == 0 {
+		o.duration = duration
+	}
+}
+
+func list(s string) (items []string) {
+	for _, i := range strings.Split(s, ",") {
+		if i = strings.TrimSpace(i); i != "" {
+			items = append(items, i)
+		}
+	}
+	return items
+}

@@ -1,0 +1,203 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/l4fwd/l4fwd/bench/meter"
+	"github.com/l4fwd/l4fwd/bench/wire"
+)
+
+// Direct is the name of the peer that is no proxy at all.
+const Direct = "direct"
+
+// Spec is a relay that can be started.
+type Spec struct {
+	Name string
+	// Missing says how to install it; empty if it can be started.
+	Missing string
+	Version string
+	// MaxConns is how many connections it can hold within the limit on open files; 0: as many as any.
+	MaxConns int
+	// command is what to run for one instance; nil for direct.
+	command func(i Instance) (*exec.Cmd, error)
+	// endSignal asks for an end at once, children included.
+	endSignal syscall.Signal
+}
+
+// Instance is where one process of a relay shall listen and forward to. Dir is empty and its own.
+type Instance struct {
+	Listen, Upstream netip.AddrPort
+	Dir              string
+	Cores            int
+	Files            int // RLIMIT_NOFILE
+}
+
+// Proxy is a relay that runs.
+type Proxy struct {
+	Spec   Spec
+	Listen netip.AddrPort
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	stderr tail
+	dir    string
+}
+
+// startTimeout is how long a relay may take until it relays.
+const startTimeout = 15 * time.Second
+
+// Start runs a relay to upstream and returns once it relays. It must be called on a thread that lives as long as the
+// process: the relay dies with the thread that started it (PR_SET_PDEATHSIG, prctl(2)).
+func Start(ctx context.Context, s Spec, upstream netip.AddrPort, cores, files int) (*Proxy, error) {
+	p := &Proxy{Spec: s, Listen: upstream, ended: make(chan struct{})}
+	if s.command == nil {
+		return p, nil
+	}
+	var err error
+	if p.dir, err = os.MkdirTemp("", "l4bench-"); err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	if p.Listen, err = FreeAddr(); err == nil {
+		p.cmd, err = s.command(Instance{Listen: p.Listen, Upstream: upstream, Dir: p.dir, Cores: cores, Files: files})
+	}
+	if err != nil {
+		os.RemoveAll(p.dir)
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: s.endSignal}
+	if err := p.cmd.Start(); err != nil {
+		os.RemoveAll(p.dir)
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	if err := p.awaitReady(ctx); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("start %s: %w\n%s", s.Name, err, p.stderr.String())
+	}
+	return p, nil
+}
+
+// Pids is the relay's processes, children included; none for direct.
+func (p *Proxy) Pids() []int {
+	if p.cmd == nil {
+		return nil
+	}
+	return meter.Tree(p.cmd.Process.Pid)
+}
+
+// Alive reports whether the relay still runs, and if not, what it said last.
+func (p *Proxy) Alive() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%s ended: %s", p.Spec.Name, p.stderr.String())
+	default:
+		return nil
+	}
+}
+
+// Stop ends the relay and its children. It may be called twice.
+func (p *Proxy) Stop() {
+	if p.cmd == nil {
+		return
+	}
+	_ = syscall.Kill(p.cmd.Process.Pid, p.Spec.endSignal)
+	select {
+	case <-p.ended:
+	case <-time.After(2 * time.Second):
+	}
+	// Whoever is left of the group, a worker without its master for one, goes now; and then the group is gone.
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+	os.RemoveAll(p.dir)
+}
+
+func (p *Proxy) awaitReady(ctx context.Context) error {
+	deadline := time.Now().Add(startTimeout)
+	for {
+		err := Probe(p.Listen)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.ended:
+			return errors.New("it ended at once")
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("it relays nothing after %v: %w", startTimeout, err)
+		}
+	}
+}
+
+// Probe does one exchange with the origin through addr.
+func Probe(addr netip.AddrPort) error {
+	c, err := net.DialTimeout("tcp", addr.String(), time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	msg := make([]byte, 64)
+	wire.Seal(msg, wire.Header{Op: wire.Exchange, Up: 64, Down: 64, Seq: 1})
+	if _, err := c.Write(msg); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, msg); err != nil {
+		return err
+	}
+	_, err = wire.Open(msg)
+	return err
+}
+
+// FreeAddr finds a free port of 127.0.0.1 below the ephemeral ones, so that no connection of the bench takes it away.
+func FreeAddr() (netip.AddrPort, error) {
+	for range 200 {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(18000+rand.IntN(14000)))
+		l, err := net.Listen("tcp4", addr.String())
+		if err == nil {
+			l.Close()
+			return addr, nil
+		}
+	}
+	return netip.AddrPort{}, errors.New("find a free port: none between 18000 and 32000")
+}
+
+// tail keeps the last few KiB a process wrote.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if extra := len(t.b) - 4096; extra > 0 {
+		t.b = bytes.Clone(t.b[extra:])
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.b))
+}

@@ -1,0 +1,36 @@
+package peer
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCustom(t *testing.T) {
+	s, err := Custom("proto=/bin/relay -l {listen} -u {upstream} -x=1")
+	require.NoError(t, err)
+	assert.Equal(t, "proto", s.Name)
+	cmd, err := s.command(Instance{Listen: netip.MustParseAddrPort("127.0.0.1:1"), Upstream: netip.MustParseAddrPort("127.0.0.1:2")})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/bin/relay", "-l", "127.0.0.1:1", "-u", "127.0.0.1:2", "-x=1"}, cmd.Args)
+	for _, bad := range []string{"", "relay {listen} {upstream}", "a=relay {listen}", "=x {listen} {upstream}"} {
+		_, err := Custom(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func TestEnvironmentIsCleaned(t *testing.T) {
+	assert.Equal(t, []string{"A=1", "XL4FWD_B=2"}, withoutOwn([]string{"A=1", "L4FWD_LISTEN=:1", "XL4FWD_B=2"}))
+}
+
+func TestStartReportsWhatAFailingRelaySaid(t *testing.T) {
+	s, err := Custom("broken=/bin/sh -c echo_{listen}_{upstream}")
+	require.NoError(t, err)
+	_, err = Start(context.Background(), s, netip.MustParseAddrPort("127.0.0.1:9"), 1, 1024)
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "start broken: it ended at once")
+	assert.Contains(t, err.Error(), "not found")
+}

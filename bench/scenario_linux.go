@@ -1,0 +1,120 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"github.com/l4fwd/l4fwd/bench/load"
+	"github.com/l4fwd/l4fwd/bench/report"
+)
+
+// scenario is a load and how its figures are made.
+type scenario struct {
+	report.Scenario
+	groups []load.Group
+	// unit is by what the proxy's CPU is divided in a window: exchanges and messages count as one, bulk by the GB.
+	perGB bool
+	// fresh, if set, runs instead of a window, on a proxy that was started for it.
+	fresh func(b *bench, p process, s *report.Sample) error
+	// fewer is how much fewer repetitions it gets than the others.
+	fewer int
+}
+
+const (
+	frame     = 16 << 20 // bytes of a bulk frame; the check at its border costs nothing
+	idleConns = 9000     // 18,000 fds in a proxy, of the 20,000 a process usually has at most
+)
+
+var (
+	throughput = func(unit string) report.Metric { return report.Metric{Name: "throughput", Unit: unit, Higher: true} }
+	cpu        = func(unit string) report.Metric { return report.Metric{Name: "cpu", Unit: unit} }
+	p50        = report.Metric{Name: "p50", Unit: "µs"}
+	p99        = report.Metric{Name: "p99", Unit: "µs"}
+)
+
+var scenarios = []scenario{
+	{
+		Scenario: report.Scenario{Name: "bulk_down", Title: "4 connections download without a pause.",
+			Metrics: []report.Metric{throughput("GB/s"), cpu("s/GB")}},
+		groups: []load.Group{{Kind: load.Bulk, Conns: 4, Up: 32, Down: frame}}, perGB: true,
+	}, {
+		Scenario: report.Scenario{Name: "bulk_up", Title: "4 connections upload without a pause.",
+			Metrics: []report.Metric{throughput("GB/s"), cpu("s/GB")}},
+		groups: []load.Group{{Kind: load.Bulk, Conns: 4, Up: frame, Down: 32}}, perGB: true,
+	}, {
+		Scenario: report.Scenario{Name: "conn_rate", Title: "Connect, send 1 KiB, receive 1 KiB, close (the client first); 32 at once. Latency is that of all of it.",
+			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Up: 1024, Down: 1024}},
+	}, {
+		Scenario: report.Scenario{Name: "ping_pong", Title: "50 connections, 1 KiB each way, the next exchange as soon as the last one is over.",
+			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 50, Up: 1024, Down: 1024}},
+	}, {
+		Scenario: report.Scenario{Name: "token_stream", Title: "100 connections, each gets a message of 200 bytes every 5 ms. Latency is from the origin's send to the load's read.",
+			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+		groups: []load.Group{{Kind: load.Stream, Conns: 100, Up: 64, Down: 200, Every: 5 * time.Millisecond}},
+	}, {
+		Scenario: report.Scenario{Name: "token_slow", Title: "The same at the pace of a language model: a message every 40 ms on each connection.",
+			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+		groups: []load.Group{{Kind: load.Stream, Conns: 100, Up: 64, Down: 200, Every: 40 * time.Millisecond}}, fewer: 2,
+	}, {
+		Scenario: report.Scenario{Name: "beside", Title: "1 KiB ping-pong on 10 connections beside 4 downloads without a pause.",
+			Metrics: []report.Metric{p50, p99, {Name: "exchanges", Unit: "/s", Higher: true}, {Name: "bulk", Unit: "GB/s", Higher: true}}},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 10, Up: 1024, Down: 1024}, {Kind: load.Bulk, Conns: 4, Up: 32, Down: frame}},
+	}, {
+		Scenario: report.Scenario{Name: "idle_memory", Title: "A fresh process, before and with 9,000 connections that have exchanged 64 bytes each way and idle. Private memory of the process; socket buffers are the kernel's and not in it.",
+			Metrics: []report.Metric{{Name: "memory", Unit: "KiB/conn"}, {Name: "fds", Unit: "/conn", Plain: true}, {Name: "held", Unit: "conns", Plain: true},
+				{Name: "base", Unit: "MiB", Plain: true}, {Name: "threads", Plain: true}}},
+		fresh: (*bench).idleMemory, fewer: 3,
+	}, {
+		Scenario: report.Scenario{Name: "open_cost", Title: "A fresh process; exchanges of 64 bytes, 10 at once, spread over all of 10, 1,000 and 9,000 open connections.",
+			Metrics: []report.Metric{{Name: "at10", Unit: "µs"}, {Name: "at1000", Unit: "µs"}, {Name: "at9000", Unit: "µs"}, {Name: "growth", Plain: true}}},
+		fresh: (*bench).openCost, fewer: 2,
+	},
+}
+
+func scenarioNames() (names []string) {
+	for _, s := range scenarios {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func known(name string) bool { return slices.Contains(scenarioNames(), name) }
+
+// values turns a window into the scenario's metrics. direct has no CPU figure.
+func (s scenario) values(w *load.WindowResult, proxied bool) map[string]float64 {
+	v := map[string]float64{}
+	g := w.Groups[0]
+	units := float64(g.Ops)
+	switch {
+	case s.perGB:
+		units = float64(g.Bytes) / 1e9
+		v["throughput"] = units / w.Seconds
+	case len(w.Groups) == 2:
+		v["exchanges"] = units / w.Seconds
+		v["bulk"] = float64(w.Groups[1].Bytes) / 1e9 / w.Seconds
+	default:
+		v["throughput"] = units / w.Seconds
+	}
+	if g.P99 > 0 {
+		v["p50"], v["p99"] = g.P50/1e3, g.P99/1e3
+	}
+	if proxied && units > 0 {
+		v["cpu"] = w.ProxyCPU / units
+		if !s.perGB {
+			v["cpu"] *= 1e6
+		}
+	}
+	return v
+}
+
+// pace is the messages a second that streams should get; 0 for any other load.
+func (s scenario) pace() (perSecond float64) {
+	for _, g := range s.groups {
+		if g.Kind == load.Stream {
+			perSecond += float64(g.Conns) / g.Every.Seconds()
+		}
+	}
+	return perSecond
+}

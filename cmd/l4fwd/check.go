@@ -1,0 +1,34 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration and print what is in effect",
+		Long: "Loads and validates the configuration exactly as serve would. Every fault is reported at once on stderr,\n" +
+			"with file, line and key, and the exit status is 2. Otherwise the effective configuration is printed as YAML,\n" +
+			"which itself passes check unchanged.",
+		Example: "  l4fwd check --config /etc/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l := load(cmd.Flags())
+			l.faults.print(cmd.ErrOrStderr())
+			if l.faults.bad() {
+				return silent(exitUsage)
+			}
+			effective, err := render(l.cfg)
+			if err != nil {
+				return failure(err)
+			}
+			_, err = cmd.OutOrStdout().Write(effective)
+			if err != nil {
+				return failure(err)
+			}
+			return nil
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// compile turns a configuration without faults into what the forwarder does.
+func compile(cfg Config, log *zap.Logger) (proxy.Options, error) {
+	o := proxy.Options{
+		Engine: cfg.Engine, Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
+		PrefaceTimeout:   time.Duration(cfg.Timeouts.Preface),
+		IdleTimeout:      time.Duration(cfg.Timeouts.Idle),
+		HalfCloseTimeout: time.Duration(cfg.Timeouts.HalfClose),
+		Keepalive: relay.Keepalive{
+			Idle:     time.Duration(cfg.Keepalive.Idle),
+			Interval: time.Duration(cfg.Keepalive.Interval),
+			Count:    cfg.Keepalive.Count,
+		},
+		DNS: proxy.DNS{
+			MinTTL:  time.Duration(cfg.DNS.MinTTL),
+			MaxTTL:  time.Duration(cfg.DNS.MaxTTL),
+			Timeout: time.Duration(cfg.DNS.Timeout),
+		},
+		Access: map[string]proxy.AccessLog{"off": proxy.AccessOff, "errors": proxy.AccessErrors, "all": proxy.AccessAll}[cfg.Log.Access],
+		Log:    log,
+	}
+	var err error
+	if o.DNS.Servers, err = compileAll(cfg.DNS.Servers, parseResolver); err != nil {
+		return o, err
+	}
+	if o.Listeners, err = compileAll(cfg.Listeners, compileListener); err != nil {
+		return o, err
+	}
+	o.Upstreams, err = compileAll(cfg.Upstreams, compileUpstream)
+	return o, err
+}
+
+func compileAll[F, T any](from []F, one func(F) (T, error)) ([]T, error) {
+	var all []T
+	for _, f := range from {
+		t, err := one(f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func compileListener(in Listener) (proxy.Listener, error) {
+	addr, err := parseListen(in.Address)
+	return proxy.Listener{Name: in.Name, Addr: addr, Upstream: in.Upstream}, err
+}
+
+func compileUpstream(u Upstream) (proxy.Upstream, error) {
+	host, port, err := parseHostPort(u.Address)
+	return proxy.Upstream{
+		Name: u.Name, Host: host, Port: port,
+		ConnectTimeout: time.Duration(u.Connect.Timeout), Attempts: u.Connect.Attempts,
+	}, err
+}
+
+// adopt gives the sockets of the service manager to the listeners: first by name, then the rest in order.
+func adopt(listeners []proxy.Listener, sockets []socket) error {
+	if len(sockets) > len(listeners) {
+		return fmt.Errorf("the service manager passed %d sockets, but the configuration has %d listeners", len(sockets), len(listeners))
+	}
+	rest := sockets[:0:0]
+	for _, s := range sockets {
+		if in := unadopted(listeners, s.name); in != nil {
+			in.FD, in.Addr = s.fd, orElse(s.addr, in.Addr)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	for _, s := range rest {
+		for i := range listeners {
+			if listeners[i].FD == 0 {
+				listeners[i].FD, listeners[i].Addr = s.fd, orElse(s.addr, listeners[i].Addr)
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func unadopted(listeners []proxy.Listener, name string) *proxy.Listener {
+	for i := range listeners {
+		if listeners[i].Name == name && listeners[i].FD == 0 {
+			return &listeners[i]
+		}
+	}
+	return nil
+}
+
+func orElse(a, b netip.AddrPort) netip.AddrPort {
+	if a.IsValid() {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration, and the only place where a key is defined. The tags of a field are
+//
+//	key      its name in the file; with the names above it, joined by dots, also that of the variable: log.level is
+//	         L4FWD_LOG_LEVEL
+//	default  its value where no source gives one
+//	kind     what a text means, where its type does not say: see kinds in values.go
+//	allowed  the texts allowed, separated by |
+//	min, max the range, both allowed
+//	flag     its flag; arg: how --help writes the value
+//	doc      what it does, for --help and docs/CONFIG.md
+//
+// Flags, environment, file, defaults, the output of check and docs/CONFIG.md are all made from them.
+type Config struct {
+	Upstream string   `key:"upstream" kind:"hostport" flag:"upstream" arg:"HOST:PORT" doc:"The one upstream; short for one entry of upstreams."`
+	Listen   []string `key:"listen" kind:"listen" flag:"listen" arg:"ADDR" doc:"Where to accept, IP:PORT or :PORT; short for one entry of listeners each. Default: :443."`
+	Loops    int      `key:"loops" default:"0" min:"0" max:"1024" flag:"loops" arg:"N" doc:"Event loops. 0: one for each CPU the process may use."`
+	Engine   string   `key:"engine" default:"auto" allowed:"auto|uring|epoll|portable" flag:"engine" arg:"NAME" doc:"How connections are served. auto takes the fastest that the kernel and the sandbox allow; the choice and its reason are logged at start and shown by status."`
+
+	Listeners []Listener `key:"listeners" doc:"Where to accept clients. Without any, one listener on :443."`
+	Upstreams []Upstream `key:"upstreams" doc:"Where connections go. At least one is required, here or as upstream."`
+
+	Timeouts  Timeouts  `key:"timeouts"`
+	Keepalive Keepalive `key:"keepalive"`
+	Limits    Limits    `key:"limits"`
+	DNS       DNS       `key:"dns"`
+	Drain     Drain     `key:"drain"`
+	Health    Health    `key:"health"`
+	Admin     Admin     `key:"admin"`
+	Log       Log       `key:"log"`
+}
+
+// Listener is one address to accept clients on.
+type Listener struct {
+	Name     string `key:"name" kind:"name" doc:"Its name in logs and metrics, and of the socket that systemd hands over. Default: the address."`
+	Address  string `key:"address" kind:"listen" required:"true" doc:"IP:PORT or :PORT, which takes IPv4 and IPv6. Port 0: the kernel chooses one."`
+	Upstream string `key:"upstream" doc:"The name of the upstream that serves its clients. Default: the first of upstreams."`
+}
+
+// Upstream is one destination.
+type Upstream struct {
+	Name    string  `key:"name" kind:"name" doc:"Its name in logs and metrics. Default: the host of the address."`
+	Address string  `key:"address" kind:"hostport" required:"true" doc:"HOST:PORT; the host is a DNS name, which is kept resolved, or an IP address."`
+	Connect Connect `key:"connect"`
+}
+
+// Connect says how an upstream connection is tried.
+type Connect struct {
+	Timeout  Duration `key:"timeout" default:"5s" min:"10ms" max:"5m" doc:"How long one connect attempt may take."`
+	Attempts int      `key:"attempts" default:"3" min:"1" max:"100" doc:"Connect attempts a connection makes, each at the next address."`
+}
+
+// Timeouts end connections on which nothing happens.
+type Timeouts struct {
+	Preface   Duration `key:"preface" default:"5s" min:"10ms" max:"1h" doc:"How long a client may take for the first bytes, where these decide something."`
+	Idle      Duration `key:"idle" default:"1h" min:"1s" max:"720h" doc:"How long a connection may be without a byte either way."`
+	HalfClose Duration `key:"half_close" default:"5m" min:"1s" max:"720h" doc:"The same once one side has ended its direction."`
+}
+
+// Keepalive is TCP keepalive on both legs.
+type Keepalive struct {
+	Idle     Duration `key:"idle" default:"60s" min:"1s" max:"9h" doc:"Silence before the first probe, in whole seconds. Keep it below 240s: Azure forgets a connection after 4 min without a packet, an AWS NLB after 350 s."`
+	Interval Duration `key:"interval" default:"15s" min:"1s" max:"9h" doc:"Between probes, in whole seconds."`
+	Count    int      `key:"count" default:"4" min:"1" max:"127" doc:"Probes without an answer before the connection is given up."`
+}
+
+// Limits bound what clients can use up.
+type Limits struct {
+	MaxConnections int `key:"max_connections" default:"0" min:"0" max:"10000000" doc:"Open connections over all listeners; beyond it a client is refused with limit_connections. 0: what the limit of open files (RLIMIT_NOFILE) allows, at two files a connection."`
+}
+
+// DNS says how names are resolved.
+type DNS struct {
+	Servers []string `key:"servers" kind:"resolver" flag:"dns-server" arg:"ADDR" doc:"Resolvers to ask, IP or IP:PORT. None: those of /etc/resolv.conf."`
+	MinTTL  Duration `key:"min_ttl" default:"5s" min:"100ms" max:"24h" doc:"An answer is kept at least so long, whatever its TTL."`
+	MaxTTL  Duration `key:"max_ttl" default:"5m" min:"100ms" max:"24h" doc:"And at most so long. The last good answer is used for ever when no newer one can be had."`
+	Timeout Duration `key:"timeout" default:"2s" min:"10ms" max:"1m" doc:"How long one resolver may take to answer."`
+}
+
+// Drain is the way to end.
+type Drain struct {
+	LameDuck Duration `key:"lame_duck" default:"5s" min:"0s" max:"1h" doc:"How long clients are still accepted after readiness ended, so that load balancers notice first."`
+	Timeout  Duration `key:"timeout" default:"5m" min:"0s" max:"168h" flag:"drain-timeout" arg:"D" doc:"How long open connections may take to finish, after which they are closed with drain_timeout."`
+}
+
+// Health is the port for load balancers and Prometheus.
+type Health struct {
+	Address string `key:"address" default:":8080" kind:"service" flag:"health" arg:"ADDR" doc:"Where /livez, /readyz and /metrics are served, IP:PORT or :PORT: read-only, safe to expose inside a VPC. off: not at all."`
+}
+
+// Admin is the port for operators.
+type Admin struct {
+	Address     string `key:"address" default:"127.0.0.1:9901" kind:"admin" flag:"admin" arg:"ADDR" doc:"Where the status page, the JSON API, actions and pprof are served: a loopback IP:PORT, or unix:PATH. off: not at all."`
+	AllowRemote bool   `key:"allow_remote" default:"false" doc:"Allows an admin.address that is not loopback. Whoever reaches it can drain the daemon and read its memory."`
+}
+
+// Log says what is logged, on stderr.
+type Log struct {
+	Level  string `key:"level" default:"info" allowed:"debug|info|warn|error" flag:"log-level" arg:"LEVEL" doc:"The least severe level that is logged."`
+	Format string `key:"format" default:"" allowed:"|json|console" flag:"log-format" arg:"FORMAT" doc:"json, or console for people. Empty: console on a terminal, else json."`
+	Access string `key:"access" default:"errors" allowed:"off|errors|all" doc:"Which connections get a line (message \"access\", level info) when they end: none, those that did not end in an ordinary way, or all."`
+}
+
+// Duration is a time span as the file writes it: 5s, 1m30s.
+type Duration time.Duration
+
+// String writes the shortest form: 1h rather than 1h0m0s.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// parseDuration reads a duration with a unit. Its error says what to write instead.
+func parseDuration(text string) (Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		if text == "0" || text == "+0" || text == "-0" {
+			return 0, fault("the number %s has no unit", "write 0s", text)
+		}
+		return Duration(d), nil
+	}
+	if _, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+		return 0, fault("the number %s has no unit", "write "+text+"s for seconds, or a unit of ms, s, m, h", text)
+	}
+	if n, ok := strings.CutSuffix(text, "d"); ok {
+		if days, numErr := strconv.ParseUint(n, 10, 16); numErr == nil {
+			return 0, fault("%q: there is no unit d", "write "+strconv.FormatUint(days*24, 10)+"h", text)
+		}
+	}
+	return 0, fault("%q is not a duration", "write a number with a unit of ms, s, m, h, like 5s or 1m30s", text)
+}

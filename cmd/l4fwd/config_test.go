@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// try loads as check and serve do, and returns what they print of it.
+func try(t *testing.T, args ...string) (*loaded, string) {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	addConfigFlag(fs)
+	addKeyFlags(fs)
+	require.NoError(t, fs.Parse(args))
+	l := load(fs)
+	var said bytes.Buffer
+	l.faults.print(&said)
+	return l, said.String()
+}
+
+// Each file of testdata/bad begins with the complaints about it, one a line, without the name of the file.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			var want []string
+			for line := range strings.Lines(string(content)) {
+				complaint, ok := strings.CutPrefix(line, "# ")
+				if !ok {
+					break
+				}
+				want = append(want, path+":"+strings.TrimSuffix(complaint, "\n"))
+			}
+			l, said := try(t, "--config", path)
+			require.True(t, l.faults.bad())
+			got := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
+			require.Len(t, got, len(want), said)
+			for i := range want {
+				require.True(t, strings.HasPrefix(got[i], want[i]), "got  %s\nwant %s", got[i], want[i])
+			}
+		})
+	}
+}
+
+func TestGoodFilesRoundTrip(t *testing.T) {
+	files, err := filepath.Glob("testdata/good/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			first := l4fwd(t, nil, "check", "--config", path)
+			require.Equal(t, exitOK, first.code, first.stderr)
+			require.Empty(t, first.stderr)
+
+			effective := filepath.Join(t.TempDir(), "effective.yaml")
+			require.NoError(t, os.WriteFile(effective, []byte(first.stdout), 0o600))
+			second := l4fwd(t, nil, "check", "--config", effective)
+			require.Equal(t, exitOK, second.code, second.stderr)
+			require.Empty(t, second.stderr)
+			require.Equal(t, first.stdout, second.stdout)
+
+			a, _ := try(t, "--config", path)
+			b, _ := try(t, "--config", effective)
+			require.Equal(t, a.cfg, b.cfg)
+			_, err := compile(a.cfg, nil)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestTheFullFileIsReadAsWritten(t *testing.T) {
+	l, said := try(t, "--config", "testdata/good/full.yaml")
+	require.Empty(t, said)
+	c := l.cfg
+	require.Equal(t, 3, c.Loops)
+	require.Equal(t, []Listener{
+		{Name: "aoai", Address: ":443", Upstream: "dais24"},
+		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "dais24"},
+	}, c.Listeners)
+	require.Equal(t, Connect{Duration(3 * time.Second), 2}, c.Upstreams[0].Connect)
+	require.Equal(t, Upstream{"2001:db8::1", "[2001:db8::1]:443", Connect{Duration(5 * time.Second), 3}}, c.Upstreams[1])
+	require.Equal(t, Duration(90*time.Minute), c.Timeouts.Idle)
+	require.Equal(t, []string{"10.0.0.2", "10.0.0.3:5353", "fd00::53"}, c.DNS.Servers)
+	require.Equal(t, Drain{0, Duration(90 * time.Minute)}, c.Drain)
+	require.Equal(t, "all", c.Log.Access)
+}
+
+func TestMergedSectionsGiveWay(t *testing.T) {
+	l, said := try(t, "--config", "testdata/good/aliases.yaml")
+	require.Empty(t, said)
+	require.Equal(t, "b", l.cfg.Upstreams[1].Name)
+	require.Equal(t, "a.example:443", l.cfg.Upstreams[1].Address)
+	require.Equal(t, Duration(time.Second), l.cfg.Upstreams[1].Connect.Timeout)
+	require.Equal(t, 3, l.cfg.Upstreams[1].Connect.Attempts)
+	require.Equal(t, Duration(time.Hour), l.cfg.Timeouts.HalfClose)
+}
+
+// The defaults that INTERFACE.md fixes, since scripts rely on them.
+func TestContractDefaults(t *testing.T) {
+	l, said := try(t, "--upstream", "example.com:443")
+	require.Empty(t, said)
+	require.Equal(t, Config{
+		Engine:    "auto",
+		Listeners: []Listener{{":443", ":443", "example.com"}},
+		Upstreams: []Upstream{{"example.com", "example.com:443", Connect{Duration(5 * time.Second), 3}}},
+		Timeouts:  Timeouts{Duration(5 * time.Second), Duration(time.Hour), Duration(5 * time.Minute)},
+		Keepalive: Keepalive{Duration(time.Minute), Duration(15 * time.Second), 4},
+		DNS:       DNS{MinTTL: Duration(5 * time.Second), MaxTTL: Duration(5 * time.Minute), Timeout: Duration(2 * time.Second)},
+		Drain:     Drain{Duration(5 * time.Second), Duration(5 * time.Minute)},
+		Health:    Health{":8080"},
+		Admin:     Admin{"127.0.0.1:9901", false},
+		Log:       Log{"info", "", "errors"},
+	}, l.cfg)
+}
+
+func TestEveryKeyIsDescribedAndItsDefaultIsAllowed(t *testing.T) {
+	var walk func(keys []*key)
+	walk = func(keys []*key) {
+		for _, k := range keys {
+			walk(k.keys)
+			if k.section() {
+				continue
+			}
+			require.NotEmpty(t, k.doc, k.path)
+			require.True(t, k.flag == "" || k.arg != "", k.path)
+			require.False(t, isLater(k.path), "%s is in laterKeys as well", k.path)
+			if k.hasDef {
+				_, err := k.parse(k.def)
+				require.NoError(t, err, k.path)
+			}
+		}
+	}
+	walk(schema)
+	require.Equal(t, Connect{Duration(5 * time.Second), 3}, newUpstream("a:1").Connect)
+}
+
+func TestUnreadableFiles(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big.yaml")
+	require.NoError(t, os.WriteFile(big, bytes.Repeat([]byte("# filler\n"), maxFile/8), 0o600))
+	cases := map[string]string{
+		filepath.Join(dir, "none.yaml"): "cannot be read: no such file or directory",
+		dir:                             "cannot be read: is a directory",
+		big:                             "is larger than 1 MiB, so it is no configuration",
+	}
+	for path, want := range cases {
+		_, said := try(t, "--upstream", "example.com:443", "--config", path)
+		require.Equal(t, path+": "+want+"\n", said)
+	}
+}
+
+func TestIdleKeepaliveAboveTheCloudsTimeoutsIsAWarning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("upstream: example.com:443\nkeepalive: {idle: 300s}\n"), 0o600))
+	o := l4fwd(t, nil, "check", "--config", path)
+	require.Equal(t, exitOK, o.code)
+	require.Contains(t, o.stderr, "warning: "+path+":2: keepalive.idle: 5m is longer than 240s; ")
+}
+
+func FuzzFile(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml"} {
+		files, _ := filepath.Glob(pattern)
+		for _, path := range files {
+			content, err := os.ReadFile(path)
+			require.NoError(f, err)
+			f.Add(content)
+		}
+	}
+	path := filepath.Join(f.TempDir(), "fuzz.yaml")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		fs := pflag.NewFlagSet("fuzz", pflag.ContinueOnError)
+		addConfigFlag(fs)
+		require.NoError(t, fs.Parse([]string{"--config", path}))
+		l := load(fs)
+		l.faults.print(io.Discard)
+		if l.faults.bad() {
+			return
+		}
+		_, err := compile(l.cfg, nil)
+		require.NoError(t, err, "what passes check can be served")
+		effective, err := render(l.cfg)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, effective, 0o600))
+		again := load(fs)
+		require.False(t, again.faults.bad(), "what check prints passes check: %s", effective)
+		require.Equal(t, l.cfg, again.cfg)
+	})
+}

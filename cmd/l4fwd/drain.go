@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// wait returns when the daemon has ended: nil after a drain, also one cut short; an error when something broke.
+func (d *daemon) wait(signals *signals) error {
+	var broken error
+	var who string
+	for who == "" {
+		select {
+		case s := <-signals.end:
+			who = s.String()
+		case who = <-d.asked:
+		case broken = <-d.failed:
+			who = "failure"
+			d.log.Error("failed while running, draining", zap.Error(broken))
+		case s := <-signals.unsupported:
+			d.log.Warn(unsupportedSignal(s))
+		}
+	}
+	d.drain(who, signals)
+	if broken != nil {
+		return failure(broken)
+	}
+	return nil
+}
+
+// errCutShort is the cause of a drain's end by a second signal.
+var errCutShort = errors.New("a second signal")
+
+// drain ends the forwarder: not ready, lame duck, stop accepting, wait, close.
+func (d *daemon) drain(who string, signals *signals) {
+	begun := time.Now()
+	lameDuck, timeout := time.Duration(d.cfg.Drain.LameDuck), time.Duration(d.cfg.Drain.Timeout)
+	d.draining.Store(true)
+	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d", (lameDuck + timeout + 10*time.Second).Microseconds()))
+	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),
+		zap.Int64("connections", d.fwd.Stats().Relay.Active))
+
+	ctx, cut := context.WithCancelCause(context.Background())
+	defer cut(nil)
+	defer signals.onEnd(func() { cut(errCutShort) })()
+
+	sleep(ctx, lameDuck)
+	d.fwd.StopAccepting()
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	outcome, reason := "complete", relay.Operator
+	if err := d.fwd.Wait(waiting); err != nil {
+		outcome, reason = "timeout", relay.DrainTimeout
+		if context.Cause(ctx) == errCutShort {
+			outcome, reason = "cut short by a second signal", relay.Operator
+		}
+	}
+	left := d.fwd.Stats().Relay.Active
+	d.fwd.Close(reason)
+	d.log.Info("drained", zap.String("outcome", outcome), zap.Int64("closed", left), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// askDrain begins a drain, unless one has begun, and reports whether it did.
+func (d *daemon) askDrain(who string) bool {
+	if d.draining.Load() {
+		return false
+	}
+	select {
+	case d.asked <- who:
+		return true
+	default:
+		return false
+	}
+}

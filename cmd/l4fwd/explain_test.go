@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	addr := taken.Addr().String()
+	port := netip.MustParseAddrPort(addr).Port()
+	for flag, says := range map[string]string{
+		"--listen": `listener "` + addr + `" cannot listen on ` + addr,
+		"--health": "the health port cannot listen on " + addr,
+		"--admin":  "the admin port cannot listen on " + addr,
+	} {
+		t.Run(flag, func(t *testing.T) {
+			p := prepare(t, nil, flag, addr).start(t)
+			p.exits(t, exitFailure)
+			require.Contains(t, p.log.String(), "l4fwd: "+says+": address already in use; another process has this port: ")
+			require.Contains(t, p.log.String(), fmt.Sprintf("ss -ltnp 'sport = :%d'", port))
+			require.Contains(t, p.log.String(), flag+" ")
+		})
+	}
+}
+
+func TestStartErrorsSayWhatToDo(t *testing.T) {
+	addr := netip.MustParseAddrPort("[::]:443")
+	cases := map[syscall.Errno]string{
+		syscall.EACCES:        `listener "aoai" cannot listen on [::]:443: permission denied; ports below 1024 need a privilege: use another port, like --listen :8443, or grant CAP_NET_BIND_SERVICE`,
+		syscall.EADDRINUSE:    "address already in use; another process has this port: `ss -ltnp 'sport = :443'` names it",
+		syscall.EADDRNOTAVAIL: "this machine has no such address",
+		syscall.EAFNOSUPPORT:  "the kernel has no IPv6",
+		syscall.EMFILE:        "LimitNOFILE=",
+	}
+	for errno, want := range cases {
+		err := explainStart(&proxy.ListenError{Listener: "aoai", Addr: addr, Err: os.NewSyscallError("bind", errno)})
+		require.ErrorContains(t, err, want)
+		require.ErrorIs(t, err, errno)
+	}
+	require.EqualError(t, explainStart(errorText("engine epoll needs Linux")), "cannot start: engine epoll needs Linux")
+}
+
+func TestConnectionsFollowFromTheFiles(t *testing.T) {
+	for files, want := range map[uint64]int{0: 1, 1: 1, 64: 16, 1024: 384, 20000: 9872, 1 << 30: 1 << 20} {
+		require.Equal(t, want, connectionsFor(files), files)
+	}
+	log := zap.NewNop()
+	files, err := raiseFileLimit()
+	require.NoError(t, err)
+	require.Equal(t, connectionsFor(files), fitToFiles(0, log))
+	require.Equal(t, 1, fitToFiles(1, log))
+	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, log))
+}

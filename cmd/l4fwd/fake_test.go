@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// fakeForwarder is a forwarder that does what the test says.
+type fakeForwarder struct {
+	mu        sync.Mutex
+	upstreams error
+	alive     error
+	active    int64
+	calls     []string
+	idle      chan struct{} // closed: no connection is open
+}
+
+func (f *fakeForwarder) note(s string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, s)
+}
+
+func (f *fakeForwarder) Addrs() []netip.AddrPort {
+	return []netip.AddrPort{netip.MustParseAddrPort("[::]:8443")}
+}
+func (f *fakeForwarder) ListenersReady() error       { return nil }
+func (f *fakeForwarder) UpstreamsReady() error       { return f.upstreams }
+func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
+func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }
+func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.String()) }
+
+func (f *fakeForwarder) Wait(ctx context.Context) error {
+	f.note("wait")
+	select {
+	case <-f.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *fakeForwarder) Status() proxy.Status {
+	return proxy.Status{
+		Engine: "epoll", EngineReason: "auto", Loops: 2, Active: f.active, MaxConns: 9872,
+		Listeners: []proxy.ListenerStatus{{Name: "aoai", Addr: f.Addrs()[0], Upstream: "dais24", Active: f.active, Accepted: 12, Refused: 1, Open: true}},
+		Upstreams: []proxy.UpstreamStatus{{
+			Name: "dais24", Address: "dais24.example:443", Usable: f.upstreams == nil, Detail: "from 10.0.0.2", Active: f.active, Total: 11,
+			BytesUp: 1_500_000, BytesDown: 2_000_000_000, DNSAge: 7 * time.Second, DNSError: "10.0.0.2: timeout",
+			Addresses: []proxy.AddressStatus{
+				{Addr: netip.MustParseAddrPort("192.0.2.1:443"), State: "usable", Active: f.active},
+				{Addr: netip.MustParseAddrPort("192.0.2.2:443"), State: "failing", Failures: 3},
+			},
+		}},
+	}
+}
+
+func (f *fakeForwarder) Stats() proxy.Stats {
+	pair := [2]string{"aoai", "dais24"}
+	h := proxy.HistogramStats{Count: 2, Sum: 0.3, Buckets: map[float64]uint64{0.1: 1, 1: 2}}
+	return proxy.Stats{
+		Relay:     relay.Stats{Active: f.active, Busy: []float64{1, 2}, AcceptPauses: 1, Pipes: 2},
+		Accepted:  map[string]uint64{"aoai": 12},
+		Refused:   map[[2]string]uint64{{"aoai", "limit_connections"}: 1},
+		Ended:     map[[3]string]uint64{{"aoai", "dais24", "client_closed"}: 11},
+		Active:    map[[2]string]int64{pair: f.active},
+		Bytes:     map[[2]string]relay.Bytes{pair: {Up: 10, Down: 20, SplicedUp: 1, SplicedDown: 2}},
+		Connect:   map[string]proxy.HistogramStats{"dais24": h},
+		FirstByte: map[string]proxy.HistogramStats{"dais24": h},
+		Duration:  map[string]proxy.HistogramStats{"dais24": h},
+		Dials:     map[[2]string]uint64{{"dais24", "connect_refused"}: 3},
+		Addresses: map[[2]string]int{{"dais24", "usable"}: 1, {"dais24", "failing"}: 1},
+		Lookups:   map[[2]string]uint64{{"dais24.example", "ok"}: 4},
+		AnswerAge: map[string]time.Duration{"dais24.example": 7 * time.Second},
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// textFlag is the flag of a key. It takes any text: what is wrong with it is said together with all other faults.
+type textFlag struct {
+	key    *key
+	values []string
+}
+
+func (f *textFlag) String() string {
+	if f.values == nil && f.key != nil {
+		return f.key.def
+	}
+	return strings.Join(f.values, ",")
+}
+
+// Set keeps the last value, or all of them for a list.
+func (f *textFlag) Set(text string) error {
+	if !f.key.list() {
+		f.values = nil
+	}
+	f.values = append(f.values, text)
+	return nil
+}
+
+// Type is how --help writes the value.
+func (f *textFlag) Type() string { return f.key.arg }
+
+// laterFlag stands for a flag of a later version, so that it is not called unknown.
+type laterFlag struct{ arg string }
+
+func (laterFlag) String() string   { return "" }
+func (laterFlag) Set(string) error { return nil }
+func (f laterFlag) Type() string   { return f.arg }
+
+const configFlag = "config"
+
+// addConfigFlag adds --config, which every verb has.
+func addConfigFlag(fs *pflag.FlagSet) {
+	fs.String(configFlag, "", "The configuration `FILE`, YAML; see docs/CONFIG.md. None is read unless it is named here or in L4FWD_CONFIG.")
+}
+
+// addKeyFlags adds the flags of the keys given by their flag names, or of all keys that have one.
+func addKeyFlags(fs *pflag.FlagSet, only ...string) {
+	for _, k := range settable(schema) {
+		if k.flag == "" || len(only) > 0 && !contains(only, k.flag) {
+			continue
+		}
+		doc := k.doc
+		if k.list() {
+			doc += " May be repeated."
+		}
+		if have := k.choices(); have != "" {
+			doc += " One of " + have + "."
+		}
+		fs.Var(&textFlag{key: k}, k.flag, doc)
+	}
+	if len(only) > 0 {
+		return
+	}
+	for _, later := range laterFlags {
+		fs.Var(laterFlag{later.arg}, later.name, "")
+		_ = fs.MarkHidden(later.name)
+	}
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}

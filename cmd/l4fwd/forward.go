@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// forwarder is a running proxy.Server; the tests put another one in its place.
+type forwarder interface {
+	Addrs() []netip.AddrPort     // in the order of Options.Listeners
+	ListenersReady() error       // nil: accepting; else why not
+	UpstreamsReady() error       // nil: each upstream has a usable address; else which has not and why
+	Alive(context.Context) error // nil once every loop has turned
+	StopAccepting()              // open connections go on
+	Wait(context.Context) error  // nil when no connection is open
+	Close(relay.Reason)          // ends everything
+	Status() proxy.Status
+	Stats() proxy.Stats
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/l4fwd/l4fwd/"
+
+// mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
+// and health do not know each other, and the leaves know nobody.
+var mayImport = map[string][]string{
+	"cmd/l4fwd":      {"proxy", "proxy/relay", "eip", "health"},
+	"proxy":          {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/handoff"},
+	"proxy/relay":    {},
+	"proxy/preface":  {},
+	"proxy/resolve":  {},
+	"proxy/upstream": {},
+	"proxy/limit":    {},
+	"proxy/handoff":  {},
+	"eip":            {"eip/instance"},
+	"eip/instance":   {},
+	"health":         {"health/probe"},
+	"health/probe":   {},
+}
+
+// doors says which packages may import a library.
+var doors = map[string][]string{
+	"github.com/spf13/cobra":         {"cmd/l4fwd"},
+	"github.com/spf13/pflag":         {"cmd/l4fwd"},
+	"github.com/spf13/viper":         {"cmd/l4fwd"},
+	"github.com/prometheus/":         {"cmd/l4fwd"},
+	"github.com/aws/":                {"eip", "eip/instance"},
+	"go.uber.org/zap":                {"cmd/l4fwd", "proxy", "eip", "health"},
+	"github.com/miekg/dns":           {"proxy/resolve"},
+	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay"},
+	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
+	"gonum.org/":                     {},
+}
+
+// TestImportsRunDownwards keeps the architecture of docs/DESIGN.md. The bench tree is a product of its own: it may use
+// what it likes of its own, nothing of the forwarder's, and the forwarder nothing of it.
+func TestImportsRunDownwards(t *testing.T) {
+	for pkg, imports := range moduleImports(t) {
+		if strings.HasPrefix(pkg, "bench") {
+			for _, i := range imports {
+				if own, ok := strings.CutPrefix(i, module); ok {
+					require.True(t, strings.HasPrefix(own, "bench"), "%s imports %s", pkg, i)
+				}
+			}
+			continue
+		}
+		allowed, known := mayImport[pkg]
+		require.True(t, known, "package %s is not in the table: decide what it may import", pkg)
+		for _, i := range imports {
+			if own, ok := strings.CutPrefix(i, module); ok {
+				require.Contains(t, allowed, own, "%s must not import %s", pkg, own)
+				continue
+			}
+			for library, may := range doors {
+				if strings.HasPrefix(i, library) {
+					require.Contains(t, may, pkg, "%s must not import %s: that library has another door", pkg, i)
+				}
+			}
+		}
+	}
+}
+
+// moduleImports returns the direct imports of each package of the module, tests left out, for each system.
+func moduleImports(t *testing.T) map[string][]string {
+	all := map[string][]string{}
+	for _, goos := range []string{"linux", "darwin"} {
+		cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...")
+		cmd.Env = append(cmd.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+			var p struct {
+				ImportPath string
+				Imports    []string
+			}
+			err := dec.Decode(&p)
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+			pkg := strings.TrimPrefix(p.ImportPath, module)
+			all[pkg] = append(all[pkg], p.Imports...)
+		}
+	}
+	require.Greater(t, len(all), 5)
+	return all
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestPrecedence(t *testing.T) {
+	path := write(t, "upstream: file.example:443\nloops: 2\nlog: {level: warn}\ndns: {servers: [10.0.0.1]}\n")
+	l, _ := try(t, "--config", path)
+	require.Equal(t, 2, l.cfg.Loops, "file over default")
+
+	t.Setenv("L4FWD_CONFIG", path)
+	t.Setenv("L4FWD_LOOPS", "3")
+	t.Setenv("L4FWD_LOG_LEVEL", "error")
+	t.Setenv("L4FWD_DNS_SERVERS", "10.0.0.2, 10.0.0.3")
+	t.Setenv("L4FWD_UPSTREAM", "env.example:443")
+	t.Setenv("L4FWD_HEALTH", ":8081")
+	l, said := try(t)
+	require.Empty(t, said)
+	require.Equal(t, 3, l.cfg.Loops, "environment over file")
+	require.Equal(t, "error", l.cfg.Log.Level)
+	require.Equal(t, []string{"10.0.0.2", "10.0.0.3"}, l.cfg.DNS.Servers)
+	require.Equal(t, "env.example:443", l.cfg.Upstreams[0].Address)
+	require.Equal(t, ":8081", l.cfg.Health.Address, "the flag's name works as well")
+
+	l, said = try(t, "--loops", "4", "--dns-server", "10.0.0.4", "--dns-server=10.0.0.5,10.0.0.6", "--upstream", "flag.example:443", "--log-level=debug")
+	require.Empty(t, said)
+	require.Equal(t, 4, l.cfg.Loops, "flag over environment")
+	require.Equal(t, "debug", l.cfg.Log.Level)
+	require.Equal(t, []string{"10.0.0.4", "10.0.0.5", "10.0.0.6"}, l.cfg.DNS.Servers)
+	require.Equal(t, "flag.example:443", l.cfg.Upstreams[0].Address)
+
+	t.Setenv("L4FWD_LOOPS", "")
+	l, _ = try(t)
+	require.Equal(t, 2, l.cfg.Loops, "an empty variable is not set")
+}
+
+func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
+	one := write(t, "upstreams: [{name: a, address: 'a.example:443', connect: {attempts: 7}}]\nlisteners: [{name: l, address: ':443'}]\n")
+	l, said := try(t, "--config", one, "--upstream", "test.example:443", "--listen", ":8443")
+	require.Empty(t, said)
+	require.Equal(t, "test.example:443", l.cfg.Upstreams[0].Address)
+	require.Equal(t, "a", l.cfg.Upstreams[0].Name)
+	require.Equal(t, 7, l.cfg.Upstreams[0].Connect.Attempts)
+	require.Equal(t, Listener{"l", ":8443", "a"}, l.cfg.Listeners[0])
+
+	two := write(t, "upstreams: [{address: 'a.example:443'}, {address: 'b.example:443'}]\nlisteners: [{address: ':443'}]\n")
+	_, said = try(t, "--upstream", "a.example:443", "--listen", "")
+	require.Equal(t, "flag --listen: names no address; write ADDR, or leave the flag away\n", said)
+	_, said = try(t, "--config", two, "--upstream", "test.example:443", "--listen", ":8443,:8444")
+	require.Equal(t, "flag --upstream: the file has 2 upstreams, and one address cannot stand for them; change the file\n"+
+		"flag --listen: 2 addresses for the 1 listeners of the file; give as many, or change the file\n", said)
+}
+
+func TestFaultsOfFlagsAndVariablesNameThem(t *testing.T) {
+	t.Setenv("L4FWD_LOOPS", "-1")
+	t.Setenv("L4FWD_EIP_POOL", "tag:a=b")
+	t.Setenv("L4FWD_LISTENERS", "x")
+	_, said := try(t, "--upstream", "example.com", "--drain-timeout", "5", "--log-format", "xml", "--admin", "0.0.0.0:9901")
+	require.Equal(t, "flag --upstream: \"example.com\" has no port; write example.com:443\n"+
+		"L4FWD_LOOPS: -1 is out of range; write a number from 0 to 1024\n"+
+		"flag --drain-timeout: the number 5 has no unit; write 5s for seconds, or a unit of ms, s, m, h\n"+
+		"flag --log-format: \"xml\" is not a choice; use one of \"\", json, console\n"+
+		"L4FWD_EIP_POOL: is not supported by this version yet; unset it\n"+
+		"L4FWD_LISTENERS: a variable cannot set it; write it into the file\n"+
+		"flag --admin: 0.0.0.0:9901 is reachable from other machines, and whoever reaches it can drain the daemon and read its memory; "+
+		"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true\n", said)
+}
+
+func TestUnknownVariablesAreWarnings(t *testing.T) {
+	for _, name := range []string{"L4FWD_SERVICE_HOST", "L4FWD_PORT", "L4FWD_PORT_443_TCP", "L4FWD_PORT_443_TCP_ADDR", "L4FWD_HEALTH_SERVICE_PORT_HTTP"} {
+		t.Setenv(name, "tcp://10.0.0.1:443")
+	}
+	t.Setenv("L4FWD_LOG_LEVLE", "debug")
+	l, said := try(t, "--upstream", "example.com:443")
+	require.False(t, l.faults.bad())
+	require.Equal(t, "warning: L4FWD_LOG_LEVLE: no setting, ignored; did you mean L4FWD_LOG_LEVEL?\n"+
+		"warning: L4FWD_HEALTH_SERVICE_PORT_HTTP, L4FWD_PORT, L4FWD_PORT_443_TCP, L4FWD_PORT_443_TCP_ADDR, L4FWD_SERVICE_HOST: no setting, ignored; "+
+		"Kubernetes sets such for a service of that name; enableServiceLinks: false in the pod's spec stops it\n", said)
+}
+
+func TestDurationsAreWrittenShort(t *testing.T) {
+	for _, s := range []string{"0s", "1ms", "5s", "1m", "90m", "1h", "1h30m", "1h0m5s", "24h", "1m30s", "10h", "100h"} {
+		d, err := parseDuration(s)
+		require.NoError(t, err)
+		again, err := parseDuration(d.String())
+		require.NoError(t, err, d.String())
+		require.Equal(t, d, again)
+		if s != "90m" {
+			require.Equal(t, s, d.String())
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// Command l4fwd is a TCP forwarder: it accepts connections, relays their bytes to an upstream, and ends without losing
+// one. It is the only package that knows the others; each of them is put together and taken apart in serve.go.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Exit statuses. They are part of the interface: scripts and service managers rely on them.
+const (
+	exitOK       = 0
+	exitFailure  = 1 // a failure while running; status: the daemon is not ready
+	exitUsage    = 2 // bad flags or configuration
+	exitNoDaemon = 3 // status: no daemon answers
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns its exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		// Cobra's own complaints are all about the command line.
+		e = usage(err)
+	}
+	if e.err != nil {
+		fmt.Fprintf(stderr, "l4fwd: %s\n", e.err)
+	}
+	return e.code
+}
+
+// exitError is an error with its exit status.
+type exitError struct {
+	code int
+	err  error // nil: everything has been said
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(err error) *exitError   { return &exitError{exitUsage, err} }
+func failure(err error) *exitError { return &exitError{exitFailure, err} }
+func silent(code int) *exitError   { return &exitError{code: code} }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// asL4fwd in the environment makes the test binary be l4fwd, so that exit statuses, signals and sockets are real.
+const asL4fwd = "TEST_AS_L4FWD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asL4fwd) != "" {
+		_ = os.Unsetenv(asL4fwd)
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// command prepares a process of l4fwd, with variables added to a clean environment.
+func command(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, args...)
+	cmd.Env = append([]string{asL4fwd + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}, env...)
+	return cmd
+}
+
+// outcome is what a finished command left.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// l4fwd runs a command line to its end.
+func l4fwd(t *testing.T, env []string, args ...string) outcome {
+	t.Helper()
+	cmd := command(t, env, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); !exited {
+		require.NoError(t, err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		says string
+	}{
+		"verb":       {[]string{"chekc"}, `l4fwd: unknown verb "chekc"; did you mean check?`},
+		"no verb":    {[]string{"frobnicate"}, `l4fwd: unknown verb "frobnicate"; verbs: check, drain,`},
+		"flag":       {[]string{"--lisen", ":8443"}, "l4fwd: unknown flag --lisen; did you mean --listen?"},
+		"verb flag":  {[]string{"check", "--upstram=x"}, "l4fwd: unknown flag --upstram; did you mean --upstream?"},
+		"short flag": {[]string{"serve", "-q"}, "l4fwd: unknown flag -q; see l4fwd serve --help"},
+		"no value":   {[]string{"serve", "--loops"}, "l4fwd: flag needs an argument: --loops; see l4fwd serve --help"},
+		"argument":   {[]string{"check", "file.yaml"}, `l4fwd: check: unexpected argument "file.yaml"; see l4fwd check --help`},
+		"output":     {[]string{"status", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
+		"upstream":   {nil, "no upstream: name one with --upstream HOST:443"},
+		"serve":      {[]string{"serve"}, "no upstream: name one with --upstream HOST:443"},
+		"later flag": {[]string{"--upstream", "a.example:443", "--warm", "3"}, "flag --warm: is not supported by this version yet; remove it"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := l4fwd(t, nil, c.args...)
+			require.Equal(t, exitUsage, o.code)
+			require.True(t, strings.HasPrefix(o.stderr, c.says), o.stderr)
+			require.Equal(t, 1, strings.Count(o.stderr, "\n"), "one line: %s", o.stderr)
+			require.Empty(t, o.stdout)
+		})
+	}
+}
+
+func TestEveryVerbHasAnExampleAndTakesConfig(t *testing.T) {
+	root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
+	require.NotEmpty(t, root.Example)
+	for _, verb := range root.Commands() {
+		require.NotEmpty(t, verb.Example, verb.Name())
+		require.NotNil(t, verb.Flags().Lookup("config"), verb.Name())
+	}
+	o := l4fwd(t, nil, "serve", "--help")
+	require.Equal(t, exitOK, o.code)
+	require.Contains(t, o.stdout, "Examples:")
+}
+
+func TestVersionNamesTheBuild(t *testing.T) {
+	o := l4fwd(t, nil, "version")
+	require.Equal(t, exitOK, o.code)
+	for _, want := range []string{"l4fwd ", "commit ", "go1.", "/"} {
+		require.Contains(t, o.stdout, want)
+	}
+}

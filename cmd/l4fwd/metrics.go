@@ -1,0 +1,211 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+const metricPrefix = "l4fwd_"
+
+// metric is one row of the table: the descriptor, the documentation and the way to the value.
+type metric struct {
+	name   string // without the prefix
+	kind   prometheus.ValueType
+	help   string
+	labels []string
+	doc    string // more for docs/METRICS.md than help says; may be empty
+
+	// Exactly one of the two emits the values of a scrape.
+	values     func(s *scrape, emit func(value float64, labels ...string))
+	histograms func(s *scrape) map[string]proxy.HistogramStats // by the only label
+}
+
+// scrape is the daemon's state while Prometheus asks.
+type scrape struct {
+	stats    proxy.Stats
+	rates    Rates
+	build    build
+	draining bool
+	loaded   float64 // when the configuration was loaded, Unix seconds
+	files    int     // open descriptors; -1: unknown
+	dropped  uint64  // log lines
+	sockets  int     // descriptors of the listeners
+}
+
+var (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// metricTable is every metric of l4fwd's own, in the order of docs/METRICS.md, which is generated from it.
+var metricTable = []metric{
+	{name: "connections_active", kind: gauge, help: "Open connections.", labels: []string{"listener", "upstream"},
+		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Active, emit) }},
+	{name: "connections_total", kind: counter, help: "Connections that ended, by the reason they ended for.", labels: []string{"listener", "upstream", "reason"},
+		doc:    "The reasons are listed below. A client that was refused before an upstream was chosen counts in `l4fwd_refused_total` instead.",
+		values: emitEnded},
+	{name: "accepted_total", kind: counter, help: "Clients accepted from the kernel's queue, also those refused then.", labels: []string{"listener"},
+		values: func(s *scrape, emit func(float64, ...string)) { each1(s.stats.Accepted, emit) }},
+	{name: "refused_total", kind: counter, help: "Clients turned away before an upstream was dialed, by reason.", labels: []string{"listener", "reason"},
+		values: emitRefused},
+	{name: "bytes_total", kind: counter, help: "Bytes delivered: upload to the upstream, download to the client.", labels: []string{"listener", "upstream", "direction"},
+		values: emitBytes},
+	{name: "spliced_bytes_total", kind: counter, help: "Those of the bytes that were spliced, never copied through the process.", labels: []string{"direction"},
+		doc: "Bulk is spliced, small messages are copied. Much traffic and no growth here means the fast path is not taken.", values: emitSpliced},
+	{name: "connect_seconds", help: "Time a successful connect attempt to the upstream took.", labels: []string{"upstream"},
+		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Connect }},
+	{name: "connection_seconds", help: "Time from accept to the connection's end.", labels: []string{"upstream"},
+		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Duration }},
+	{name: "first_byte_seconds", help: "Time from accept to the first byte of the upstream.", labels: []string{"upstream"},
+		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.FirstByte }},
+	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state: usable or failing.", labels: []string{"upstream", "state"},
+		doc:    "No usable address means that clients are not served: alert on it.",
+		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Addresses, emit) }},
+	{name: "upstream_connect_errors_total", kind: counter, help: "Connect attempts to the upstream that failed, by reason.", labels: []string{"upstream", "reason"},
+		doc:    "A connection makes several attempts, so one can fail here and still succeed.",
+		values: emitDials},
+	{name: "dns_lookups_total", kind: counter, help: "DNS lookups, by result.", labels: []string{"name", "result"},
+		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Lookups, emit) }},
+	{name: "dns_answer_age_seconds", kind: gauge, help: "Age of the DNS answer in use.", labels: []string{"name"},
+		doc: "Far above `dns.max_ttl` means that lookups fail and the last good answer is used. Absent before the first answer.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			for _, name := range slices.Sorted(maps.Keys(s.stats.AnswerAge)) {
+				emit(s.stats.AnswerAge[name].Seconds(), name)
+			}
+		}},
+	{name: "draining", kind: gauge, help: "1 while a drain runs, else 0.",
+		values: func(s *scrape, emit func(float64, ...string)) { emit(truth(s.draining)) }},
+	{name: "config_reload_success", kind: gauge, help: "1 if the last load of the configuration succeeded, else 0.",
+		doc:    "1 from the start: a daemon does not start with a faulty configuration.",
+		values: func(_ *scrape, emit func(float64, ...string)) { emit(1) }},
+	{name: "config_reload_timestamp_seconds", kind: gauge, help: "When the configuration in use was loaded, in Unix time.",
+		values: func(s *scrape, emit func(float64, ...string)) { emit(s.loaded) }},
+	{name: "loop_busy_ratio", kind: gauge, help: "Share of the last 10 to 15 s that the event loop spent working, 0 to 1.", labels: []string{"loop"},
+		doc: "Near 1 means that the loop is saturated. The window does not depend on who scrapes. Absent on the portable engine.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			for i, b := range s.rates.Busy {
+				emit(b, strconv.Itoa(i))
+			}
+		}},
+	{name: "accept_pauses_total", kind: counter, help: "Times a listener paused because accept found no descriptor or no memory.",
+		doc:    "Growth means that RLIMIT_NOFILE or memory is too small.",
+		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.stats.Relay.AcceptPauses)) }},
+	{name: "fds", kind: gauge, help: "Open file descriptors, by kind: sockets of listeners and connections, pipes for splicing, other.", labels: []string{"kind"},
+		doc: "`sockets` is an estimate, two for each connection. The sum is exact; the limit is `process_max_fds`. Linux only.", values: emitFiles},
+	{name: "log_dropped_total", kind: counter, help: "Log lines lost because stderr was not read fast enough.",
+		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.dropped)) }},
+	{name: "build_info", kind: gauge, help: "1, labelled with what this binary is.", labels: []string{"version", "commit", "go"},
+		values: func(s *scrape, emit func(float64, ...string)) { emit(1, s.build.Version, s.build.Commit, s.build.Go) }},
+}
+
+// Counters by reason show a 0 for each reason that can occur: the first increase of a series that appears with it is
+// lost to rate() and increase().
+
+func emitEnded(s *scrape, emit func(float64, ...string)) {
+	ended := maps.Clone(s.stats.Ended)
+	if ended == nil {
+		ended = map[[3]string]uint64{}
+	}
+	for pair := range s.stats.Active {
+		for _, r := range relay.Reasons() {
+			if !r.Refusal() {
+				ended[[3]string{pair[0], pair[1], r.String()}] += 0
+			}
+		}
+	}
+	each3(ended, emit)
+}
+
+func emitRefused(s *scrape, emit func(float64, ...string)) {
+	refused := maps.Clone(s.stats.Refused)
+	if refused == nil {
+		refused = map[[2]string]uint64{}
+	}
+	for listener := range s.stats.Accepted {
+		for _, r := range relay.Reasons() {
+			if r.Refusal() {
+				refused[[2]string{listener, r.String()}] += 0
+			}
+		}
+	}
+	each2(refused, emit)
+}
+
+func emitDials(s *scrape, emit func(float64, ...string)) {
+	dials := maps.Clone(s.stats.Dials)
+	if dials == nil {
+		dials = map[[2]string]uint64{}
+	}
+	for upstream := range s.stats.Connect {
+		for _, r := range []relay.Reason{relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable, relay.NoPorts} {
+			dials[[2]string{upstream, r.String()}] += 0
+		}
+	}
+	each2(dials, emit)
+}
+
+func emitBytes(s *scrape, emit func(float64, ...string)) {
+	for _, key := range sorted2(s.stats.Bytes) {
+		b := s.stats.Bytes[key]
+		emit(float64(b.Up), key[0], key[1], "upload")
+		emit(float64(b.Down), key[0], key[1], "download")
+	}
+}
+
+func emitSpliced(s *scrape, emit func(float64, ...string)) {
+	var up, down uint64
+	for _, b := range s.stats.Bytes {
+		up += b.SplicedUp
+		down += b.SplicedDown
+	}
+	emit(float64(up), "upload")
+	emit(float64(down), "download")
+}
+
+func emitFiles(s *scrape, emit func(float64, ...string)) {
+	if s.files < 0 {
+		return
+	}
+	pipes := min(2*s.stats.Relay.Pipes, s.files)
+	sockets := min(2*int(s.stats.Relay.Active)+s.sockets, s.files-pipes)
+	emit(float64(sockets), "sockets")
+	emit(float64(pipes), "pipes")
+	emit(float64(s.files-pipes-sockets), "other")
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func each1[N number](m map[string]N, emit func(float64, ...string)) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		emit(float64(m[key]), key)
+	}
+}
+
+func each2[N number](m map[[2]string]N, emit func(float64, ...string)) {
+	for _, key := range sorted2(m) {
+		emit(float64(m[key]), key[:]...)
+	}
+}
+
+func each3[N number](m map[[3]string]N, emit func(float64, ...string)) {
+	for key, n := range m {
+		emit(float64(n), key[:]...)
+	}
+}
+
+type number interface{ ~int | ~int64 | ~uint64 }
+
+func sorted2[V any](m map[[2]string]V) [][2]string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+}

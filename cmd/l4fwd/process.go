@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"go.uber.org/zap"
+)
+
+// setProcessors returns how many loops to run, and gives the Go scheduler one P more: a loop that waits in the kernel
+// without telling the scheduler holds its P, for up to a millisecond at a time, and the garbage collector, the timers
+// and the HTTP servers must not have to wait for that. GOMAXPROCS in the environment is the operator's word, and kept.
+func setProcessors(loops int, log *zap.Logger) int {
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0) // the CPUs of the affinity mask and of the container's quota
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(loops + 1)
+	}
+	log.Debug("processors", zap.Int("loops", loops), zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
+	return loops
+}
+
+const (
+	filesPerConnection = 2       // its two sockets; pipes are few and pooled
+	filesReserved      = 256     // listeners, HTTP, DNS, logs, pipes
+	mostConnections    = 1 << 20 // derived; where the limit of files is astronomical, memory is the limit
+)
+
+// connectionsFor is how many connections a limit of open files allows, at least 1.
+func connectionsFor(files uint64) int {
+	reserve := min(filesReserved, files/2)
+	return int(min(max((files-reserve)/filesPerConnection, 1), mostConnections))
+}
+
+// fitToFiles raises the limit of open files as far as it goes, and returns the limit of connections: the one configured
+// if the files suffice, else what they allow. Running into EMFILE would hurt the connections that are open.
+func fitToFiles(configured int, log *zap.Logger) int {
+	files, err := raiseFileLimit()
+	if err != nil {
+		log.Warn("the limit of open files could not be raised", zap.Error(err), zap.Uint64("files", files))
+	}
+	if files == 0 {
+		return configured // unknown
+	}
+	allowed := connectionsFor(files)
+	switch {
+	case configured == 0:
+		log.Info("limits.max_connections follows from the limit of open files", zap.Uint64("files", files), zap.Int("max_connections", allowed))
+		return allowed
+	case uint64(configured)*filesPerConnection+filesReserved > files && configured > allowed:
+		need := configured*filesPerConnection + filesReserved
+		log.Warn("limits.max_connections is lowered: the limit of open files does not suffice",
+			zap.Int("configured", configured), zap.Int("max_connections", allowed), zap.Uint64("files", files), zap.Int("files_needed", need),
+			zap.String("do", fmt.Sprintf("set LimitNOFILE=%d in the unit, or run ulimit -Hn %d first", need, need)))
+		return allowed
+	}
+	return configured
+}

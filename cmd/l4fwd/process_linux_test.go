@@ -1,0 +1,151 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAPrivilegedPortNamesTheWayOut(t *testing.T) {
+	start, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	require.NoError(t, err)
+	first, err := strconv.Atoi(strings.TrimSpace(string(start)))
+	require.NoError(t, err)
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil || os.Getuid() != 0 || first <= 443 {
+		t.Skip("needs root, setpriv and privileged ports")
+	}
+	p := prepare(t, nil)
+	p.cmd.Args = append([]string{setpriv, "--bounding-set=-net_bind_service", p.cmd.Path}, "serve", "--upstream", "example.com:443", "--health", p.health, "--admin", p.admin)
+	p.cmd.Path = setpriv
+	p.start(t)
+	p.exits(t, exitFailure)
+	require.Contains(t, p.log.String(), `l4fwd: listener ":443" cannot listen on [::]:443: permission denied`)
+	require.Contains(t, p.log.String(), "--listen :8443")
+	require.Contains(t, p.log.String(), "CAP_NET_BIND_SERVICE")
+}
+
+// manager is the notification socket of a service manager.
+func manager(t *testing.T) (path string, messages chan string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	messages = make(chan string, 1000)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b := make([]byte, 4096)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			messages <- string(b[:n])
+		}
+	}()
+	t.Cleanup(func() { c.Close(); <-done })
+	return path, messages
+}
+
+// expect waits for a message that contains what.
+func expect(t *testing.T, messages chan string, what string) string {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		select {
+		case m := <-messages:
+			if strings.Contains(m, what) {
+				return m
+			}
+		case <-limit:
+			t.Fatal("no " + what)
+		}
+	}
+}
+
+func TestTheServiceManagerIsTold(t *testing.T) {
+	path, messages := manager(t)
+	p := prepare(t, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=400000"}).start(t)
+	expect(t, messages, "READY=1")
+	expect(t, messages, "STATUS=ready")
+	begun := time.Now()
+	for range 4 {
+		expect(t, messages, "WATCHDOG=1")
+	}
+	require.Less(t, time.Since(begun), 2*time.Second, "twice in 400 ms")
+	p.signal(t, os.Interrupt)
+	m := expect(t, messages, "STOPPING=1")
+	require.Contains(t, m, "STATUS=draining")
+	require.Contains(t, m, "EXTEND_TIMEOUT_USEC=310100000", "systemd would kill after 90 s what may drain for 5 min")
+	p.exits(t, exitOK)
+}
+
+func TestReadyDoesNotWaitForTheUpstream(t *testing.T) {
+	path, messages := manager(t)
+	prepare(t, []string{"NOTIFY_SOCKET=" + path}, "--upstream", "nowhere.example.com:443", "--dns-server", freePort(t)).start(t)
+	expect(t, messages, "READY=1")
+	expect(t, messages, "STATUS=not ready: upstream: ")
+}
+
+// The service manager passes sockets as descriptors 3 and up, and the pid they are meant for, which only a shell knows.
+func TestSocketsOfTheServiceManagerAreAdopted(t *testing.T) {
+	file := write(t, "listeners: [{name: one, address: ':443'}, {name: two, address: ':444'}]\n")
+	p := prepare(t, []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=two:l4fwd.socket"})
+	args := []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", p.cmd.Path, "--config", file, "--health", p.health, "--admin", p.admin, "--upstream", echo(t)}
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	p.cmd.Path, p.cmd.Args = shell, args
+	var addrs []string
+	for range 2 {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		require.NoError(t, err)
+		f, err := l.(*net.TCPListener).File()
+		require.NoError(t, err)
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, f)
+		addrs = append(addrs, l.Addr().String())
+		defer l.Close()
+		defer f.Close()
+	}
+	p.start(t)
+	p.eventually(t, func() bool { return p.get("/readyz") == "200 ok\n" })
+	for _, f := range p.cmd.ExtraFiles {
+		f.Close()
+	}
+	for _, a := range addrs {
+		p.listen = a
+		exchange(t, p.dial(t))
+	}
+	metrics := p.get("/metrics")
+	require.Contains(t, metrics, `l4fwd_accepted_total{listener="one"} 1`)
+	require.Contains(t, metrics, `l4fwd_accepted_total{listener="two"} 1`)
+	require.Contains(t, p.log.String(), `"listener":"two","address":"`+addrs[0]+`"`, "by its name")
+	require.Contains(t, p.log.String(), `"listener":"one","address":"`+addrs[1]+`"`, "the rest in order")
+}
+
+func TestTooManySockets(t *testing.T) {
+	p := prepare(t, []string{"LISTEN_FDS=2"})
+	p.cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", p.cmd.Path}, p.cmd.Args[1:]...)
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	p.cmd.Path = shell
+	for range 2 {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		f, err := l.(*net.TCPListener).File()
+		require.NoError(t, err)
+		defer f.Close()
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, f)
+	}
+	p.start(t)
+	p.exits(t, exitFailure)
+	require.Contains(t, p.log.String(), "the service manager passed 2 sockets, but the configuration has 1 listeners")
+}

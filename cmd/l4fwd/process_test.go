@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// process is a running l4fwd in front of an echo server.
+type process struct {
+	cmd    *exec.Cmd
+	log    *lockedBuffer
+	listen string
+	health string
+	admin  string
+	ended  chan struct{}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// freePort returns an address that was free a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// echo runs a server that sends back what it gets, until the test ends.
+func echo(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return l.Addr().String()
+}
+
+// prepare chooses the addresses of a process that forwards to an echo server.
+func prepare(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{listen: freePort(t), health: freePort(t), admin: freePort(t), log: &lockedBuffer{}, ended: make(chan struct{})}
+	args = append([]string{"serve", "--listen", p.listen, "--health", p.health, "--admin", p.admin, "--upstream", echo(t)}, args...)
+	p.cmd = command(t, append([]string{"L4FWD_DRAIN_LAME_DUCK=100ms"}, env...), args...)
+	return p
+}
+
+// start runs it until the test ends.
+func (p *process) start(t *testing.T) *process {
+	t.Helper()
+	p.cmd.Stderr = p.log
+	require.NoError(t, p.cmd.Start())
+	go func() { _ = p.cmd.Wait(); close(p.ended) }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			t.Log(p.log.String())
+		}
+	})
+	return p
+}
+
+func started(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := prepare(t, env, args...).start(t)
+	p.eventually(t, func() bool { return p.get("/readyz") == "200 ok\n" })
+	return p
+}
+
+func (p *process) eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, 20*time.Second, 10*time.Millisecond, "log: %s", p.log)
+}
+
+// get asks the health port; empty: it does not answer.
+func (p *process) get(path string) string {
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + p.health + path)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return fmt.Sprintf("%d %s", resp.StatusCode, body)
+}
+
+func (p *process) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", p.listen)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c
+}
+
+// exchange sends a word through and wants it back.
+func exchange(t *testing.T, c net.Conn) {
+	t.Helper()
+	_, err := io.WriteString(c, "hello")
+	require.NoError(t, err)
+	got := make([]byte, 5)
+	_, err = io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(got))
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(s))
+}
+
+func (p *process) exits(t *testing.T, code int) {
+	t.Helper()
+	select {
+	case <-p.ended:
+		require.Equal(t, code, p.cmd.ProcessState.ExitCode(), p.log)
+	case <-time.After(20 * time.Second):
+		t.Fatal("still runs: " + p.log.String())
+	}
+}
+
+func TestServeForwardsAndDrains(t *testing.T) {
+	p := started(t, nil)
+	c := p.dial(t)
+	exchange(t, c)
+	require.Equal(t, "200 ok\n", p.get("/livez"))
+	require.Contains(t, p.get("/metrics"), `l4fwd_connections_active{listener="`+p.listen+`",upstream="127.0.0.1"} 1`)
+
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGPIPE} {
+		p.signal(t, s)
+	}
+	p.eventually(t, func() bool {
+		return bytes.Contains([]byte(p.log.String()), []byte("reload is not supported")) && bytes.Contains([]byte(p.log.String()), []byte("upgrade is not supported"))
+	})
+	exchange(t, c)
+
+	p.signal(t, syscall.SIGTERM)
+	p.eventually(t, func() bool { return p.get("/readyz") != "200 ok\n" })
+	require.Contains(t, p.get("/readyz"), "503 ")
+	require.Contains(t, p.get("/readyz"), "draining: a drain has begun")
+	p.eventually(t, func() bool {
+		c, err := net.Dial("tcp", p.listen)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	exchange(t, c) // what is open goes on
+	require.Equal(t, "200 ok\n", p.get("/livez"))
+	require.NoError(t, c.Close())
+	p.exits(t, exitOK)
+	require.Contains(t, p.log.String(), `"outcome":"complete"`)
+}
+
+func TestLameDuckStillAccepts(t *testing.T) {
+	p := started(t, []string{"L4FWD_DRAIN_LAME_DUCK=2s"})
+	p.signal(t, syscall.SIGTERM)
+	p.eventually(t, func() bool { return p.get("/readyz") != "200 ok\n" })
+	c := p.dial(t)
+	exchange(t, c)
+	require.NoError(t, c.Close())
+	p.exits(t, exitOK)
+}
+
+func TestDrainTimeoutClosesWhatIsOpenAndExits0(t *testing.T) {
+	p := started(t, nil, "--drain-timeout", "300ms")
+	c := p.dial(t)
+	exchange(t, c)
+	p.signal(t, syscall.SIGINT)
+	p.exits(t, exitOK)
+	_, err := c.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.Contains(t, p.log.String(), `"outcome":"timeout","closed":1`)
+	require.Contains(t, p.log.String(), `"reason":"drain_timeout"`)
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	for name, lameDuck := range map[string]string{"while a lame duck": "1h", "while waiting": "1ms"} {
+		t.Run(name, func(t *testing.T) {
+			p := started(t, []string{"L4FWD_DRAIN_LAME_DUCK=" + lameDuck})
+			c := p.dial(t)
+			exchange(t, c)
+			p.signal(t, syscall.SIGTERM)
+			p.eventually(t, func() bool { return p.get("/readyz") != "200 ok\n" })
+			time.Sleep(100 * time.Millisecond)
+			p.signal(t, syscall.SIGINT)
+			p.exits(t, exitOK)
+			require.Contains(t, p.log.String(), "cut short by a second signal")
+			require.Contains(t, p.log.String(), `"reason":"operator"`)
+		})
+	}
+}
+
+func TestStatusAndDrainVerbs(t *testing.T) {
+	none := freePort(t)
+	o := l4fwd(t, nil, "status", "--admin", none)
+	require.Equal(t, exitNoDaemon, o.code)
+	require.Contains(t, o.stderr, "l4fwd: no daemon answers on "+none+": connection refused; is it running")
+	require.Equal(t, exitFailure, l4fwd(t, nil, "drain", "--admin", none).code)
+
+	p := started(t, nil)
+	o = l4fwd(t, nil, "status", "--admin", p.admin)
+	require.Equal(t, exitOK, o.code, o.stderr)
+	require.Contains(t, o.stdout, "ready\n")
+	require.Contains(t, o.stdout, p.listen)
+	o = l4fwd(t, []string{"L4FWD_ADMIN_ADDRESS=" + p.admin}, "status", "--output", "json")
+	require.Equal(t, exitOK, o.code, o.stderr)
+	require.Contains(t, o.stdout, `"ready": true`)
+	require.Equal(t, exitNoDaemon, l4fwd(t, nil, "status", "--admin", p.health).code, "another server is no daemon")
+
+	c := p.dial(t)
+	exchange(t, c)
+	o = l4fwd(t, nil, "drain", "--admin", p.admin)
+	require.Equal(t, exitOK, o.code, o.stderr)
+	require.Equal(t, "draining\n", o.stdout)
+	p.eventually(t, func() bool { return p.get("/readyz") != "200 ok\n" })
+	o = l4fwd(t, nil, "status", "--admin", p.admin)
+	require.Equal(t, exitFailure, o.code)
+	require.Contains(t, o.stdout, "DRAINING, 1 connections open")
+	require.Equal(t, "a drain runs already\n", l4fwd(t, nil, "drain", "--admin", p.admin).stdout)
+	require.NoError(t, c.Close())
+	p.exits(t, exitOK)
+}
+
+func TestAdminOverAUnixSocket(t *testing.T) {
+	path := t.TempDir() + "/admin.sock"
+	p := started(t, nil, "--admin", "unix:"+path)
+	o := l4fwd(t, nil, "status", "--admin", "unix:"+path)
+	require.Equal(t, exitOK, o.code, o.stderr)
+	p.signal(t, syscall.SIGTERM)
+	p.exits(t, exitOK)
+	require.NoFileExists(t, path)
+	o = l4fwd(t, nil, "status", "--admin", "unix:"+path)
+	require.Equal(t, exitNoDaemon, o.code)
+}
+
+func TestAnUnresolvableUpstreamIsNotReadyButServes(t *testing.T) {
+	p := prepare(t, nil, "--upstream", "nowhere.example.com:443", "--dns-server", freePort(t)).start(t)
+	p.eventually(t, func() bool { return p.get("/livez") == "200 ok\n" })
+	require.Regexp(t, `^503 upstream: .*nowhere\.example\.com`, p.get("/readyz"))
+	p.eventually(t, func() bool { return bytes.Contains([]byte(p.log.String()), []byte(`"msg":"not ready"`)) })
+	o := l4fwd(t, nil, "status", "--admin", p.admin)
+	require.Equal(t, exitFailure, o.code)
+	require.Regexp(t, `^NOT READY\n  upstream: .*nowhere\.example\.com`, o.stdout)
+	p.signal(t, syscall.SIGTERM)
+	p.exits(t, exitOK)
+}

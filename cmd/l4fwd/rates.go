@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// Rates are averages over a window that ends now.
+type Rates struct {
+	Seconds     float64   `json:"window_seconds"`
+	BytesUp     float64   `json:"bytes_up_per_second"`
+	BytesDown   float64   `json:"bytes_down_per_second"`
+	Connections float64   `json:"connections_per_second"` // accepted
+	Busy        []float64 `json:"loop_busy_ratio"`        // 0 to 1, by loop
+}
+
+const (
+	sampleInterval = 5 * time.Second // also the shortest window, but for the first seconds
+	sampleCount    = 3               // so that a window is 10 to 15 s long
+)
+
+// sampler keeps figures of the last seconds, so that rates do not depend on who asks, nor on how many do.
+type sampler struct {
+	stats func() proxy.Stats
+
+	mu      sync.Mutex
+	samples []sample // the oldest first, at most sampleCount
+}
+
+// sample is what the rates are made from.
+type sample struct {
+	at       time.Time
+	up, down uint64
+	accepted uint64
+	busy     []float64
+}
+
+func newSampler(stats func() proxy.Stats) *sampler {
+	return &sampler{stats: stats, samples: []sample{sampleOf(stats())}}
+}
+
+func sampleOf(st proxy.Stats) sample {
+	s := sample{at: time.Now(), busy: st.Relay.Busy}
+	for _, b := range st.Bytes {
+		s.up += b.Up
+		s.down += b.Down
+	}
+	for _, n := range st.Accepted {
+		s.accepted += n
+	}
+	return s
+}
+
+// run takes a sample every sampleInterval until ctx ends.
+func (r *sampler) run(ctx context.Context) {
+	t := time.NewTicker(sampleInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		s := sampleOf(r.stats())
+		r.mu.Lock()
+		r.samples = append(r.samples, s)
+		if len(r.samples) > sampleCount {
+			r.samples = r.samples[1:]
+		}
+		r.mu.Unlock()
+	}
+}
+
+// rates returns the rates up to now, where st are the present figures.
+func (r *sampler) rates(st proxy.Stats) Rates {
+	now := sampleOf(st)
+	r.mu.Lock()
+	then := r.samples[0]
+	r.mu.Unlock()
+	seconds := max(now.at.Sub(then.at).Seconds(), 1) // less would exaggerate what the first moment brought
+	out := Rates{Seconds: seconds, Busy: make([]float64, len(now.busy))}
+	out.BytesUp = float64(now.up-then.up) / seconds
+	out.BytesDown = float64(now.down-then.down) / seconds
+	out.Connections = float64(now.accepted-then.accepted) / seconds
+	for i, b := range now.busy {
+		if i < len(then.busy) {
+			out.Busy[i] = min(max((b-then.busy[i])/seconds, 0), 1)
+		}
+	}
+	return out
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+func TestRatesCoverTheLastSecondsWhoeverAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		// 100 bytes up and half a second of work a second, in the first 20 s only; 3 connections a second throughout.
+		stats := func() proxy.Stats {
+			s := time.Since(start).Seconds()
+			busy := min(s, 20)
+			return proxy.Stats{
+				Relay:    relay.Stats{Busy: []float64{busy / 2}},
+				Bytes:    map[[2]string]relay.Bytes{{"l", "u"}: {Up: uint64(100 * busy), Down: uint64(200 * busy)}},
+				Accepted: map[string]uint64{"l": uint64(3 * s)},
+			}
+		}
+		r := newSampler(stats)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+
+		require.Equal(t, 1.0, r.rates(stats()).Seconds, "no window of nothing")
+		time.Sleep(18 * time.Second)
+		for range 3 { // asking changes nothing
+			got := r.rates(stats())
+			require.InDelta(t, 13, got.Seconds, 0.1)
+			require.InDelta(t, 100, got.BytesUp, 1)
+			require.InDelta(t, 200, got.BytesDown, 1)
+			require.InDelta(t, 3, got.Connections, 0.1)
+			require.InDelta(t, 0.5, got.Busy[0], 0.01)
+		}
+		time.Sleep(20 * time.Second)
+		got := r.rates(stats())
+		require.Zero(t, got.BytesUp)
+		require.Zero(t, got.Busy[0])
+		require.InDelta(t, 3, got.Connections, 0.1)
+		cancel()
+		<-done
+	})
+}

@@ -1,0 +1,35 @@
+package main
+
+import "github.com/l4fwd/l4fwd/proxy/relay"
+
+// reasonDocs says a sentence about each reason, for docs/METRICS.md. A test wants one for each.
+var reasonDocs = map[relay.Reason]string{
+	relay.ClientClosed:       "The client ended first, and both directions were delivered.",
+	relay.UpstreamClosed:     "The upstream ended first, and both directions were delivered.",
+	relay.ClientReset:        "The client reset the connection.",
+	relay.UpstreamReset:      "The upstream reset the connection.",
+	relay.IdleTimeout:        "No byte moved either way for `timeouts.idle`.",
+	relay.HalfCloseTimeout:   "One direction had ended, and no byte moved in the other for `timeouts.half_close`.",
+	relay.ConnectRefused:     "The upstream's addresses refused the connection: nothing listens there.",
+	relay.ConnectTimeout:     "No upstream address answered within `upstreams[].connect.timeout`.",
+	relay.ConnectUnreachable: "The network has no way to the upstream's addresses.",
+	relay.NoAddress:          "The upstream's name has no usable address: see the DNS metrics and the log.",
+	relay.NoPorts:            "No local port was left towards the upstream's addresses.",
+	relay.PrefaceTimeout:     "The client did not send its first bytes within `timeouts.preface`.",
+	relay.ProxyHeaderBad:     "The PROXY protocol header was malformed.",
+	relay.ProxyHeaderMissing: "A PROXY protocol header is required, and there was none.",
+	relay.HelloBad:           "The first bytes were no TLS ClientHello.",
+	relay.SNIMissing:         "The ClientHello names no server.",
+	relay.SNIUnlisted:        "The ClientHello names a server that no route lists.",
+	relay.SourceDenied:       "The client's address is not in the listener's `allow_sources`.",
+	relay.VPCEDenied:         "The client's VPC endpoint is not in the listener's `allow_vpce`.",
+	relay.LimitConnections:   "`limits.max_connections` were open.",
+	relay.LimitSource:        "The client had `limits.per_source` connections open.",
+	relay.LimitUpstream:      "The upstream had its `max_connections` open.",
+	relay.LimitRate:          "`limits.accept_rate` was exceeded.",
+	relay.DrainTimeout:       "The connection was still open when `drain.timeout` ended.",
+	relay.Operator:           "An operator closed it, or ended the daemon at once.",
+	relay.AddressRemoved:     "The address it was connected to is no longer one of the upstream.",
+	relay.Internal:           "A fault of l4fwd or of the system: the log says more.",
+	relay.Probe:              "A connection without a byte, as a load balancer's health check makes; no error.",
+}

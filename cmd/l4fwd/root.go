@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// newRoot builds the command tree. Without a verb the command is serve.
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "l4fwd",
+		Short: "Forward TCP connections to an upstream",
+		Long: "l4fwd accepts TCP connections and relays them to an upstream, untouched. Without a verb it serves.\n\n" +
+			"A setting is taken from its flag, else from the environment (L4FWD_<KEY>), else from the file, else it has\n" +
+			"its default. docs/CONFIG.md describes all keys.",
+		Example:       "  l4fwd --upstream example.openai.azure.com:443\n  l4fwd check --config /etc/l4fwd.yaml\n  l4fwd status",
+		Args:          verbOrNothing,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          serveVerb,
+
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetUsageTemplate(strings.NewReplacer(
+		"{{.LocalFlags.FlagUsages |", "{{.LocalFlags.FlagUsagesWrapped 100 |",
+		"{{.InheritedFlags.FlagUsages |", "{{.InheritedFlags.FlagUsagesWrapped 100 |",
+	).Replace(root.UsageTemplate()))
+	root.SetFlagErrorFunc(flagError)
+	addConfigFlag(root.Flags())
+	addKeyFlags(root.Flags())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newVersion(), newDocs())
+	return root
+}
+
+// verbOrNothing rejects what is no verb, and says which one may have been meant.
+func verbOrNothing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var verbs []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			verbs = append(verbs, c.Name())
+		}
+	}
+	hint := "verbs: " + strings.Join(verbs, ", ")
+	if near := nearest(args[0], verbs); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return usage(fmt.Errorf("unknown verb %q; %s", args[0], hint))
+}
+
+// noArgs rejects arguments of a verb that takes flags only.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(fmt.Errorf("%s: unexpected argument %q; see %s --help", cmd.Name(), args[0], cmd.CommandPath()))
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+	}
+	var flags []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			flags = append(flags, f.Name)
+		}
+	})
+	hint := "see " + cmd.CommandPath() + " --help"
+	if near := nearest(unknown.GetSpecifiedName(), flags); near != "" {
+		hint = "did you mean --" + near + "?"
+	}
+	return usage(fmt.Errorf("unknown flag %s; %s", dashed(unknown), hint))
+}
+
+func dashed(e *pflag.NotExistError) string {
+	if e.GetSpecifiedShortnames() != "" {
+		return "-" + e.GetSpecifiedName()
+	}
+	return "--" + e.GetSpecifiedName()
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/health"
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the forwarder in the foreground (the default verb)",
+		Long: "Runs the forwarder in the foreground. SIGTERM and SIGINT drain it: not ready, drain.lame_duck, stop accepting,\n" +
+			"wait for connections up to drain.timeout, exit 0. A second one ends it at once.",
+		Example: "  l4fwd serve --upstream example.openai.azure.com:443\n" +
+			"  l4fwd serve --upstream 10.2.0.4:443 --listen :8443 --health :8081\n" +
+			"  l4fwd serve --config /etc/l4fwd.yaml --log-level debug",
+		Args: noArgs,
+		RunE: serveVerb,
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags())
+	return cmd
+}
+
+func serveVerb(cmd *cobra.Command, _ []string) error {
+	l := load(cmd.Flags())
+	if l.faults.bad() {
+		l.faults.print(cmd.ErrOrStderr())
+		return silent(exitUsage)
+	}
+	return serve(l)
+}
+
+// daemon is what the parts of a running l4fwd share.
+type daemon struct {
+	cfg      Config
+	build    build
+	log      *zap.Logger
+	lines    *logWriter
+	started  time.Time
+	health   *health.Health
+	notify   *notifier
+	fwd      forwarder
+	rates    *sampler
+	draining atomic.Bool
+	asked    chan string // a request to drain: who asked
+	failed   chan error  // what broke while running
+}
+
+// serve runs the daemon until it has drained: boot order down, shutdown order up.
+func serve(l *loaded) error {
+	signals := catchSignals()
+	defer signals.release()
+
+	d := newDaemon(l.cfg)
+	defer d.lines.Close(2 * time.Second)
+	for _, f := range l.faults.sorted() {
+		d.log.Warn("configuration", zap.String("warning", f.Error()))
+	}
+	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log)
+	d.cfg.Limits.MaxConnections = fitToFiles(d.cfg.Limits.MaxConnections, d.log)
+
+	healthPort, err := listenHealth(d.cfg.Health)
+	if err != nil {
+		return failure(err)
+	}
+	defer healthPort.Close()
+	adminPort, err := listenAdmin(d.cfg.Admin)
+	if err != nil {
+		return failure(err)
+	}
+	defer adminPort.Close()
+
+	if d.fwd, err = d.forward(); err != nil {
+		return failure(explainStart(err))
+	}
+	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
+
+	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthMux(), stdLogger(d.log)))()
+	defer d.serveHTTP("admin", adminPort, newAdminServer(d, adminPort))()
+
+	d.announce(healthPort, adminPort)
+	defer d.watch()()
+	return d.wait(signals)
+}
+
+func newDaemon(cfg Config) *daemon {
+	lines := newLogWriter(os.Stderr)
+	return &daemon{
+		cfg: cfg, build: thisBuild(), started: time.Now(),
+		lines: lines, log: newLogger(cfg.Log, lines, isTerminal(os.Stderr)),
+		health: health.New(), notify: newNotifier(),
+		asked: make(chan string, 1), failed: make(chan error, 2),
+	}
+}
+
+// forward starts the forwarder and the conditions that depend on it.
+func (d *daemon) forward() (forwarder, error) {
+	options, err := compile(d.cfg, d.log)
+	if err != nil {
+		return nil, err
+	}
+	sockets, release, err := passedSockets()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := adopt(options.Listeners, sockets); err != nil {
+		return nil, err
+	}
+	fwd, err := proxy.Start(options)
+	if err != nil {
+		return nil, err
+	}
+	d.register(fwd)
+	return fwd, nil
+}
+
+// register makes the forwarder's state part of the daemon's.
+func (d *daemon) register(fwd forwarder) {
+	d.rates = newSampler(fwd.Stats)
+	d.health.Register("listeners", fwd.ListenersReady)
+	d.health.Register("upstream", fwd.UpstreamsReady)
+	d.health.Register("draining", d.notDraining)
+}
+
+func (d *daemon) notDraining() error {
+	if d.draining.Load() {
+		return errorText("a drain has begun")
+	}
+	return nil
+}
+
+func (d *daemon) healthMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	health.Handle(mux, d.health, d.fwd.Alive)
+	mux.Handle("GET /metrics", newMetricsHandler(d))
+	return mux
+}
+
+// serveHTTP serves until the function it returns is called, which closes the port and every connection to it.
+func (d *daemon) serveHTTP(name string, port net.Listener, srv *http.Server) (stop func()) {
+	if port == noPort {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(port); err != http.ErrServerClosed {
+			d.failed <- fmt.Errorf("serve %s on %s: %w", name, port.Addr(), err)
+		}
+	}()
+	return func() {
+		_ = srv.Close() // what it was about to answer is worth nothing now
+		<-done
+	}
+}
+
+// announce says what runs where, to the log and to the service manager. Ready means accepting: with a resolver that is
+// down the unit still starts, and STATUS and /readyz tell what is missing.
+func (d *daemon) announce(healthPort, adminPort net.Listener) {
+	s := d.fwd.Status()
+	d.log.Info("started",
+		zap.String("version", d.build.Version), zap.String("commit", d.build.Commit),
+		zap.Int("pid", os.Getpid()),
+		zap.String("engine", s.Engine), zap.String("engine_reason", s.EngineReason),
+		zap.Int("loops", s.Loops), zap.Int("max_connections", d.cfg.Limits.MaxConnections),
+		zap.String("health", healthPort.Addr().String()), zap.String("admin", adminPort.Addr().String()))
+	addrs := d.fwd.Addrs()
+	for i, in := range d.cfg.Listeners {
+		if i < len(addrs) {
+			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Upstream))
+		}
+	}
+	d.notify.send("READY=1")
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// signals are those the daemon reacts to.
+type signals struct {
+	end         chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
+	unsupported chan os.Signal // SIGHUP, SIGUSR2: of a later version; they must not end the process
+}
+
+// catchSignals takes the signals from the runtime. SIGPIPE is ignored: a log that nobody reads any more is no reason to
+// drop connections.
+func catchSignals() *signals {
+	s := &signals{end: make(chan os.Signal, 2), unsupported: make(chan os.Signal, 1)}
+	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.unsupported, syscall.SIGHUP, syscall.SIGUSR2)
+	signal.Ignore(syscall.SIGPIPE)
+	return s
+}
+
+func (s *signals) release() {
+	signal.Stop(s.end)
+	signal.Stop(s.unsupported)
+	signal.Reset(syscall.SIGPIPE)
+}
+
+// onEnd calls fn at the next signal to end, until the function it returns is called.
+func (s *signals) onEnd(fn func()) (stop func()) {
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-s.end:
+			fn()
+		case <-quit:
+		}
+	})
+	return func() {
+		close(quit)
+		wg.Wait()
+	}
+}
+
+func unsupportedSignal(s os.Signal) string {
+	switch s {
+	case syscall.SIGHUP:
+		return "SIGHUP: reload " + notYet + "; nothing was changed"
+	case syscall.SIGUSR2:
+		return "SIGUSR2: upgrade " + notYet + "; nothing was changed"
+	}
+	return s.String() + " " + notYet + "; nothing was changed"
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+func newStatus() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the state of the running daemon",
+		Long: "Asks the running daemon over admin.address for its state. Exit status: 0 it is ready, 1 it is not ready,\n" +
+			"3 no daemon answers.",
+		Example: "  l4fwd status\n  l4fwd status --admin unix:/run/l4fwd/admin.sock\n  l4fwd status --output json | jq .proxy.upstreams",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
+			}
+			return showStatus(cmd, output)
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags(), "admin")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
+	return cmd
+}
+
+func showStatus(cmd *cobra.Command, output string) error {
+	c, err := newClient(cmd.Flags(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	var raw json.RawMessage
+	var s State
+	if err := c.call(http.MethodGet, "/api/v1/status", &raw); err != nil {
+		return unanswered(err)
+	}
+	if err := json.Unmarshal(raw, &s); err != nil || s.PID == 0 {
+		return unanswered(fmt.Errorf("%w on %s: what answers there is not l4fwd", errNoDaemon, c.name()))
+	}
+	var out bytes.Buffer
+	if output == "json" {
+		out.Write(append(raw, '\n')) // as the daemon wrote it, which may be of another version
+	} else {
+		writeState(&out, s)
+	}
+	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
+		return failure(err)
+	}
+	if !s.Ready {
+		return silent(exitFailure)
+	}
+	return nil
+}
+
+// unanswered gives the error its exit status.
+func unanswered(err error) error {
+	if errors.Is(err, errNoDaemon) {
+		return &exitError{exitNoDaemon, err}
+	}
+	return failure(err)
+}
+
+func newDrain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "drain",
+		Short: "Drain the running daemon, which then exits",
+		Long: "Begins a drain, as SIGTERM does: not ready, drain.lame_duck, stop accepting, wait for connections up to\n" +
+			"drain.timeout, exit 0. The verb returns at once; status shows how it goes on.",
+		Example: "  l4fwd drain\n  l4fwd drain --admin unix:/run/l4fwd/admin.sock",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := newClient(cmd.Flags(), cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			var answer drainAnswer
+			if err := c.call(http.MethodPost, "/api/v1/drain", &answer); err != nil {
+				return failure(err)
+			}
+			said := "a drain runs already"
+			if answer.Begun {
+				said = "draining"
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), said)
+			return nil
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags(), "admin")
+	return cmd
+}

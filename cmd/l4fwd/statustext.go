@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// writeState prints the state for a person who was woken up: what is wrong first, then where it may come from.
+func writeState(out io.Writer, s State) {
+	writeReadiness(out, s)
+	p := s.Proxy
+	fmt.Fprintf(out, "\nl4fwd %s (%s), pid %d, up %s\n", s.Build.Version, s.Build.Commit, s.PID, age(s.Uptime))
+	fmt.Fprintf(out, "engine %s, %d loops (%s)\n", p.Engine, p.Loops, p.EngineReason)
+	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
+		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
+	fmt.Fprintln(out)
+	writeListeners(out, p.Listeners)
+	fmt.Fprintln(out)
+	writeUpstreams(out, p.Upstreams)
+}
+
+func writeReadiness(out io.Writer, s State) {
+	switch {
+	case s.Draining:
+		fmt.Fprintf(out, "DRAINING, %d connections open\n", s.Proxy.Active)
+	case s.Ready:
+		fmt.Fprintln(out, "ready")
+	default:
+		fmt.Fprintln(out, "NOT READY")
+	}
+	for _, c := range s.Conditions {
+		if !c.OK && c.Name != "draining" {
+			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Reason)
+		}
+	}
+}
+
+func writeListeners(out io.Writer, all []proxy.ListenerStatus) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "LISTENER\tADDRESS\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
+	for _, l := range all {
+		address := l.Addr.String()
+		if !l.Open {
+			address += " (closed)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, l.Upstream, l.Active, l.Accepted, l.Refused)
+	}
+	_ = w.Flush() // out is a buffer
+}
+
+func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "UPSTREAM\tADDRESS\tSTATE\tACTIVE\tTOTAL\tUP\tDOWN\tDNS AGE\t")
+	for _, u := range all {
+		state := "usable"
+		if !u.Usable {
+			state = "UNUSABLE"
+		}
+		dns := "-"
+		if u.DNSAge > 0 {
+			dns = age(u.DNSAge.Seconds())
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, state, u.Active, u.Total,
+			size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
+		for _, a := range u.Addresses {
+			failed := ""
+			if a.Failures > 0 {
+				failed = fmt.Sprintf(", %d failed", a.Failures)
+			}
+			fmt.Fprintf(w, "\t%s\t%s%s\t%d\t\t\t\t\t\n", a.Addr, a.State, failed, a.Active)
+		}
+	}
+	_ = w.Flush()
+	for _, u := range all {
+		if u.Detail != "" {
+			fmt.Fprintf(out, "%s: %s\n", u.Name, u.Detail)
+		}
+		if u.DNSError != "" {
+			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
+		}
+	}
+}
+
+func limitText(n int) string {
+	if n == 0 {
+		return "any number"
+	}
+	return fmt.Sprint(n)
+}
+
+func busyText(busy []float64) string {
+	if len(busy) == 0 {
+		return ""
+	}
+	parts := make([]string, len(busy))
+	for i, b := range busy {
+		parts[i] = fmt.Sprintf("%.0f%%", 100*b)
+	}
+	return "; loops busy " + strings.Join(parts, " ")
+}
+
+// size writes bytes with the unit that leaves three digits: 1.5 MB.
+func size(bytes float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB", "TB"} {
+		if bytes < 999.5 || unit == "TB" {
+			if unit == "B" || bytes >= 99.95 {
+				return fmt.Sprintf("%.0f %s", bytes, unit)
+			}
+			return fmt.Sprintf("%.1f %s", bytes, unit)
+		}
+		bytes /= 1000
+	}
+	return ""
+}
+
+// age writes seconds as 12s, 3m12s, 5h3m or 12d4h.
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// notifier tells the service manager how the daemon is; see sd_notify(3). Without one it does nothing.
+type notifier struct {
+	watchdog time.Duration // how long it waits for a sign of life; 0: it does not
+}
+
+func newNotifier() *notifier {
+	n := &notifier{}
+	if d, err := sd.SdWatchdogEnabled(false); err == nil {
+		n.watchdog = d
+	}
+	return n
+}
+
+// send sends lines such as READY=1. That nobody takes them is no fault: the socket belongs to the service manager.
+func (n *notifier) send(state string) { _, _ = sd.SdNotify(false, state) }
+
+// keepalive sends signs of life, twice in the time the service manager allows, but only while alive, until ctx ends.
+func (n *notifier) keepalive(ctx context.Context, alive func(context.Context) error) {
+	if n.watchdog <= 0 {
+		return
+	}
+	t := time.NewTicker(n.watchdog / 2)
+	defer t.Stop()
+	for {
+		limited, cancel := context.WithTimeout(ctx, n.watchdog/4)
+		if alive(limited) == nil {
+			n.send(sd.SdNotifyWatchdog)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// socket is a listening socket from the service manager.
+type socket struct {
+	name string // FileDescriptorName= of the socket unit
+	fd   int
+	addr netip.AddrPort // where it listens
+}
+
+// firstPassed is SD_LISTEN_FDS_START, sd_listen_fds(3).
+const firstPassed = 3
+
+// passedSockets returns the sockets the service manager opened for us, if any. release closes them; whoever uses one by
+// then has a duplicate.
+func passedSockets() (sockets []socket, release func(), err error) {
+	files := activation.Files(true)
+	release = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for i, f := range files {
+		// Not f.Fd(), which would make the socket blocking.
+		s := socket{name: f.Name(), fd: firstPassed + i}
+		if s.addr, err = listeningOn(s.fd); err != nil {
+			release()
+			return nil, nil, fmt.Errorf("socket %q (descriptor %d) from the service manager: %w; it needs ListenStream=", s.name, s.fd, err)
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets, release, nil
+}
+
+// listeningOn returns the address that a socket accepts TCP connections on.
+func listeningOn(fd int) (netip.AddrPort, error) {
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if accepts == 0 {
+		return netip.AddrPort{}, errorText("does not listen")
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), nil
+	}
+	return netip.AddrPort{}, errorText("is no TCP socket")
+}

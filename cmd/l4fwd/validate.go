@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// validate finds what is wrong between keys; each key alone was checked where it was read.
+func (l *loaded) validate() {
+	l.validateUpstreams()
+	l.validateListeners()
+	l.validateAddresses()
+	l.validateLoops()
+	l.validateTimes()
+	l.validateAdmin()
+}
+
+func (l *loaded) validateUpstreams() {
+	if len(l.cfg.Upstreams) == 0 && !l.complained("upstream") {
+		where, listed := l.origins["upstreams"]
+		if !listed {
+			where = origin{file: l.path}
+		}
+		l.add(where, "", fault("no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config", ""))
+	}
+	byName := map[string]int{}
+	for i, u := range l.cfg.Upstreams {
+		at := fmt.Sprintf("upstreams[%d].name", i)
+		if first, twice := byName[u.Name]; twice && u.Name != "" {
+			l.add(l.nameOrigin(at), at, fault("%q is also the name of upstreams[%d]", "give each its own name", u.Name, first))
+			continue
+		}
+		byName[u.Name] = i
+	}
+}
+
+func (l *loaded) validateListeners() {
+	if len(l.cfg.Listeners) == 0 && !l.complained("listen") {
+		l.add(l.origins["listeners"], "listeners", fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
+	}
+	var upstreams []string
+	for _, u := range l.cfg.Upstreams {
+		upstreams = append(upstreams, u.Name)
+	}
+	byName := map[string]int{}
+	for i, in := range l.cfg.Listeners {
+		at := fmt.Sprintf("listeners[%d]", i)
+		if first, twice := byName[in.Name]; twice && in.Name != "" {
+			// Without names, the same address twice is told as that.
+			if _, named := l.origins[at+".name"]; named {
+				l.add(l.nameOrigin(at+".name"), at+".name", fault("%q is also the name of listeners[%d]", "give each its own name", in.Name, first))
+			}
+		} else {
+			byName[in.Name] = i
+		}
+		if in.Upstream != "" && len(upstreams) > 0 && !contains(upstreams, in.Upstream) && !l.complained("upstreams") {
+			allowed := "names known: " + strings.Join(upstreams, ", ")
+			if near := nearest(in.Upstream, upstreams); near != "" {
+				allowed = "did you mean " + near + "? " + allowed
+			}
+			l.add(l.origins[at+".upstream"], at+".upstream", fault("there is no upstream %q", allowed, in.Upstream))
+		}
+	}
+}
+
+// nameOrigin is where a name was given, or the address it was made from.
+func (l *loaded) nameOrigin(at string) origin {
+	if where, ok := l.origins[at]; ok {
+		return where
+	}
+	return l.origins[strings.TrimSuffix(at, "name")+"address"]
+}
+
+// complained reports whether there is a fault with a key that begins with prefix.
+func (l *loaded) complained(prefix string) bool {
+	for _, f := range l.faults {
+		if !f.Warning && strings.HasPrefix(f.Key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// bound is an address to be listened on.
+type bound struct {
+	key  string
+	addr netip.AddrPort
+}
+
+func (l *loaded) bounds() []bound {
+	var all []bound
+	for i, in := range l.cfg.Listeners {
+		if ap, err := parseListen(in.Address); err == nil {
+			all = append(all, bound{fmt.Sprintf("listeners[%d].address", i), ap})
+		}
+	}
+	if e, err := parseService(l.cfg.Health.Address); err == nil && e.Addr.IsValid() {
+		all = append(all, bound{"health.address", e.Addr})
+	}
+	if e, err := parseAdmin(l.cfg.Admin.Address); err == nil && e.Addr.IsValid() {
+		all = append(all, bound{"admin.address", e.Addr})
+	}
+	return all
+}
+
+// validateAddresses finds addresses that cannot be listened on at the same time.
+func (l *loaded) validateAddresses() {
+	all := l.bounds()
+	for i, b := range all {
+		for _, a := range all[:i] {
+			if b.addr.Port() != 0 && b.addr.Port() == a.addr.Port() && overlap(a.addr.Addr(), b.addr.Addr(), service(a) || service(b)) {
+				l.taken(a, b)
+				break
+			}
+		}
+	}
+}
+
+// taken complains of the later of two addresses, unless that is a default: then of the one that somebody wrote.
+func (l *loaded) taken(a, b bound) {
+	if _, written := l.origins[b.key]; !written {
+		a, b = b, a
+	}
+	l.add(l.origins[b.key], b.key, fault("%s is taken by %s already", "give each its own port", b.addr, l.spelling(a.key)))
+}
+
+// service reports whether b is not a listener of the forwarder.
+func service(b bound) bool { return !strings.HasPrefix(b.key, "listeners") }
+
+// overlap reports whether two addresses with the same port exclude each other. For listeners of the forwarder (strict
+// false) a single address beside the wildcard is fine: the kernel prefers the more exact one.
+func overlap(a, b netip.Addr, strict bool) bool {
+	if a == b || a.IsUnspecified() && b.IsUnspecified() {
+		return true
+	}
+	return strict && (covers(a, b) || covers(b, a))
+}
+
+// covers reports whether a is the wildcard of a family that b belongs to; the one of IPv6 takes IPv4 as well.
+func covers(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }
+
+// validateLoops finds upstreams that are listeners of this very daemon: each connection would end only when every
+// descriptor is used up. Names are not looked up, except localhost.
+func (l *loaded) validateLoops() {
+	for i, u := range l.cfg.Upstreams {
+		host, port, err := parseHostPort(u.Address)
+		if err != nil {
+			continue
+		}
+		if host == "localhost" {
+			host = "127.0.0.1"
+		}
+		addr, err := netip.ParseAddr(host)
+		if err != nil {
+			continue
+		}
+		at := fmt.Sprintf("upstreams[%d].address", i)
+		for _, b := range l.bounds() {
+			own := b.addr.Addr() == addr || b.addr.Addr().IsUnspecified() && ownAddress(addr)
+			if b.addr.Port() == port && own {
+				l.add(l.origins[at], at, fault("%q is this daemon's own %s, which would have it forward to itself", "name the server behind it", u.Address, l.spelling(b.key)))
+				break
+			}
+		}
+	}
+}
+
+// ownAddress reports whether addr is one of this machine.
+func ownAddress(addr netip.Addr) bool {
+	if addr.IsLoopback() {
+		return true
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range own {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap() == addr {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// safeIdle is the shortest of the times after which something on the way forgets a connection without a packet: Azure's
+// load balancer after 4 min, an AWS NLB after 350 s.
+const safeIdle = Duration(240 * time.Second)
+
+func (l *loaded) validateTimes() {
+	k := l.cfg.Keepalive
+	for _, d := range []struct {
+		key   string
+		value Duration
+	}{{"keepalive.idle", k.Idle}, {"keepalive.interval", k.Interval}} {
+		if d.value%Duration(time.Second) != 0 {
+			l.add(l.origins[d.key], d.key, fault("%s is not in whole seconds", "the kernel knows no finer ones", d.value))
+		}
+	}
+	if k.Idle > safeIdle {
+		l.warn(l.origins["keepalive.idle"], "keepalive.idle", k.Idle.String()+" is longer than 240s",
+			"Azure's load balancer forgets a connection after 4 min without a packet and an AWS NLB after 350 s, so idle connections may die unnoticed")
+	}
+	if d := l.cfg.DNS; d.MinTTL > d.MaxTTL {
+		l.add(l.origins["dns.min_ttl"], "dns.min_ttl", fault("%s is longer than dns.max_ttl, %s", "write a shorter one", d.MinTTL, d.MaxTTL))
+	}
+}
+
+func (l *loaded) validateAdmin() {
+	e, err := parseAdmin(l.cfg.Admin.Address)
+	if err != nil || e.off() || e.local() || l.cfg.Admin.AllowRemote {
+		return
+	}
+	l.add(l.origins["admin.address"], "admin.address", fault("%s is reachable from other machines, and whoever reaches it can drain the daemon and read its memory",
+		"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true", e.Addr))
+}

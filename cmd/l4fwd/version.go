@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Set by the linker: -X main.version=… -X main.commit=….
+var (
+	version = ""
+	commit  = ""
+)
+
+// build is what is known of this binary.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// thisBuild takes what the linker did not set from the information the Go tool embeds.
+func thisBuild() build {
+	b := build{version, commit, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if ok && b.Version == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		b.Version = info.Main.Version
+	}
+	if ok && b.Commit == "" {
+		b.Commit = embeddedCommit(info.Settings)
+	}
+	if b.Version == "" {
+		b.Version = "devel"
+	}
+	if b.Commit == "" {
+		b.Commit = "unknown"
+	}
+	return b
+}
+
+func embeddedCommit(settings []debug.BuildSetting) string {
+	revision, modified := "", ""
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "-modified"
+		}
+	}
+	if revision == "" {
+		return ""
+	}
+	return revision + modified
+}
+
+func (b build) String() string {
+	return fmt.Sprintf("l4fwd %s\ncommit %s\n%s\n%s\n", b.Version, b.Commit, b.Go, b.Platform)
+}
+
+func newVersion() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print version, commit, Go version and platform",
+		Example: "  l4fwd version",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(cmd.OutOrStdout(), thisBuild())
+			return err
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,76 @@
+// Package health turns named conditions into one answer, ready or not, and serves it over HTTP to load balancers,
+// orchestrators and people.
+package health
+
+import (
+	"strings"
+	"sync"
+)
+
+// Condition is one named condition at one moment.
+type Condition struct {
+	Name string
+	Err  error // why it does not hold; nil: it holds
+}
+
+// Reason is why the condition does not hold, on one line; empty if it holds.
+func (c Condition) Reason() string {
+	if c.Err == nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(c.Err.Error()), " ")
+}
+
+// Health is a list of conditions, asked each time somebody wants to know: nothing is stored that could go stale.
+// Its methods are safe for concurrent use.
+type Health struct {
+	mu     sync.Mutex
+	checks []check
+}
+
+type check struct {
+	name string
+	fn   func() error
+}
+
+// New returns a Health without conditions, which is ready.
+func New() *Health { return &Health{} }
+
+// Register adds a condition, or replaces the one of that name. check returns nil while the condition holds, else why it
+// does not; it must not block, and is called from several goroutines.
+func (h *Health) Register(name string, fn func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.checks {
+		if h.checks[i].name == name {
+			// A new list, since Conditions may be walking the old one.
+			h.checks = append([]check(nil), h.checks...)
+			h.checks[i].fn = fn
+			return
+		}
+	}
+	h.checks = append(h.checks, check{name, fn})
+}
+
+// Conditions asks every condition, in the order of registration.
+func (h *Health) Conditions() []Condition {
+	h.mu.Lock()
+	checks := h.checks
+	h.mu.Unlock()
+	all := make([]Condition, len(checks))
+	for i, c := range checks {
+		all[i] = Condition{Name: c.name, Err: c.fn()}
+	}
+	return all
+}
+
+// Failing returns the conditions that do not hold. None means ready.
+func (h *Health) Failing() []Condition {
+	var failing []Condition
+	for _, c := range h.Conditions() {
+		if c.Err != nil {
+			failing = append(failing, c)
+		}
+	}
+	return failing
+}
