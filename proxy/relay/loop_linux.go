@@ -35,12 +35,15 @@ type acceptor struct {
 
 const (
 	turnEvents  = 256 // events taken a turn
-	acceptBurst = 16  // connections accepted a turn and listener, so that a flood does not starve the others
+	acceptBurst = 4   // connections accepted a turn and listener, so that a flood does not starve the others
 	busySample  = 16
 	// napMillis is how long a loop sleeps without telling the scheduler. While there is traffic it is woken by the kernel
-	// alone; only a loop that had nothing to do for that long pays for the scheduler. It is also what another
-	// goroutine may have to wait for a processor, so there is to be one more processor (GOMAXPROCS) than loops.
-	napMillis = 1
+	// alone; only a loop that had nothing to do for that long pays for the scheduler. A nap holds a processor of the
+	// runtime, so there is to be one more of them (GOMAXPROCS) than loops, and it ends early when the runtime wants the
+	// processor: its preemption signal, sent by the collector at once and by sysmon after 10 ms, interrupts it. The
+	// time is long enough for its timer to come after the kernel's next tick, so that going to sleep does not program
+	// the timer hardware, which is dear on virtual machines.
+	napMillis = 50
 
 	keyMail     = -1 // event keys that are no connection: the mailbox, and -2-i for listener i
 	keyListener = -2
@@ -76,11 +79,11 @@ func (l *loop) wait() int {
 		nap = napMillis
 	}
 	n, e := sysEpollWait(l.ep, l.events, nap)
-	if n == 0 && e == 0 && nap != limit {
+	if nap != 0 && (n == 0 && e == 0 && nap != limit || e == unix.EINTR) {
 		n, e = sysEpollSleep(l.ep, l.events, limit)
 	}
 	l.now = l.clock()
-	if e != 0 { // EINTR: a signal of the runtime
+	if e != 0 { // EINTR: a signal
 		return 0
 	}
 	return n

@@ -8,7 +8,7 @@ import (
 
 const (
 	// budget is how many bytes a half may move before the other connections get their turn.
-	budget = 512 << 10
+	budget = 1 << 20
 	// A read of bulkRead bytes or more is a large one; after bulkStreak of them in a row a half goes through a pipe.
 	// Below about 16 KiB copying twice costs less than the second system call of a splice.
 	bulkRead   = 16 << 10
