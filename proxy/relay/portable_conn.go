@@ -1,0 +1,174 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// portableConn is one connection of the portable engine. Its life is the function live, read from top to bottom.
+type portableConn struct {
+	eng     *portable
+	flow    Flow
+	ends    [2]*net.TCPConn // by side; the upstream's is nil until it is connected
+	refused Reason          // decided before its goroutine began
+	opened  time.Time
+	connect time.Duration // how long the successful attempt took
+	ctx     context.Context
+	kill    context.CancelCauseFunc // ends the connection from without; the cause is an endedBy
+
+	// Shared by the two halves while they run.
+	halves  [2]portableHalf // by source
+	reason  atomic.Uint32   // why it ends, unless it is ended from within
+	active  atomic.Int64    // when a byte last moved, since opened
+	first   atomic.Int64    // when the upstream's first byte came, since opened
+	broken  [2]atomic.Bool  // a write found that this end was reset
+	finSent [2]atomic.Bool  // this end was sent the other's FIN
+}
+
+// endedBy is the cause with which a connection's context is cancelled.
+type endedBy Reason
+
+func (r endedBy) Error() string { return Reason(r).String() }
+
+func newPortableConn(e *portable, l *Listener, sock *net.TCPConn) *portableConn {
+	c := &portableConn{
+		eng:    e,
+		ends:   [2]*net.TCPConn{client: sock},
+		opened: time.Now(),
+		flow:   Flow{ID: e.ids.Add(1), Listener: l, Client: addrPort(sock.RemoteAddr())},
+	}
+	c.ctx, c.kill = context.WithCancelCause(context.Background())
+	return c
+}
+
+// serve lives the life, hands over the summary and closes what is open.
+func (c *portableConn) serve() {
+	reason, orderly := c.live()
+	s := c.summary(reason)
+	c.eng.opts.Handler.Closed(&s)
+	for _, sock := range c.ends {
+		if sock == nil {
+			continue
+		}
+		if !orderly {
+			sock.SetLinger(0) // close sends RST instead of FIN, socket(7)
+		}
+		sock.Close()
+	}
+	c.kill(nil) // releases the context
+	c.eng.forget(c)
+}
+
+// live is a connection from accept to the moment before its sockets are closed, orderly or by reset.
+func (c *portableConn) live() (reason Reason, orderly bool) {
+	if c.refused != None {
+		return c.refused, false
+	}
+	c.tune(c.ends[client])
+	if r := c.eng.opts.Handler.Accepted(&c.flow); r != None {
+		return r, false
+	}
+	preface, r := c.preface()
+	if r != None {
+		return r, r == Probe
+	}
+	if r := c.dial(); r != None {
+		return r, false
+	}
+	return c.relay(preface)
+}
+
+// preface collects the client's first bytes until the policy has seen enough, and returns those to be passed on.
+func (c *portableConn) preface() ([]byte, Reason) {
+	if !c.flow.Listener.Preface {
+		return nil, None
+	}
+	sock := c.ends[client]
+	sock.SetReadDeadline(c.opened.Add(c.eng.opts.PrefaceTimeout))
+	defer sock.SetReadDeadline(time.Time{})
+	unhook := context.AfterFunc(c.ctx, func() { sock.SetReadDeadline(past) })
+	defer unhook()
+
+	buf := make([]byte, MaxPreface)
+	for n := 0; ; {
+		m, err := sock.Read(buf[n:])
+		if err != nil {
+			return nil, c.prefaceFailed(err, n)
+		}
+		n += m
+		switch v := c.eng.opts.Handler.Preface(&c.flow, buf[:n]); {
+		case v.More && n == MaxPreface:
+			return nil, HelloBad
+		case v.More:
+		case v.Refuse != None:
+			return nil, v.Refuse
+		default:
+			return buf[min(max(v.Skip, 0), n):n], None
+		}
+	}
+}
+
+// prefaceFailed says why reading ended after n bytes without a verdict.
+func (c *portableConn) prefaceFailed(err error, n int) Reason {
+	switch {
+	case c.ctx.Err() != nil:
+		return c.killed()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return PrefaceTimeout
+	case !errors.Is(err, io.EOF):
+		return ClientReset
+	case n > 0:
+		return HelloBad
+	}
+	return Probe
+}
+
+// killed is the reason given to kill.
+func (c *portableConn) killed() Reason {
+	var by endedBy
+	if errors.As(context.Cause(c.ctx), &by) {
+		return Reason(by)
+	}
+	return Internal
+}
+
+// because notes why the connection ends, by the rule of conn.because.
+func (c *portableConn) because(r Reason) {
+	if !c.reason.CompareAndSwap(uint32(None), uint32(r)) && r == UpstreamReset {
+		c.reason.CompareAndSwap(uint32(ClientClosed), uint32(r))
+	}
+}
+
+// tune sets what both legs have in common; TCP_NODELAY is Go's default. An error means that the peer is gone, which
+// the next read or write tells better.
+func (c *portableConn) tune(sock *net.TCPConn) {
+	k := c.eng.opts.Keepalive
+	sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: k.Idle, Interval: k.Interval, Count: k.Count})
+}
+
+func (c *portableConn) summary(r Reason) Summary {
+	s := Summary{
+		Flow:      &c.flow,
+		Reason:    r,
+		Connected: c.ends[upstream] != nil,
+		Up:        c.halves[client].bytes,
+		Down:      c.halves[upstream].bytes,
+		Opened:    c.opened,
+		Connect:   c.connect,
+		FirstByte: time.Duration(c.first.Load()),
+		Duration:  time.Since(c.opened),
+	}
+	if s.Up == 0 && s.Down == 0 && (r == ClientClosed || r == ClientReset) {
+		s.Reason = Probe
+	}
+	if sock := c.ends[upstream]; sock != nil {
+		s.local = func() netip.AddrPort { return addrPort(sock.LocalAddr()) }
+	}
+	return s
+}

@@ -1,0 +1,146 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dial connects to the first endpoint that answers, in the order of the policy. What the client sends meanwhile, its FIN
+// included, waits in the kernel.
+func (c *portableConn) dial() Reason {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	unwatch := c.watchReset(cancel)
+	defer unwatch()
+
+	h := c.eng.opts.Handler
+	for {
+		if c.ctx.Err() != nil {
+			return c.killed()
+		}
+		ep, r := h.Dial(&c.flow)
+		if ep == nil {
+			if r == None {
+				r = Internal
+			}
+			return r
+		}
+		c.flow.Endpoint = ep
+		c.flow.Attempts++
+		begun := time.Now()
+		failure := c.attempt(ctx, ep)
+		took := max(time.Since(begun), 1)
+		if failure == None {
+			c.connect = took
+			h.Dialed(&c.flow, None, took)
+			unwatch()
+			return cutShort(ctx) // in the instant of connecting
+		}
+		c.flow.Failure = failure
+		h.Dialed(&c.flow, failure, took)
+		if r := cutShort(ctx); r != None {
+			return r
+		}
+	}
+}
+
+// attempt tries one endpoint. On success the upstream's socket is the connection's.
+func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) Reason {
+	limit := ep.Timeout
+	if limit <= 0 {
+		limit = DefaultConnectTimeout
+	}
+	// An attempt that is cut short may have connected already: its socket is to leave by a reset, not by a FIN.
+	d := net.Dialer{Timeout: limit, Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		})
+	}}
+	d.SetMultipathTCP(false)
+	sock, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, ep.Addr)
+	if err != nil {
+		if r := cutShort(ctx); r != None {
+			return r
+		}
+		return dialReason(err)
+	}
+	sock.SetLinger(-1)
+	c.tune(sock)
+	c.ends[upstream] = sock
+	return None
+}
+
+// cutShort is why the client's side, or the operator, ended the dialing; None if neither did.
+func cutShort(ctx context.Context) Reason {
+	var by endedBy
+	if errors.As(context.Cause(ctx), &by) {
+		return Reason(by)
+	}
+	return None
+}
+
+// dialReason maps an error of connect(2), or of socket(2) before it.
+func dialReason(err error) Reason {
+	var errno syscall.Errno
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &errno) {
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return ConnectTimeout
+		}
+		return Internal
+	}
+	switch errno {
+	case syscall.ECONNREFUSED, syscall.ECONNRESET:
+		// net.Dialer asks for the socket's error last of all, so an upstream that accepts and resets at once looks
+		// like one that does not accept.
+		return ConnectRefused
+	case syscall.ETIMEDOUT:
+		return ConnectTimeout
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EACCES, syscall.EPERM:
+		return ConnectUnreachable
+	case syscall.EADDRNOTAVAIL:
+		return NoPorts
+	case syscall.EMFILE, syscall.ENFILE:
+		return LimitConnections
+	}
+	return Internal
+}
+
+// watchReset cancels the dialing when the client resets the connection. It peeks, so that nothing is taken from the
+// kernel: the first byte or the FIN ends the watch, and a reset behind unread bytes waits until they were delivered.
+// The returned function ends the watch as well, and may be called again.
+func (c *portableConn) watchReset(cancel context.CancelCauseFunc) (unwatch func()) {
+	sock := c.ends[client]
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return func() {}
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		var one [1]byte
+		raw.Read(func(fd uintptr) bool {
+			_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			switch err {
+			case nil:
+			case unix.EAGAIN, unix.EINTR:
+				return false
+			default: // the error was taken by this call, nobody else will see it
+				cancel(endedBy(ClientReset))
+			}
+			return true
+		})
+	})
+	return sync.OnceFunc(func() {
+		sock.SetReadDeadline(past)
+		watch.Wait()
+		sock.SetReadDeadline(time.Time{})
+	})
+}

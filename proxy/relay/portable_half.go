@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// portableHalf is one direction while it is relayed, with halfState as its fate.
+type portableHalf struct {
+	c        *portableConn
+	from     side
+	src, dst *net.TCPConn
+	bytes    uint64    // delivered
+	held     int       // bytes read but not delivered when it ended
+	state    halfState // how it ended; halfOpen: it was interrupted
+}
+
+// relay runs both halves and watches the clock and the operator. It owns the decision how the connection ends.
+func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
+	ended := make(chan *portableHalf, 2)
+	for _, s := range []side{client, upstream} {
+		h := &c.halves[s]
+		*h = portableHalf{c: c, from: s, src: c.ends[s], dst: c.ends[s.other()]}
+		first := preface
+		if s == upstream {
+			first = nil
+		}
+		go func() {
+			h.state = h.run(first)
+			ended <- h
+		}()
+	}
+	c.active.Store(int64(time.Since(c.opened)))
+
+	opts, kill := &c.eng.opts, c.ctx.Done()
+	limit, timeout := opts.IdleTimeout, IdleTimeout
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	cut := None // what ended it from within
+	for running := 2; running > 0; {
+		select {
+		case h := <-ended:
+			running--
+			if h.state == halfCut {
+				c.interrupt() // nobody is left to take what the other half brings
+			}
+			limit, timeout = opts.HalfCloseTimeout, HalfCloseTimeout
+			timer.Reset(limit)
+		case <-timer.C:
+			idle := time.Since(c.opened) - time.Duration(c.active.Load())
+			if idle < limit {
+				timer.Reset(limit - idle)
+				continue
+			}
+			cut, kill = timeout, nil
+			c.interrupt()
+		case <-kill:
+			cut, kill = c.killed(), nil
+			c.interrupt()
+		}
+	}
+	return c.verdict(cut)
+}
+
+// interrupt wakes both halves wherever they wait.
+func (c *portableConn) interrupt() {
+	for _, sock := range c.ends {
+		sock.SetDeadline(past)
+	}
+}
+
+// verdict judges the connection after both halves have ended.
+func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
+	up, down := &c.halves[client], &c.halves[upstream]
+	switch {
+	case cut != None:
+		return cut, up.held == 0 && down.held == 0
+	case up.state == halfShut && down.state == halfShut:
+		return Reason(c.reason.Load()), true
+	}
+	// One end was reset. The other is reset as well, but not before it has acknowledged what it was sent: a reset
+	// discards what is still on its way.
+	for _, sock := range c.ends {
+		awaitAcked(c.ctx, sock)
+	}
+	return Reason(c.reason.Load()), false
+}
+
+// run moves bytes until the source has no more or the destination takes no more. A FIN is passed on here, after
+// all that came before it was written.
+func (h *portableHalf) run(first []byte) halfState {
+	if s := h.deliver(first); s != halfOpen || h.held > 0 {
+		return s
+	}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := h.src.Read(buf)
+		if n > 0 && h.from == upstream {
+			h.c.first.CompareAndSwap(0, int64(max(time.Since(h.c.opened), 1)))
+		}
+		if s := h.deliver(buf[:n]); s != halfOpen || h.held > 0 {
+			return s
+		}
+		if err != nil {
+			return h.sourceEnded(err)
+		}
+	}
+}
+
+// deliver writes b. It returns halfOpen if all was written, or, with held set, if it was interrupted.
+func (h *portableHalf) deliver(b []byte) halfState {
+	if len(b) == 0 {
+		return halfOpen
+	}
+	n, err := h.dst.Write(b)
+	c := h.c
+	h.bytes += uint64(n)
+	c.active.Store(int64(time.Since(c.opened)))
+	c.flow.Endpoint.Tally.add(0, h.from == client, uint64(n), 0)
+	if err == nil {
+		return halfOpen
+	}
+	h.held = len(b) - n
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return halfOpen
+	}
+	// The destination was reset. What it sent before is still to be read: the other half goes on until it finds the end.
+	c.broken[h.from.other()].Store(true)
+	c.because(resetBy[h.from.other()])
+	return halfDead
+}
+
+// sourceEnded passes the end of the source on, if it was a FIN.
+func (h *portableHalf) sourceEnded(err error) halfState {
+	c := h.c
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return halfOpen
+	case !errors.Is(err, io.EOF) || c.wasReset(h.from):
+		c.because(resetBy[h.from])
+		return halfCut
+	}
+	c.because(closedBy[h.from])
+	c.finSent[h.from.other()].Store(true) // before the FIN: see wasReset
+	h.dst.CloseWrite()                    // fails only if the destination is gone, which the other half finds out
+	return halfShut
+}
+
+// wasReset tells a reset from a FIN after a read returned EOF. The error of a reset is reported once, and if a write to
+// the same end took it, a read finds an end of file instead (tcp(7)). Passing that on as a FIN would make a truncated
+// stream look complete.
+//
+// A closed socket means a reset, unless both FINs were exchanged: therefore its state is asked before finSent, which is
+// set before the FIN is sent.
+func (c *portableConn) wasReset(s side) bool {
+	return c.broken[s].Load() || socketClosed(c.ends[s]) && !c.finSent[s].Load()
+}

@@ -1,0 +1,50 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	ackStep = 2 * time.Millisecond
+	ackMax  = 5 * time.Second
+
+	tcpClose = 7 // TCP_CLOSE of linux/tcp_states.h, as tcpi_state gives it
+)
+
+// socketClosed reports whether the kernel has no connection behind sock any more.
+func socketClosed(sock *net.TCPConn) (closed bool) {
+	control(sock, func(fd int) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		closed = err == nil && info.State == tcpClose
+	})
+	return closed
+}
+
+// awaitAcked returns once the peer has acknowledged all that was written, or is gone, or after ackMax.
+func awaitAcked(ctx context.Context, sock *net.TCPConn) {
+	tick := time.NewTicker(ackStep)
+	defer tick.Stop()
+	for end := time.Now().Add(ackMax); unacked(sock) > 0 && !socketClosed(sock) && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// unacked is how many bytes the peer has not acknowledged, tcp(7) SIOCOUTQ. A socket that was reset keeps its count.
+func unacked(sock *net.TCPConn) (n int) {
+	control(sock, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+	return n
+}
+
+func control(sock *net.TCPConn, f func(fd int)) {
+	if raw, err := sock.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package relay
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// ackGrace is how long a peer gets to acknowledge what it was sent where the kernel does not tell whether it has.
+const ackGrace = 100 * time.Millisecond
+
+// socketClosed is not known here.
+func socketClosed(*net.TCPConn) bool { return false }
+
+// awaitAcked gives the peer some time.
+func awaitAcked(ctx context.Context, _ *net.TCPConn) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(ackGrace):
+	}
+}

@@ -1,0 +1,131 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+var linuxScenarios = []scenario{
+	{"socket options", "both legs have TCP_NODELAY, the client's leg keepalive, and none is MPTCP", true, socketOptions},
+	{"alive, but stuck", "a loop that does not turn is found out", false, aliveStuck},
+}
+
+func socketOptions(r *rig) {
+	r.opts.Keepalive = Keepalive{Idle: 33 * time.Second, Interval: 7 * time.Second, Count: 3}
+	c, u := r.pair()
+	c.send("x")
+	u.want("x")
+	// The relay's ends are those whose peers are the client and the origin.
+	toClient, toOrigin := socketsTo(r, localAddrPort(c)), socketsTo(r, localAddrPort(u))
+	require.Len(r, toClient, 1)
+	require.Len(r, toOrigin, 1)
+	for _, fd := range []int{toClient[0], toOrigin[0]} {
+		require.Equal(r, 1, option(r, fd, unix.IPPROTO_TCP, unix.TCP_NODELAY), "TCP_NODELAY")
+		require.Equal(r, unix.IPPROTO_TCP, option(r, fd, unix.SOL_SOCKET, unix.SO_PROTOCOL), "SO_PROTOCOL")
+	}
+	// An MPTCP listener gives plain sockets to plain clients, so the listeners are looked at themselves.
+	listening := listenersAt(r.addr())
+	require.NotEmpty(r, listening)
+	for _, fd := range listening {
+		require.Equal(r, unix.IPPROTO_TCP, option(r, fd, unix.SOL_SOCKET, unix.SO_PROTOCOL), "SO_PROTOCOL")
+	}
+	require.Equal(r, 1, option(r, toClient[0], unix.SOL_SOCKET, unix.SO_KEEPALIVE))
+	require.Equal(r, 33, option(r, toClient[0], unix.IPPROTO_TCP, unix.TCP_KEEPIDLE))
+	require.Equal(r, 7, option(r, toClient[0], unix.IPPROTO_TCP, unix.TCP_KEEPINTVL))
+	require.Equal(r, 3, option(r, toClient[0], unix.IPPROTO_TCP, unix.TCP_KEEPCNT))
+}
+
+func option(t testing.TB, fd, level, name int) int {
+	t.Helper()
+	v, err := unix.GetsockoptInt(fd, level, name)
+	require.NoError(t, err)
+	return v
+}
+
+func aliveStuck(r *rig) {
+	if r.opts.Engine == "portable" {
+		r.Skip("has no loops")
+	}
+	stuck, release := make(chan struct{}, 8), make(chan struct{})
+	r.policy.accepted = func(*Flow) Reason {
+		stuck <- struct{}{}
+		<-release
+		return None
+	}
+	r.dial()
+	<-stuck
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	err := r.relay.Alive(ctx)
+	close(release)
+	require.Error(r, err)
+	ctx, cancel = context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(r, r.relay.Alive(ctx))
+}
+
+const starvedChild = "L4FWD_TEST_STARVED"
+
+// TestAcceptPause: a relay without a free descriptor pauses accepting instead of spinning or ending, and serves the
+// client as soon as there is one. The limit is the process's, so this runs in a process of its own.
+func TestAcceptPause(t *testing.T) {
+	if engine := os.Getenv(starvedChild); engine != "" {
+		starve(newRig(t, engine, loopback4))
+		return
+	}
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestAcceptPause$", "-test.v")
+			cmd.Env = append(os.Environ(), starvedChild+"="+engine)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.True(t, strings.Contains(string(out), "served after the pause"), "%s", out)
+		})
+	}
+}
+
+func starve(r *rig) {
+	c1, u1 := r.pair() // all that is made once is made
+	c1.send("x")
+	u1.want("x")
+	limit := unix.Rlimit{Cur: 100, Max: 100}
+	require.NoError(r, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	var fillers []int
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			require.ErrorIs(r, err, unix.EMFILE)
+			break
+		}
+		fillers = append(fillers, fd)
+	}
+	unix.Close(fillers[0])                          // for the client
+	conn, err := net.Dial("tcp", r.addr().String()) // takes one descriptor, and no second for a moment as dialRaw does
+	require.NoError(r, err)
+	c := newPeer(r, conn)
+	eventually(r, "a pause", func() bool { return r.relay.Stats().AcceptPauses > 0 })
+
+	pauses, cpu := r.relay.Stats().AcceptPauses, cpuTime()
+	time.Sleep(500 * time.Millisecond)
+	// One listener a loop may try; each of them ten times a second.
+	require.LessOrEqual(r, r.relay.Stats().AcceptPauses-pauses, uint64(7*r.opts.Loops), "pauses in half a second")
+	require.Less(r, cpuTime()-cpu, 250*time.Millisecond, "processor time while paused")
+	c1.send("the others go on")
+	u1.want("the others go on")
+
+	for _, fd := range fillers[1:] {
+		unix.Close(fd)
+	}
+	c.send("late, but served")
+	u := r.accept()
+	u.want("late, but served")
+	r.Log("served after the pause")
+}

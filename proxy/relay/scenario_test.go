@@ -1,0 +1,41 @@
+package relay
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+// scenario is one story of a connection, told to every engine. It states what each peer sees and what the summary says.
+type scenario struct {
+	name  string
+	story string
+	v6    bool // over IPv6, too
+	run   func(r *rig)
+}
+
+// TestScenarios runs the table on every engine: go test -run 'TestScenarios/epoll/half-close'.
+func TestScenarios(t *testing.T) {
+	table := slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, instantScenarios,
+		admitScenarios, prefaceScenarios, timeoutScenarios, lifeScenarios, slowScenarios, linuxScenarios)
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			for _, s := range table {
+				t.Run(s.name, func(t *testing.T) { runScenario(t, s, engine, loopback4) })
+				if s.v6 {
+					t.Run(s.name+"_v6", func(t *testing.T) { runScenario(t, s, engine, loopback6) })
+				}
+			}
+		})
+	}
+}
+
+func runScenario(t *testing.T, s scenario, engine string, at netip.Addr) {
+	r := newRig(t, engine, at)
+	defer func() {
+		if t.Failed() {
+			t.Logf("the story: %s", s.story)
+		}
+	}()
+	s.run(r)
+}

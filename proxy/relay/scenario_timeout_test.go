@@ -1,0 +1,113 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var timeoutScenarios = []scenario{
+	{"idle timeout", "no byte moves: both sides are closed orderly", true, idleTimeout},
+	{"idle timeout, one way alive", "bytes in one direction keep the connection", false, idleKeptAlive},
+	{"idle timeout with held bytes", "a client that does not read for too long is reset: it must not take what it got for all", false, idleWithHeld},
+	{"half-close timeout", "one direction has ended and the other is silent", true, halfCloseTimeout},
+	{"half-close kept alive", "one direction has ended, the other is slow but moves", false, halfCloseKeptAlive},
+	{"drain", "closeAll without held bytes closes both sides orderly, with all that was sent before", true, drain},
+	{"drain with held bytes", "closeAll resets a client that was not sent everything", false, drainWithHeld},
+}
+
+func idleTimeout(r *rig) {
+	r.opts.IdleTimeout = 300 * time.Millisecond
+	c, u := r.pair()
+	c.send("hello")
+	u.want("hello")
+	c.wantEnd(sawFIN)
+	u.wantEnd(sawFIN)
+	e := r.closed(IdleTimeout, 5, 0)
+	require.GreaterOrEqual(r, e.Duration, 290*time.Millisecond)
+	require.Less(r, e.Duration, 3*time.Second)
+}
+
+func idleKeptAlive(r *rig) {
+	r.opts.IdleTimeout = 400 * time.Millisecond
+	c, u := r.pair()
+	for range 12 {
+		time.Sleep(100 * time.Millisecond)
+		u.send("tick")
+		c.want("tick")
+	}
+	c.wantEnd(sawFIN)
+	u.wantEnd(sawFIN)
+	e := r.closed(IdleTimeout, 0, 48)
+	require.GreaterOrEqual(r, e.Duration, 1500*time.Millisecond)
+}
+
+func idleWithHeld(r *rig) {
+	r.needsLinux()
+	r.opts.IdleTimeout = 700 * time.Millisecond
+	c := r.dialSlow()
+	u := r.accept()
+	sent, _ := u.flood(1, 64*mib)
+	e := r.closed(IdleTimeout, 0, -1)
+	n, end := c.restOfStream(1)
+	require.Equal(r, sawRST, end)
+	require.Less(r, n, sent)
+	require.LessOrEqual(r, uint64(n), e.Down)
+	u.wantGone()
+}
+
+func halfCloseTimeout(r *rig) {
+	r.opts.HalfCloseTimeout = 300 * time.Millisecond
+	c, u := r.pair()
+	c.send("request")
+	c.fin()
+	u.want("request")
+	u.wantEnd(sawFIN)
+	c.wantEnd(sawFIN)
+	e := r.closed(HalfCloseTimeout, 7, 0)
+	require.GreaterOrEqual(r, e.Duration, 290*time.Millisecond)
+	require.Less(r, e.Duration, 3*time.Second)
+}
+
+func halfCloseKeptAlive(r *rig) {
+	r.opts.HalfCloseTimeout = 400 * time.Millisecond
+	c, u := r.pair()
+	u.send("bye")
+	u.fin()
+	c.want("bye")
+	c.wantEnd(sawFIN)
+	for range 8 {
+		time.Sleep(100 * time.Millisecond)
+		c.send("tick")
+		u.want("tick")
+	}
+	c.fin()
+	u.wantEnd(sawFIN)
+	r.closed(UpstreamClosed, 32, 3)
+}
+
+func drain(r *rig) {
+	c, u := r.pair()
+	c.send("hello")
+	u.want("hello")
+	u.send("hello to you")
+	c.want("hello to you")
+	r.relay.eng.closeAll(DrainTimeout)
+	c.wantEnd(sawFIN)
+	u.wantEnd(sawFIN)
+	r.closed(DrainTimeout, 5, 12)
+}
+
+func drainWithHeld(r *rig) {
+	r.needsLinux()
+	c := r.dialSlow()
+	u := r.accept()
+	sent, _ := u.flood(1, 64*mib)
+	r.relay.eng.closeAll(DrainTimeout)
+	e := r.closed(DrainTimeout, 0, -1)
+	n, end := c.restOfStream(1)
+	require.Equal(r, sawRST, end)
+	require.Less(r, n, sent)
+	require.LessOrEqual(r, uint64(n), e.Down)
+	u.wantGone()
+}

@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// unacked is how many sent bytes the relay's side has not acknowledged.
+func (p *peer) unacked() int { return unacked(p.TCPConn) }
+
+// blackhole returns the address of a listener whose queue is full, so that the kernel drops every SYN to it, and the
+// function that empties the queue: the kernel answers the next SYN then, which is sent again after about a second.
+func blackhole(t testing.TB, at netip.Addr) (addr netip.AddrPort, open func() *net.TCPListener) {
+	t.Helper()
+	ln := listenAt(t, at)
+	control := func(f func(fd int) error) {
+		raw, err := ln.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) { err = f(int(fd)) }))
+		require.NoError(t, err)
+	}
+	control(func(fd int) error { return unix.Listen(fd, 0) }) // listen again changes the backlog, listen(2)
+	addr = localListenAddr(ln)
+	var fillers []net.Conn
+	for {
+		c, err := net.DialTimeout("tcp", addr.String(), 150*time.Millisecond)
+		if err != nil {
+			var timeout net.Error
+			require.True(t, errors.As(err, &timeout) && timeout.Timeout(), "the listener's queue does not fill: %v", err)
+			break
+		}
+		t.Cleanup(func() { c.Close() })
+		fillers = append(fillers, c)
+	}
+	return addr, func() *net.TCPListener {
+		control(func(fd int) error { return unix.Listen(fd, 16) })
+		for range fillers {
+			c, err := ln.Accept()
+			require.NoError(t, err)
+			c.Close()
+		}
+		return ln
+	}
+}
+
+// socketsTo returns duplicates of this process's connected sockets whose peer is at addr.
+func socketsTo(t testing.TB, addr netip.AddrPort) (fds []int) {
+	t.Helper()
+	var found []int
+	for fd := range 4096 {
+		if sa, err := unix.Getpeername(fd); err == nil && sockaddrPort(sa) == addr {
+			found = append(found, fd)
+		}
+	}
+	for _, fd := range found {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { unix.Close(dup) })
+		fds = append(fds, dup)
+	}
+	return fds
+}
+
+// listenersAt returns this process's listening sockets at addr.
+func listenersAt(addr netip.AddrPort) (fds []int) {
+	for fd := range 4096 {
+		accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		if err != nil || accepts == 0 {
+			continue
+		}
+		if sa, err := unix.Getsockname(fd); err == nil && sockaddrPort(sa) == addr {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+// cpuTime is what the process has used so far.
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
