@@ -29,13 +29,15 @@ type loop struct {
 type acceptor struct {
 	fd     int32
 	ln     *Listener
-	shared bool // other loops accept from the same socket
-	paused bool // waits for descriptors or memory
+	shared bool   // other loops accept from the same socket
+	paused bool   // waits for descriptors or memory
+	burst  int    // how many to accept in one go
+	turn   uint64 // in which it was reported last
 }
 
 const (
 	turnEvents  = 256 // events taken a turn
-	acceptBurst = 4   // connections accepted a turn and listener, so that a flood does not starve the others
+	acceptBurst = 16  // connections accepted a turn and listener at most, so that a flood does not starve the others
 	busySample  = 16
 	// napMillis is how long a loop sleeps without telling the scheduler. While there is traffic it is woken by the kernel
 	// alone; only a loop that had nothing to do for that long pays for the scheduler. A nap holds a processor of the
@@ -95,7 +97,7 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 			l.mail.deliver()
 			return
 		}
-		l.accept(&l.lns[keyListener-ev.Fd])
+		l.acceptSome(&l.lns[keyListener-ev.Fd])
 		return
 	}
 	c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
@@ -169,9 +171,23 @@ func (l *loop) runAgain() {
 	}
 }
 
-// accept takes clients from the kernel's queue. It returns false once the queue is empty, or nothing can be taken from it.
-func (l *loop) accept(a *acceptor) bool {
-	for range acceptBurst {
+// acceptSome takes one client, and more only where the listener keeps being reported: asking an empty queue is a wasted
+// call, and what is left is reported again.
+func (l *loop) acceptSome(a *acceptor) {
+	if a.turn+1 == l.turns {
+		a.burst = min(max(2*a.burst, 1), acceptBurst)
+	} else {
+		a.burst = 1
+	}
+	a.turn = l.turns
+	if !l.accept(a, a.burst) {
+		a.turn = 0 // begins with one again
+	}
+}
+
+// accept takes up to limit clients from the kernel's queue. It returns false once the queue is empty, or nothing can be taken from it.
+func (l *loop) accept(a *acceptor, limit int) bool {
+	for range limit {
 		l.sa.room()
 		n, e := raw6(unix.SYS_ACCEPT4, uintptr(a.fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(unsafe.Pointer(&l.sa.len)),
 			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
@@ -236,7 +252,7 @@ func (l *loop) stopAccepting() {
 		if a.fd < 0 {
 			continue
 		}
-		for n := 0; n < listenBacklog && l.accept(a); n += acceptBurst {
+		for n := 0; n < listenBacklog && l.accept(a, acceptBurst); n += acceptBurst {
 		}
 		sysClose(a.fd)
 		a.fd = -1

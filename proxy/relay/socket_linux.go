@@ -3,8 +3,10 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -19,7 +21,7 @@ type sockaddr struct {
 
 func (s *sockaddr) room() { s.len = unix.SizeofSockaddrAny }
 
-// set stores an address. Zones are numeric indexes on the wire; a name is looked up by the caller.
+// set stores an address. A zone that is no number is looked up, which takes system calls: only link-local addresses have one.
 func (s *sockaddr) set(a netip.AddrPort) {
 	port := a.Port()
 	if a.Addr().Unmap().Is4() {
@@ -30,9 +32,24 @@ func (s *sockaddr) set(a netip.AddrPort) {
 		return
 	}
 	p := (*unix.RawSockaddrInet6)(unsafe.Pointer(&s.raw))
-	*p = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.Addr().As16()}
+	*p = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.Addr().As16(), Scope_id: zoneIndex(a.Addr().Zone())}
 	*(*[2]byte)(unsafe.Pointer(&p.Port)) = [2]byte{byte(port >> 8), byte(port)}
 	s.len = unix.SizeofSockaddrInet6
+}
+
+// zoneIndex returns the interface index that a zone names, 0 (no interface) if there is none of that name.
+func zoneIndex(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
+	}
+	ifi, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0 // connect then fails as unreachable
+	}
+	return uint32(ifi.Index)
 }
 
 // addr reads the address back; IPv4 mapped into IPv6 is unmapped.
