@@ -170,17 +170,17 @@ func (o *outcome) combine() {
 	case v4.result == OK:
 		o.ttl = v4.ttl
 		if v6.result.failed() {
-			o.partial = fmt.Errorf("AAAA: %w", v6.why())
+			o.partial = fmt.Errorf("type AAAA: %w", v6.why())
 		}
 	case v6.result == OK:
 		o.ttl = v6.ttl
 		if v4.result.failed() {
-			o.partial = fmt.Errorf("A: %w", v4.why())
+			o.partial = fmt.Errorf("type A: %w", v4.why())
 		}
 	case v4.result == NXDomain || v4.result.failed():
 		o.result, o.err, o.ttl = v4.result, v4.why(), v4.ttl
 	case v6.result.failed(): // and A no data: the name may have only AAAA
-		o.result, o.err = v6.result, fmt.Errorf("AAAA: %w", v6.why())
+		o.result, o.err = v6.result, fmt.Errorf("type AAAA: %w", v6.why())
 	default:
 		o.result, o.ttl = NoData, min(v4.ttl, v6.ttl)
 		if v4.server == v6.server {

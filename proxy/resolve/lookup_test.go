@@ -108,7 +108,7 @@ func TestSilenceForAAAADelaysAByTheGraceOnly(t *testing.T) {
 	n, l := watch(t, impatient(s, s, s), "www.test") // else 3 servers in 2 rounds: 1.8 s
 	got := l.next(t)
 	require.Equal(t, OK, got.Result)
-	require.EqualError(t, got.Partial, "resolve www.test: AAAA: no answer 300ms after that for A")
+	require.EqualError(t, got.Partial, "resolve www.test: type AAAA: no answer 300ms after that for A")
 	require.Less(t, got.Took, 900*time.Millisecond)
 	require.Equal(t, addrs("192.0.2.1"), n.Addrs())
 	require.LessOrEqual(t, got.Next, partialRetry, "the missing family is looked for before the TTL ends")
