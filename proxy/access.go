@@ -15,7 +15,7 @@ import (
 // stuck. What finds the queue full is dropped and counted.
 type accessLog struct {
 	which   AccessLog
-	log_    *zap.Logger
+	to      *zap.Logger
 	queue   chan accessRecord
 	dropped atomic.Uint64
 	ended   sync.WaitGroup
@@ -23,6 +23,7 @@ type accessLog struct {
 
 // accessRecord is a summary that outlives the connection.
 type accessRecord struct {
+	note                         func() // not nil: an event to be logged instead
 	at                           time.Time
 	id                           uint64
 	listener, upstream           string
@@ -37,10 +38,8 @@ type accessRecord struct {
 const accessQueue = 4096
 
 func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
-	a := &accessLog{which: which, log_: log, queue: make(chan accessRecord, accessQueue)}
-	if which != AccessOff {
-		a.ended.Go(a.write)
-	}
+	a := &accessLog{which: which, to: log, queue: make(chan accessRecord, accessQueue)}
+	a.ended.Go(a.write)
 	return a
 }
 
@@ -63,9 +62,22 @@ func (a *accessLog) log(s *relay.Summary, upstream string) {
 	}
 }
 
+// note has f called where logging may wait. f is dropped where the log does not keep up.
+func (a *accessLog) note(f func()) {
+	select {
+	case a.queue <- accessRecord{note: f}:
+	default:
+		a.dropped.Add(1)
+	}
+}
+
 func (a *accessLog) write() {
 	for r := range a.queue {
-		a.log_.Info("access",
+		if r.note != nil {
+			r.note()
+			continue
+		}
+		a.to.Info("access",
 			zap.Uint64("id", r.id),
 			zap.String("listener", r.listener),
 			zap.String("upstream", r.upstream),

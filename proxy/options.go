@@ -24,7 +24,10 @@ type Options struct {
 	DNS DNS
 
 	Access AccessLog   // which connections get an access-log line
-	Log    *zap.Logger // events and access log; nil: nothing is logged
+	Log    *zap.Logger // events; nil: nothing is logged
+
+	// AccessLogger gets the access log, at level info; nil: Log gets it.
+	AccessLogger *zap.Logger
 }
 
 // Listener accepts clients on one address.

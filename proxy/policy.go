@@ -3,6 +3,8 @@ package proxy
 import (
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/l4fwd/l4fwd/proxy/relay"
 	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
@@ -12,6 +14,7 @@ type policy struct {
 	gates   []*gate   // by listener
 	targets []*target // by listener: the upstream that serves it
 	access  *accessLog
+	log     *zap.Logger
 }
 
 // Accepted admits every client: it only counts.
@@ -60,6 +63,11 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	if failure == relay.None {
 		a.Connected()
 		t.connect.observe(f.Loop, took)
+		if t.down.Load() && t.down.CompareAndSwap(true, false) {
+			p.access.note(func() {
+				p.log.Info("upstream answers again", zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr))
+			})
+		}
 		return
 	}
 	a.Release()
@@ -71,13 +79,26 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	}
 	switch failure {
 	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable:
-		a.Failed(time.Now())
+		p.failed(t, a, failure)
 	}
 	var tried []*upstream.Address
 	if f.Tag != nil {
 		tried = f.Tag.([]*upstream.Address)
 	}
 	f.Tag = append(tried, a)
+}
+
+// failed notes an attempt that failed for a reason that lies with the address.
+func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
+	now := time.Now()
+	a.Failed(now)
+	t.lastFail.Store(&dialFailure{addr: a.Addr, reason: failure, at: now})
+	if t.set.AllFailing() && t.down.CompareAndSwap(false, true) {
+		p.access.note(func() {
+			p.log.Warn("every address of the upstream fails: clients are turned away unless the next attempt succeeds",
+				zap.String("upstream", t.opts.Name), zap.Stringer("last_address", a.Addr), zap.Stringer("last_reason", failure))
+		})
+	}
 }
 
 // Closed counts the connection's end and has it logged.

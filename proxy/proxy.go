@@ -80,7 +80,12 @@ func (s *Server) build() error {
 		s.policy.gates = append(s.policy.gates, newGate(s.opts.Loops))
 		s.policy.targets = append(s.policy.targets, t)
 	}
-	s.policy.access = newAccessLog(s.opts.Access, s.log)
+	access := s.opts.AccessLogger
+	if access == nil {
+		access = s.log
+	}
+	s.policy.log = s.log
+	s.policy.access = newAccessLog(s.opts.Access, access)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,7 +24,10 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4)) // loops that nap keep two of them
+	goleak.VerifyTestMain(m)
+}
 
 const testName = "model.test."
 
@@ -288,6 +292,33 @@ func TestStuckAccessLogBlocksNobody(t *testing.T) {
 	}
 	assert.Eventually(t, func() bool { return s.Stats().AccessDropped > 0 }, 10*time.Second, 10*time.Millisecond)
 	close(gate)
+}
+
+// An upstream that stops answering is told once, shown in the status, and told again when it is back.
+func TestFailingUpstreamIsTold(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr := ln.Addr().String()
+		ln.Close()
+		core, lines := observer.New(zap.InfoLevel)
+		s := start(t, engine, "127.0.0.1", netip.MustParseAddrPort(addr).Port(), func(o *Options) { o.Log = zap.New(core) })
+		assert.False(t, s.Status().Upstreams[0].Failing, "nothing was tried yet")
+		for range 3 {
+			_, _, err := greeting(s)
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+		}
+		up := s.Status().Upstreams[0]
+		assert.True(t, up.Failing)
+		assert.Contains(t, up.Detail, "last: connect_refused at "+addr)
+		assert.Equal(t, 1, s.Stats().Addresses[[2]string{"up", "failing"}])
+		greeter(t, addr, "back")
+		require.Eventually(t, func() bool { return lines.FilterMessageSnippet("every address of the upstream fails").Len() == 1 }, 5*time.Second, 10*time.Millisecond)
+		_, line := greet(t, s)
+		assert.Equal(t, "back\n", line)
+		require.Eventually(t, func() bool { return lines.FilterMessage("upstream answers again").Len() == 1 }, 5*time.Second, 10*time.Millisecond)
+		assert.False(t, s.Status().Upstreams[0].Failing)
+	})
 }
 
 func TestPortInUseIsTold(t *testing.T) {

@@ -32,6 +32,10 @@ func (s *Server) lookedUp(l resolve.Lookup) {
 	s.lookups.mu.Unlock()
 
 	switch {
+	case l.Err != nil && !was && len(l.Addrs) == 0:
+		s.log.Warn("dns lookup failed, and there is no earlier answer: clients are refused with no_address until one comes; "+
+			"check the name in upstreams[].address, and dns.servers",
+			zap.String("name", l.Name), zap.Stringer("result", l.Result), zap.Error(l.Err))
 	case l.Err != nil && !was:
 		s.log.Warn("dns lookup failed: the last good answer stays in use",
 			zap.String("name", l.Name), zap.Stringer("result", l.Result), zap.Error(l.Err), zap.Int("addresses_in_use", len(l.Addrs)))
@@ -43,6 +47,15 @@ func (s *Server) lookedUp(l resolve.Lookup) {
 		s.log.Info("dns answer changed", zap.String("name", l.Name), zap.String("addresses", join(l.Addrs)),
 			zap.String("added", join(l.Added)), zap.String("removed", join(l.Removed)), zap.Duration("ttl", l.TTL))
 	}
+}
+
+// LookupResults lists the values of the label result of l4fwd_dns_lookups_total.
+func LookupResults() []string {
+	var all []string
+	for _, r := range resolve.Results() {
+		all = append(all, r.String())
+	}
+	return all
 }
 
 func join[T interface{ String() string }](list []T) string {
@@ -129,7 +142,7 @@ func (t *target) stats(st *Stats) {
 	st.Addresses[[2]string{name, stateUsable}], st.Addresses[[2]string{name, stateFailing}] = 0, 0
 	now := time.Now()
 	for _, a := range t.set.Addresses() {
-		st.Addresses[[2]string{name, stateOf(a, now)}]++
+		st.Addresses[[2]string{name, stateOf(a)}]++
 	}
 	if t.name != nil {
 		if at := t.name.Stats().Answered; !at.IsZero() {

@@ -35,12 +35,13 @@ type UpstreamStatus struct {
 	Name      string          `json:"name"`
 	Address   string          `json:"address"` // as configured, host:port
 	Usable    bool            `json:"usable"`  // it has an address to connect to
-	Detail    string          `json:"detail"`  // why not, or where the addresses came from
+	Failing   bool            `json:"failing"` // the last attempt at every address failed
+	Detail    string          `json:"detail"`  // why it is not usable, or how it fails
 	Active    int64           `json:"active"`
 	Total     uint64          `json:"total"`
 	BytesUp   uint64          `json:"bytes_up"`
 	BytesDown uint64          `json:"bytes_down"`
-	DNSAge    time.Duration   `json:"dns_age_ns"` // age of the answer in use; 0 for a literal address
+	DNSAge    float64         `json:"dns_age_seconds"` // age of the answer in use; 0 for a literal address
 	DNSError  string          `json:"dns_error,omitempty"`
 	Addresses []AddressStatus `json:"addresses"`
 }

@@ -21,9 +21,18 @@ type target struct {
 	pairs []*pair       // by listener; nil where the listener has another upstream
 
 	dialErrors [reasons]atomic.Uint64
+	down       atomic.Bool // every address fails; told once
+	lastFail   atomic.Pointer[dialFailure]
 	connect    *histogram
 	firstByte  *histogram
 	duration   *histogram
+}
+
+// dialFailure is how an attempt failed.
+type dialFailure struct {
+	addr   netip.AddrPort
+	reason relay.Reason
+	at     time.Time
 }
 
 // endpoints are what a connection of each listener is given for one address: they differ in where bytes are counted.
@@ -107,16 +116,19 @@ func (t *target) status(now time.Time) UpstreamStatus {
 		Name:    t.opts.Name,
 		Address: net.JoinHostPort(t.opts.Host, strconv.Itoa(int(t.opts.Port))),
 	}
-	if err := t.ready(); err != nil {
-		s.Detail = err.Error()
-	} else {
-		s.Usable = true
+	s.Usable = len(t.set.Addresses()) > 0
+	s.Failing = t.set.AllFailing()
+	switch f := t.lastFail.Load(); {
+	case !s.Usable:
+		s.Detail = "no address"
+	case s.Failing && f != nil:
+		s.Detail = fmt.Sprintf("every address fails; last: %s at %s, %s ago", f.reason, f.addr, now.Sub(f.at).Round(time.Second))
 	}
 	if t.name != nil {
 		st := t.name.Stats()
 		s.DNSError = st.LastError
 		if !st.Answered.IsZero() {
-			s.DNSAge = now.Sub(st.Answered)
+			s.DNSAge = now.Sub(st.Answered).Seconds()
 		}
 	}
 	for _, p := range t.pairs {
@@ -134,7 +146,7 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	s.Total += uint64(max(s.Active, 0))
 	for _, a := range t.set.Addresses() {
 		s.Addresses = append(s.Addresses, AddressStatus{
-			Addr: a.Addr, State: stateOf(a, now), Active: a.Active(), Failures: uint64(a.Failures()),
+			Addr: a.Addr, State: stateOf(a), Active: a.Active(), Failures: uint64(a.Failures()),
 		})
 	}
 	return s
@@ -145,8 +157,9 @@ const (
 	stateFailing = "failing"
 )
 
-func stateOf(a *upstream.Address, now time.Time) string {
-	if a.Failing(now) {
+// stateOf says how the last attempt at an address went.
+func stateOf(a *upstream.Address) string {
+	if a.Failures() > 0 {
 		return stateFailing
 	}
 	return stateUsable

@@ -108,6 +108,7 @@ type end struct {
 	wr    bool  // a write may take something
 	hup   bool  // the peer's FIN or reset is known to be behind the unread bytes: rd stays until it was read
 	reset bool  // the peer is known to have reset; the error was consumed by another call
+	fin   bool  // the peer is known to have sent its FIN before it reset: what it sent ends in order
 }
 
 // half is one direction of a connection, identified by its source.
@@ -161,10 +162,14 @@ func (c *conn) happen(s side, e halfEvent) {
 	case halfDead:
 		// The destination was reset. What it sent before is still to be read; the reset is found behind it.
 		d := s.other()
-		c.because(resetBy[d])
-		c.ends[d].reset = true
-		c.ends[d].hup = true
-		c.ends[d].rd = true
+		e := &c.ends[d]
+		e.rd, e.hup = true, true
+		if e.fin {
+			c.because(closedBy[d])
+		} else {
+			c.because(resetBy[d])
+			e.reset = true
+		}
 	}
 }
 
@@ -194,7 +199,8 @@ func (c *conn) halfClosed() bool {
 
 // summary makes the summary as of now.
 func (c *conn) summary(l *core, reason Reason) Summary {
-	if c.halves[client].bytes == 0 && c.halves[upstream].bytes == 0 && (reason == ClientClosed || reason == ClientReset) {
+	silent := c.halves[client].bytes == 0 && c.halves[upstream].bytes == 0 && !c.halves[client].held()
+	if silent && (reason == ClientClosed || reason == ClientReset) {
 		reason = Probe
 	}
 	s := Summary{

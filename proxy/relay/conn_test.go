@@ -96,6 +96,20 @@ func TestBrokenDestinationIsReadToItsEnd(t *testing.T) {
 	assert.Equal(t, endResetClient, c.ending())
 }
 
+// An upstream that ended in order and resets only what still comes after has not cut anything short: its FIN counts.
+func TestBrokenDestinationThatHadEnded(t *testing.T) {
+	var c conn
+	c.ends[upstream].fin = true // a write said EPIPE
+	c.happen(client, eventBroken)
+	assert.Equal(t, UpstreamClosed, c.reason)
+	assert.False(t, c.ends[upstream].reset, "the end of what it sent is to be read as a FIN")
+	assert.True(t, c.ends[upstream].rd)
+	c.happen(upstream, eventFIN)
+	assert.Equal(t, endNot, c.ending())
+	c.happen(upstream, eventDrained)
+	assert.Equal(t, endResetClient, c.ending(), "what the client sent was lost")
+}
+
 func TestReasonsAreClosedAndNamed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range Reasons() {

@@ -22,7 +22,8 @@ type Handler interface {
 	// short from the client's side (reset, drain) is reported with that reason. Each Dial that gave an endpoint
 	// is followed by exactly one Dialed.
 	Dialed(f *Flow, failure Reason, took time.Duration)
-	// Closed is called once for each connection that Accepted was asked about, before its sockets are closed.
+	// Closed is called once for each accepted connection, before its sockets are closed; also for one refused with
+	// LimitConnections before Accepted was asked.
 	Closed(s *Summary)
 }
 

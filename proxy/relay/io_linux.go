@@ -57,8 +57,8 @@ func (l *loop) dialEvent(c *conn, events uint32) {
 		}
 		l.dialFailed(c, ConnectRefused)
 	case unix.ECONNRESET, unix.EPIPE:
-		// Established and reset since: what the upstream sent in between is still to be read.
-		c.ends[upstream].reset = true
+		// Established and reset since: what the upstream sent in between is still to be read. EPIPE: its FIN, too.
+		c.ends[upstream].reset = e == unix.ECONNRESET
 		l.connected(c)
 	default:
 		l.dialFailed(c, connectReason(e))
@@ -101,13 +101,13 @@ func (l *loop) readPreface(c *conn) {
 
 func (l *loop) prefaceEnded(c *conn, n int, again bool) {
 	h := &c.halves[client]
+	if h.hold.to == 0 { // a silent client holds no buffer
+		l.release(h)
+	}
 	switch {
 	case again:
 		c.ends[client].rd = false
-		if h.hold.to == 0 { // an idle connection holds no buffer
-			l.release(h)
-		}
-	case n == 0 && h.hold.to > 0:
+	case n == 0 && h.held():
 		l.finish(c, HelloBad)
 	case n == 0:
 		l.finish(c, ClientClosed)

@@ -57,10 +57,12 @@ func openFDs() (all []string) {
 	return all
 }
 
-// settledFDs waits for descriptors that are being closed at this moment.
+// settledFDs waits for descriptors that are being closed at this moment. The collector closes the pipes that the net
+// package keeps for its own splicing, which the peers use.
 func settledFDs(want []string) []string {
 	now := openFDs()
 	for end := time.Now().Add(5 * time.Second); len(now) > len(want) && time.Now().Before(end); now = openFDs() {
+		runtime.GC()
 		time.Sleep(5 * time.Millisecond)
 	}
 	return now

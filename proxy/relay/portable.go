@@ -18,9 +18,10 @@ import (
 // portable is the engine of systems without epoll, and the oracle of the other engines in the tests: plain net, blocking
 // calls, a goroutine for each direction and one that watches over both. Obvious rather than fast.
 //
-// It keeps the rules of conn.go with two exceptions, both of the kind "notices late": a reset of an end whose FIN was
-// read before is found only by the next write to it, and on systems other than Linux a reset may be taken for a FIN
-// when a write to the same end found it first (see portableConn.wasReset).
+// It keeps the rules of conn.go with three exceptions. A reset of an end whose FIN was read before is found only by the
+// next write to it. An upstream that resets in the instant of connecting looks like one that refused, and what it sent
+// is lost (see dialReason). And on systems other than Linux a reset may be taken for a FIN where a write to the same end
+// found it first (see portableConn.wasReset).
 type portable struct {
 	opts      Options
 	lns       []*net.TCPListener
@@ -81,7 +82,11 @@ func listenPortable(l *Listener) (*net.TCPListener, error) {
 	lc.SetMultipathTCP(false) // on by default since Go 1.24
 	ln, err := lc.Listen(context.Background(), network, l.Addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", l.Addr, err)
+		var sys *os.SyscallError // without the address, which ListenError says
+		if errors.As(err, &sys) {
+			err = sys
+		}
+		return nil, &ListenError{Listener: l.Name, Addr: l.Addr, Err: err}
 	}
 	return ln.(*net.TCPListener), nil
 }

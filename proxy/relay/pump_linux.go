@@ -22,7 +22,7 @@ func (l *loop) drive(c *conn) {
 	l.pump(c, client)
 	l.pump(c, upstream)
 	// The second may have found the upstream's peer gone, which leaves the rest of what it sent to be read by the first.
-	if c.ends[client].reset && c.ends[client].rd {
+	if c.ends[client].hup && c.ends[client].rd {
 		l.pump(c, client)
 	}
 	l.settle(c)
@@ -150,6 +150,8 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 		c.ends[s.other()].wr = false
 	case unix.EINTR:
 	default:
+		// The kernel says EPIPE rather than ECONNRESET where the peer's FIN came before its reset: tcp_reset().
+		c.ends[s.other()].fin = e == unix.EPIPE
 		c.happen(s, eventBroken)
 		l.release(&c.halves[s])
 	}

@@ -114,7 +114,7 @@ func (run *randomRun) through(r *rig) {
 func (run *randomRun) run(t testing.TB) {
 	t.Logf("seed %d, %v, %d at once", run.seed, run.until, randomConcurrency)
 	run.working.Go(run.serve)
-	begun := time.Now()
+	begun, aborts := time.Now(), memoryAborts()
 	for time.Since(begun) < run.until && len(run.failures) == 0 {
 		run.round(t, begun)
 	}
@@ -123,6 +123,9 @@ func (run *randomRun) run(t testing.TB) {
 	c := run.count
 	t.Logf("%d exchanges in %v, %d MiB: %d with both sides' bytes compared to their ends, %d with a reset, %d that nobody could pair",
 		c.exchanges, time.Since(begun).Round(time.Millisecond), c.bytes>>20, c.clean, c.reset, c.unpaired)
+	if n := memoryAborts() - aborts; n > 0 && len(run.failures) > 0 {
+		t.Logf("NOT the relay's fault, maybe: the kernel reset %d connections for want of TCP memory meanwhile", n)
+	}
 	for i, f := range run.failures {
 		if i == 5 {
 			t.Logf("and %d more", len(run.failures)-i)

@@ -4,6 +4,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +83,22 @@ func listenersAt(addr netip.AddrPort) (fds []int) {
 		}
 	}
 	return fds
+}
+
+// memoryAborts is how many connections of this system the kernel has reset because it had no memory left for TCP
+// (net.ipv4.tcp_mem), which hits relayed bytes like any other.
+func memoryAborts() int {
+	b, _ := os.ReadFile("/proc/net/netstat")
+	lines := strings.Split(string(b), "\n")
+	if len(lines) < 2 {
+		return 0
+	}
+	names, values := strings.Fields(lines[0]), strings.Fields(lines[1])
+	if i := slices.Index(names, "TCPAbortOnMemory"); i >= 0 && i < len(values) {
+		n, _ := strconv.Atoi(values[i])
+		return n
+	}
+	return 0
 }
 
 // cpuTime is what the process has used so far.

@@ -18,4 +18,6 @@ func blackhole(t testing.TB, _ netip.Addr) (netip.AddrPort, func() *net.TCPListe
 	return netip.AddrPort{}, nil
 }
 
+func memoryAborts() int { return 0 }
+
 func cpuTime() time.Duration { return 0 }

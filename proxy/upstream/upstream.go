@@ -5,7 +5,7 @@
 //	       ◄─────────────────────────────────────────────
 //	         attempt connected
 //
-// A failing address is picked only where no usable one is left, so that never all are out.
+// A failing address is avoided for a while: it is picked only where no other is left, so that never all are out.
 package upstream
 
 import (
@@ -38,8 +38,8 @@ func (a *Address) Active() int64 { return a.active.Load() }
 // Failures returns the attempts that failed in a row.
 func (a *Address) Failures() uint32 { return a.failures.Load() }
 
-// Failing reports whether attempts at the address failed of late, so that another is preferred.
-func (a *Address) Failing(now time.Time) bool {
+// Avoided reports whether attempts at the address failed of late, so that another is preferred.
+func (a *Address) Avoided(now time.Time) bool {
 	return a.failures.Load() > 0 && now.UnixNano() < a.avoid.Load()
 }
 
@@ -133,7 +133,7 @@ func choose(list, tried []*Address, now time.Time, turn uint32) *Address {
 		if slices.Contains(tried, a) {
 			rank += 2
 		}
-		if a.Failing(now) {
+		if a.Avoided(now) {
 			rank++
 		}
 		active := a.Active()
@@ -144,11 +144,11 @@ func choose(list, tried []*Address, now time.Time, turn uint32) *Address {
 	return best
 }
 
-// AllFailing reports whether there are addresses and every one is failing.
-func (s *Set) AllFailing(now time.Time) bool {
+// AllFailing reports whether there are addresses and the last attempt at every one failed, however long ago.
+func (s *Set) AllFailing() bool {
 	list := *s.cur.Load()
 	for _, a := range list {
-		if !a.Failing(now) {
+		if a.Failures() == 0 {
 			return false
 		}
 	}

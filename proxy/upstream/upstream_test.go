@@ -58,16 +58,16 @@ func TestFailingEndsByTimeOrSuccess(t *testing.T) {
 		a := s.Addresses()[0]
 		for i, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
 			a.Failed(time.Now())
-			assert.True(t, s.AllFailing(time.Now()))
+			assert.True(t, s.AllFailing())
 			assert.Same(t, a, s.Pick(nil), "the last one is never out")
 			time.Sleep(want*time.Second - time.Millisecond)
-			assert.True(t, a.Failing(time.Now()), "failure %d", i+1)
+			assert.True(t, a.Avoided(time.Now()), "failure %d", i+1)
 			time.Sleep(time.Millisecond)
-			assert.False(t, a.Failing(time.Now()), "failure %d", i+1)
+			assert.False(t, a.Avoided(time.Now()), "failure %d", i+1)
 		}
 		a.Failed(time.Now())
 		a.Connected()
-		assert.False(t, a.Failing(time.Now()))
+		assert.False(t, a.Avoided(time.Now()))
 		assert.Zero(t, a.Failures())
 	})
 }
