@@ -49,7 +49,7 @@ bench: ## load test beside HAProxy, nginx and others; QUICK=1 ends within two mi
 
 demo: ## a stand-in for Azure OpenAI, l4fwd in front, a streamed request through both; ONCE=1 ends after it
 	@$(need-go)
-	@go run ./bench/demo $(if $(ONCE),-once)
+	@go build -o $(BUILD)/demo ./bench/demo && exec $(BUILD)/demo $(if $(ONCE),-once)
 
 docs: ## docs/CONFIG.md and docs/METRICS.md from the code
 	@$(need-go)
@@ -57,7 +57,8 @@ docs: ## docs/CONFIG.md and docs/METRICS.md from the code
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
 
 image: ## container image l4fwd:VERSION with docker, podman or buildah
-	@tool=$$(command -v docker || command -v podman || command -v buildah) || { echo "make image: none of docker, podman and buildah is installed" >&2; exit 1; }; \
+	@if docker info >/dev/null 2>&1; then tool=docker; else tool=$$(command -v podman || command -v buildah); fi; \
+	[ -n "$$tool" ] || { echo "make image: needs a running docker, or podman or buildah: apt-get install podman" >&2; exit 1; }; \
 	$$tool build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t l4fwd:$(VERSION) .
 
 clean: ## remove what was built

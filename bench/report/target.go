@@ -15,7 +15,7 @@ type target struct {
 	atLeast          bool
 }
 
-// targets come from the issue that asked for this relay; DESIGN.md tells what the prototypes reached.
+// targets are what the epoll engine is built to reach, see docs/DESIGN.md.
 var targets = []target{
 	{"bulk_down", "cpu", 1.05, false, false},
 	{"bulk_up", "cpu", 1.05, false, false},
@@ -31,6 +31,7 @@ var targets = []target{
 	{"idle_memory", "memory", 0.5, true, false},
 	{"idle_memory", "fds", 2, true, false},
 	{"open_cost", "growth", 1.15, true, false},
+	{"open_cost", "growth_same", 1.15, true, false},
 }
 
 // Verdict is a target and what became of it.
