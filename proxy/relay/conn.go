@@ -108,7 +108,10 @@ type end struct {
 	wr    bool  // a write may take something
 	hup   bool  // the peer's FIN or reset is known to be behind the unread bytes: rd stays until it was read
 	reset bool  // the peer is known to have reset; the error was consumed by another call
-	fin   bool  // the peer is known to have sent its FIN before it reset: what it sent ends in order
+	// urgent: the peer sent urgent data. Reads stop at its mark (tcp(7)), so a short one does not mean drained, and a
+	// splice cannot tell the mark from the end. The urgent byte itself is not passed on.
+	urgent bool
+	fin    bool // the peer is known to have sent its FIN before it reset: what it sent ends in order
 }
 
 // half is one direction of a connection, identified by its source.
@@ -192,9 +195,9 @@ func (c *conn) ending() ending {
 	return endingOf(u.state, d.state, u.held(), d.held())
 }
 
-// halfClosed reports whether a direction has ended and the other has not.
+// halfClosed reports whether a direction has ended, or is known to end behind what is held.
 func (c *conn) halfClosed() bool {
-	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen
+	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen || c.ends[client].hup || c.ends[upstream].hup
 }
 
 // summary makes the summary as of now.

@@ -46,12 +46,15 @@ type transport interface {
 	release(h *half)
 	// keepalive sets the keepalive of the options on an end.
 	keepalive(c *conn, s side)
+	// unread reports whether an end has bytes that were not read.
+	unread(c *conn, s side) bool
 	localAddr(fd int32) netip.AddrPort
 }
 
 const (
 	lingerStep = 10 * time.Millisecond // how often a lingering end is asked whether it has acknowledged
 	lingerMax  = 5 * time.Second       // and for how long at most
+	quiet      = 1 * time.Second       // a connection on which nothing moved for so long is between two exchanges
 	settled    = 5 * time.Second       // a connection this old is worth four more system calls for its keepalive
 )
 
@@ -155,7 +158,7 @@ func (l *core) connected(c *conn) {
 	c.took = max(l.now-c.dialed, 1)
 	c.active = l.now
 	c.ends[upstream].wr = true
-	if at := l.now + int64(min(l.opts.IdleTimeout, settled)); at < c.expires {
+	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < c.expires {
 		l.timers.set(c.slot, at)
 	}
 	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))
@@ -200,6 +203,9 @@ func (l *core) expireIdle(c *conn) {
 
 // tighten brings the timer forward when a half ended: half_close is usually shorter than idle.
 func (l *core) tighten(c *conn) {
+	if c.phase != phaseRelaying {
+		return // set when the connection comes to it
+	}
 	l.timers.set(c.slot, l.now+int64(min(l.opts.HalfCloseTimeout, settled)))
 }
 
@@ -244,7 +250,7 @@ func (l *core) finish(c *conn, reason Reason) {
 	if c.phase == phaseDialing && c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
 		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.dialed))
 	}
-	orderly := c.phase == phaseRelaying && !c.halves[client].held() && !c.halves[upstream].held()
+	orderly := l.orderly(c, reason)
 	s := c.summary(l, reason)
 	l.opts.Handler.Closed(&s)
 	l.timers.clear(c.slot)
@@ -254,6 +260,19 @@ func (l *core) finish(c *conn, reason Reason) {
 	l.io.release(&c.halves[upstream])
 	l.conns.put(c)
 	l.shared.active.Add(-1)
+}
+
+// orderly reports whether closing may look like a proper end to the peers. If bytes are lost by it, or the connection
+// was in the middle of something, it must not: the peers are to see a reset.
+func (l *core) orderly(c *conn, reason Reason) bool {
+	if c.phase != phaseRelaying || c.halves[client].held() || c.halves[upstream].held() {
+		return false
+	}
+	if c.halves[client].state == halfShut && c.halves[upstream].state == halfShut {
+		return true
+	}
+	timedOut := reason == IdleTimeout || reason == HalfCloseTimeout
+	return (timedOut || l.now-c.active >= int64(quiet)) && !l.io.unread(c, client) && !l.io.unread(c, upstream)
 }
 
 // endAll ends every connection.

@@ -42,8 +42,13 @@ func startEpoll(o Options) (engine, error) {
 	}
 	for _, l := range e.loops {
 		for i := range l.lns {
-			l.setAccept(&l.lns[i], unix.EPOLL_CTL_ADD)
+			if !l.setAccept(&l.lns[i], unix.EPOLL_CTL_ADD) {
+				e.discard()
+				return nil, fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, l.lns[i].ln.Name)
+			}
 		}
+	}
+	for _, l := range e.loops {
 		e.ended.Go(l.run)
 	}
 	return e, nil
@@ -55,7 +60,7 @@ func newLoop(id int, o *Options, s *shared) (*loop, error) {
 		ep:     -1,
 		events: make([]unix.EpollEvent, turnEvents),
 		buf:    make([]byte, bufferMax),
-		pipes:  pipes{open: &s.pipes, max: pipesMax},
+		pipes:  pipes{open: &s.pipes, max: max(pipesMax/o.Loops, 2)},
 	}
 	l.mail.fd = -1
 	l.io = l

@@ -9,7 +9,8 @@ import (
 
 // What the core asks of the epoll engine: see transport.
 
-const watched = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+// EPOLLPRI tells of urgent data, see end.urgent.
+const watched = unix.EPOLLPRI | unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // watch registers an end, once for all its life. Closing the descriptor ends it, since no other refers to the socket.
 func (l *loop) watch(c *conn, s side) bool {
@@ -45,7 +46,7 @@ func (l *loop) connect(c *conn) Reason {
 func (l *loop) dialEvent(c *conn, events uint32) {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 		if events&unix.EPOLLOUT != 0 {
-			l.connected(c)
+			l.established(c)
 		}
 		return
 	}
@@ -64,6 +65,19 @@ func (l *loop) dialEvent(c *conn, events uint32) {
 		l.dialFailed(c, connectReason(e))
 	}
 }
+
+// established begins the relaying, unless the connection is to itself: a connect to a port of this machine that nobody
+// listens on may get that very port as its local one, and TCP then connects the socket to itself.
+func (l *loop) established(c *conn) {
+	if to := c.flow.Endpoint.Addr; to.Addr().IsLoopback() && to.Port() >= ephemeralFirst && localAddr(c.ends[upstream].fd) == to {
+		l.dialFailed(c, ConnectRefused)
+		return
+	}
+	l.connected(c)
+}
+
+// ephemeralFirst is the lowest port that the kernel chooses by itself, net.ipv4.ip_local_port_range as it comes.
+const ephemeralFirst = 32768
 
 func (l *loop) start(c *conn) { l.drive(c) }
 
@@ -153,6 +167,14 @@ func (l *loop) release(h *half) {
 	h.pipe, h.inPipe = nil, 0
 }
 
-func (l *loop) keepalive(c *conn, s side) { setKeepalive(c.ends[s].fd, l.opts.Keepalive) }
+func (l *loop) keepalive(c *conn, s side) {
+	setKeepalive(c.ends[s].fd, l.opts.Keepalive)
+	limitUnsent(c.ends[s].fd)
+}
+
+func (l *loop) unread(c *conn, s side) bool {
+	n, e := sysQueued(c.ends[s].fd, unix.TIOCINQ)
+	return e == 0 && n > 0
+}
 
 func (l *loop) localAddr(fd int32) netip.AddrPort { return localAddr(fd) }

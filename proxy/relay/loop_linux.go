@@ -11,18 +11,19 @@ import (
 // instance. Nothing in it is shared but the mailbox and the figures.
 type loop struct {
 	core
-	ep     int32
-	events []unix.EpollEvent
-	lns    []acceptor
-	again  []uint32 // slots of connections that used up their budget
-	spare  []uint32
-	buf    []byte // what a read fills; never kept over a turn
-	sa     sockaddr
-	pipes  pipes
-	mail   mailbox
-	done   bool
-	turns  uint64
-	busy   atomic.Int64 // nanoseconds worked, estimated from every busySample-th turn
+	ep       int32
+	events   []unix.EpollEvent
+	lns      []acceptor
+	again    []uint32 // slots of connections that used up their budget
+	spare    []uint32
+	buf      []byte // what a read fills; never kept over a turn
+	sa       sockaddr
+	pipes    pipes
+	mail     mailbox
+	done     bool
+	turns    uint64
+	advanced uint64       // turn in which timers were looked at last
+	busy     atomic.Int64 // nanoseconds worked, estimated from every busySample-th turn
 }
 
 // acceptor is a listening socket of a loop.
@@ -39,6 +40,7 @@ const (
 	turnEvents  = 256 // events taken a turn
 	acceptBurst = 16  // connections accepted a turn and listener at most, so that a flood does not starve the others
 	busySample  = 16
+	catchUp     = 100 // turns of full batches before timers are looked at all the same
 	// napMillis is how long a loop sleeps without telling the scheduler. While there is traffic it is woken by the kernel
 	// alone; only a loop that had nothing to do for that long pays for the scheduler. A nap holds a processor of the
 	// runtime, so there is to be one more of them (GOMAXPROCS) than loops, and it ends early when the runtime wants the
@@ -60,7 +62,11 @@ func (l *loop) run() {
 		if len(l.again) > 0 {
 			l.runAgain()
 		}
-		l.timers.advance(l.now, l.fire)
+		// A full batch means that there is more to see: after a pause of the process, what seems idle is about to be read.
+		if n < turnEvents || l.turns-l.advanced > catchUp {
+			l.timers.advance(l.now, l.fire)
+			l.advanced = l.turns
+		}
 	}
 	l.close()
 }
@@ -97,7 +103,9 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 			l.mail.deliver()
 			return
 		}
-		l.acceptSome(&l.lns[keyListener-ev.Fd])
+		if a := &l.lns[keyListener-ev.Fd]; a.fd >= 0 { // not closed by an earlier event of this batch
+			l.acceptSome(a)
+		}
 		return
 	}
 	c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
@@ -111,17 +119,22 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 func (l *loop) ready(c *conn, s side, events uint32) {
 	const gone = unix.EPOLLHUP | unix.EPOLLERR
 	if c.phase == phaseDialing && s == upstream {
-		if events&(unix.EPOLLIN|unix.EPOLLRDHUP|gone) != 0 {
+		if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|gone) != 0 {
 			c.ends[s].rd, c.ends[s].hup = true, events&(unix.EPOLLRDHUP|gone) != 0
+			c.ends[s].urgent = events&unix.EPOLLPRI != 0
 		}
 		l.dialEvent(c, events)
 		return
 	}
 	e := &c.ends[s]
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|gone) != 0 {
+	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|gone) != 0 {
 		e.rd = true
-		if events&(unix.EPOLLRDHUP|gone) != 0 {
+		if events&(unix.EPOLLRDHUP|gone) != 0 && !e.hup {
 			e.hup = true
+			l.tighten(c) // what is held may keep the end from being read
+		}
+		if events&unix.EPOLLPRI != 0 {
+			e.urgent = true
 		}
 	}
 	if events&unix.EPOLLOUT != 0 {
@@ -227,13 +240,18 @@ func (l *loop) pause(a *acceptor) {
 }
 
 func (l *loop) resume(a *acceptor) {
-	if a.paused && a.fd >= 0 {
-		a.paused = false
-		l.setAccept(a, unix.EPOLL_CTL_ADD)
+	if !a.paused || a.fd < 0 {
+		return
 	}
+	if !l.setAccept(a, unix.EPOLL_CTL_ADD) { // no memory for it: later
+		l.mail.later(acceptPause, func() { l.resume(a) })
+		return
+	}
+	a.paused = false
 }
 
-func (l *loop) setAccept(a *acceptor, op int) {
+// setAccept adds or removes the registration of a listening socket.
+func (l *loop) setAccept(a *acceptor, op int) bool {
 	i := 0
 	for &l.lns[i] != a {
 		i++
@@ -242,7 +260,7 @@ func (l *loop) setAccept(a *acceptor, op int) {
 	if a.shared {
 		ev.Events |= unix.EPOLLEXCLUSIVE
 	}
-	_ = sysEpollCtl(l.ep, op, a.fd, &ev)
+	return sysEpollCtl(l.ep, op, a.fd, &ev) == 0
 }
 
 // stopAccepting serves the clients that the kernel has queued, then closes the listening sockets.
@@ -254,6 +272,8 @@ func (l *loop) stopAccepting() {
 		}
 		for n := 0; n < listenBacklog && l.accept(a, acceptBurst); n += acceptBurst {
 		}
+		// A socket that was handed in stays open elsewhere, and with it the registration, which close would not end.
+		l.setAccept(a, unix.EPOLL_CTL_DEL)
 		sysClose(a.fd)
 		a.fd = -1
 	}

@@ -77,7 +77,9 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	up, down := &c.halves[client], &c.halves[upstream]
 	switch {
 	case cut != None:
-		return cut, up.held == 0 && down.held == 0
+		// In the middle of something, a FIN would make a stream that is cut short look complete: see core.orderly.
+		still := cut == IdleTimeout || cut == HalfCloseTimeout || time.Since(c.opened)-time.Duration(c.active.Load()) >= quiet
+		return cut, still && up.held == 0 && down.held == 0
 	case up.state == halfShut && down.state == halfShut:
 		return Reason(c.reason.Load()), true
 	}

@@ -56,10 +56,13 @@ func (l *loop) pump(c *conn, s side) {
 			l.yield(c)
 			break
 		}
-		if h.splice && l.spliceIn(c, s, left) {
+		if h.splice && !src.urgent && l.spliceIn(c, s, left) {
 			continue
 		}
 		left -= l.copy(c, s)
+	}
+	if h.pipe != nil && h.inPipe > 0 && !dst.wr && h.inPipe <= bufferMax && l.pipes.scarce() {
+		l.unpipe(h)
 	}
 	if h.pipe != nil && h.inPipe == 0 {
 		l.pipes.put(h.pipe)
@@ -79,7 +82,9 @@ func (l *loop) passFIN(c *conn, s side) {
 	c.happen(s, eventDrained)
 	if c.ending() == endNot {
 		sysShutdownWrite(c.ends[s.other()].fd)
-		l.tighten(c)
+		if !c.ends[s].hup {
+			l.tighten(c)
+		}
 	}
 }
 
@@ -92,10 +97,10 @@ func (l *loop) copy(c *conn, s side) int {
 		return 0
 	}
 	src := &c.ends[s]
-	if n < len(l.buf) && !src.hup {
+	if n < len(l.buf) && !src.hup && !src.urgent {
 		src.rd = false // a short read means drained: epoll(7), Q9. With a hang-up behind it, the end is still to be read.
 	}
-	if n < bulkRead {
+	if n < bulkRead || src.urgent {
 		h.streak = 0
 	} else if h.streak++; h.streak >= bulkStreak {
 		h.splice, h.streak = true, 0
@@ -193,12 +198,19 @@ func (l *loop) spliceIn(c *conn, s side, limit int) bool {
 		}
 	}
 	// The pipe is empty here, so EAGAIN can only mean that the socket is.
-	n, e := sysSplice(c.ends[s].fd, h.pipe.w, min(int(h.pipe.size), limit))
+	limit = min(limit, int(h.pipe.size))
+	if l.pipes.scarce() {
+		limit = min(limit, bufferMax) // what unpipe can take
+	}
+	n, e := sysSplice(c.ends[s].fd, h.pipe.w, limit)
 	if e == unix.EINVAL {
 		h.splice = false
 		return false
 	}
-	if n <= 0 || e != 0 {
+	if n == 0 && e == 0 {
+		return false // the end, or the mark of urgent data before it: recv tells
+	}
+	if e != 0 {
 		l.readEnded(c, s, n, e)
 		return true
 	}
@@ -209,6 +221,20 @@ func (l *loop) spliceIn(c *conn, s side, limit int) bool {
 		h.splice, h.streak = false, 0
 	}
 	return true
+}
+
+// unpipe moves what a stuck half has in its pipe into a buffer, so that slow readers do not keep all pipes.
+func (l *loop) unpipe(h *half) {
+	b := l.bufs.get(int(h.inPipe))
+	for h.inPipe > 0 {
+		n, e := sysRead(h.pipe.r, b.b[b.to:b.to+int(h.inPipe)])
+		if e != 0 || n <= 0 {
+			break // cannot be: the pipe holds them
+		}
+		b.to += n
+		h.inPipe -= int32(n)
+	}
+	h.hold = b
 }
 
 // yield puts a connection behind the others that have something to do.

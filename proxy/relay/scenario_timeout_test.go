@@ -12,7 +12,8 @@ var timeoutScenarios = []scenario{
 	{"idle timeout with held bytes", "a client that does not read for too long is reset: it must not take what it got for all", false, idleWithHeld},
 	{"half-close timeout", "one direction has ended and the other is silent", true, halfCloseTimeout},
 	{"half-close kept alive", "one direction has ended, the other is slow but moves", false, halfCloseKeptAlive},
-	{"drain", "closeAll without held bytes closes both sides orderly, with all that was sent before", true, drain},
+	{"drain", "closeAll between two exchanges closes both sides orderly, with all that was sent before", true, drain},
+	{"drain in an exchange", "closeAll in the middle of something resets both sides: a stream cut short must not look complete", false, drainInExchange},
 	{"drain with held bytes", "closeAll resets a client that was not sent everything", false, drainWithHeld},
 }
 
@@ -44,7 +45,7 @@ func idleKeptAlive(r *rig) {
 
 func idleWithHeld(r *rig) {
 	r.needsLinux()
-	r.opts.IdleTimeout = 700 * time.Millisecond
+	r.opts.IdleTimeout = 3 * time.Second
 	c := r.dialSlow()
 	u := r.accept()
 	sent, _ := u.flood(1, 64*mib)
@@ -92,10 +93,23 @@ func drain(r *rig) {
 	u.want("hello")
 	u.send("hello to you")
 	c.want("hello to you")
+	time.Sleep(quiet + 100*time.Millisecond)
 	r.relay.eng.closeAll(DrainTimeout)
 	c.wantEnd(sawFIN)
 	u.wantEnd(sawFIN)
 	r.closed(DrainTimeout, 5, 12)
+}
+
+func drainInExchange(r *rig) {
+	c, u := r.pair()
+	c.send("hello")
+	u.want("hello")
+	u.send("hello to")
+	c.want("hello to")
+	r.relay.eng.closeAll(DrainTimeout)
+	c.wantEnd(sawRST)
+	u.wantEnd(sawRST)
+	r.closed(DrainTimeout, 5, 8)
 }
 
 func drainWithHeld(r *rig) {

@@ -167,6 +167,17 @@ func setupListener(fd int, addr netip.AddrPort, reusePort bool, k Keepalive) err
 func inheritOptions(fd int, k Keepalive) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	setKeepalive(int32(fd), k)
+	limitUnsent(int32(fd))
+}
+
+// notSentMax is how many bytes the kernel takes from us for a peer beyond what is on its way already. Without a limit it
+// takes as much as its autotuning allows, megabytes for every reader that is slow or stuck. What is on its way is
+// not limited, so neither is the throughput of a long path.
+const notSentMax = 512 << 10
+
+// limitUnsent sets TCP_NOTSENT_LOWAT, tcp(7).
+func limitUnsent(fd int32) {
+	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentMax)
 }
 
 func setKeepalive(fd int32, k Keepalive) {

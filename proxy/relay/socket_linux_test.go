@@ -49,6 +49,7 @@ func TestPipesAreCapped(t *testing.T) {
 		got = append(got, q)
 	}
 	assert.Nil(t, p.get(), "one too many")
+	assert.True(t, p.scarce())
 	p.put(got[0])
 	assert.Same(t, got[0], p.get())
 	p.destroy(got[1])

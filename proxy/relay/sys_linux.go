@@ -25,6 +25,10 @@ func sysRecv(fd int32, b []byte) (int, syscall.Errno) {
 	return raw6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 }
 
+func sysRead(fd int32, b []byte) (int, syscall.Errno) {
+	return raw3(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+}
+
 func sysSend(fd int32, b []byte) (int, syscall.Errno) {
 	return raw6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 }
