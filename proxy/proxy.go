@@ -67,7 +67,7 @@ func Start(o Options) (*Server, error) {
 func (s *Server) build() error {
 	byName := make(map[string]*target)
 	for _, u := range s.opts.Upstreams {
-		t := newTarget(u, s.opts.Listeners, s.opts.Loops)
+		t := newTarget(u, s.opts.Listeners, s.opts.Loops, s.log)
 		byName[u.Name] = t
 		s.targets = append(s.targets, t)
 	}

@@ -321,6 +321,30 @@ func TestFailingUpstreamIsTold(t *testing.T) {
 	})
 }
 
+// A name that comes to point at the forwarder itself would send each connection round until every slot is taken.
+func TestNameOfItselfIsLeftOut(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
+	ln.Close()
+	greeter(t, fmt.Sprintf("127.0.0.2:%d", port), "two")
+	ns := startNameserver(t)
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1", "127.0.0.2")
+	core, lines := observer.New(zap.ErrorLevel)
+	s := start(t, engines()[0], "model.test", port, func(o *Options) {
+		o.DNS.Servers, o.Log = []netip.AddrPort{ns.addr}, zap.New(core)
+		o.Listeners[0].Addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+	})
+	require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 5*time.Second, 10*time.Millisecond)
+	for range 5 {
+		c, line := greet(t, s)
+		assert.Equal(t, "two\n", line)
+		c.Close()
+	}
+	assert.NotZero(t, lines.FilterMessageSnippet("own listener").Len())
+	assert.Len(t, s.Status().Upstreams[0].Addresses, 1)
+}
+
 func TestPortInUseIsTold(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		up := greeter(t, "127.0.0.1:0", "one")

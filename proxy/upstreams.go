@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/proxy/relay"
 	"github.com/l4fwd/l4fwd/proxy/resolve"
@@ -15,10 +18,12 @@ import (
 
 // target is an upstream at work: its addresses, kept fresh, and what is counted on it.
 type target struct {
-	opts  Upstream
-	set   *upstream.Set
-	name  *resolve.Name // nil where the host is an address
-	pairs []*pair       // by listener; nil where the listener has another upstream
+	opts      Upstream
+	listeners []Listener
+	log       *zap.Logger
+	set       *upstream.Set
+	name      *resolve.Name // nil where the host is an address
+	pairs     []*pair       // by listener; nil where the listener has another upstream
 
 	dialErrors [reasons]atomic.Uint64
 	down       atomic.Bool // every address fails; told once
@@ -41,7 +46,7 @@ type endpoints struct {
 	byListener []*relay.Endpoint
 }
 
-func newTarget(o Upstream, listeners []Listener, loops int) *target {
+func newTarget(o Upstream, listeners []Listener, loops int, log *zap.Logger) *target {
 	if o.Attempts <= 0 {
 		o.Attempts = 3
 	}
@@ -50,6 +55,8 @@ func newTarget(o Upstream, listeners []Listener, loops int) *target {
 	}
 	t := &target{
 		opts:      o,
+		listeners: listeners,
+		log:       log,
 		pairs:     make([]*pair, len(listeners)),
 		connect:   newHistogram(connectBounds, loops),
 		firstByte: newHistogram(firstByteBounds, loops),
@@ -90,11 +97,45 @@ func (t *target) watch(r *resolve.Resolver) error {
 }
 
 func (t *target) update(addrs []netip.Addr) {
-	aps := make([]netip.AddrPort, len(addrs))
-	for i, a := range addrs {
-		aps[i] = netip.AddrPortFrom(a.Unmap(), t.opts.Port)
+	aps := make([]netip.AddrPort, 0, len(addrs))
+	for _, a := range addrs {
+		ap := netip.AddrPortFrom(a.Unmap(), t.opts.Port)
+		if name := t.ownListener(ap); name != "" {
+			t.log.Error("an address of the upstream is this forwarder's own listener: it is left out, since connections would go in circles",
+				zap.String("upstream", t.opts.Name), zap.String("host", t.opts.Host), zap.Stringer("address", ap), zap.String("listener", name))
+			continue
+		}
+		aps = append(aps, ap)
 	}
 	t.set.Update(aps)
+}
+
+// ownListener returns the name of the listener that would accept a connection to ap, "" if none would.
+func (t *target) ownListener(ap netip.AddrPort) string {
+	for _, ln := range t.listeners {
+		if ln.Addr.Port() != ap.Port() {
+			continue
+		}
+		if ln.Addr.Addr().Unmap() == ap.Addr() || ln.Addr.Addr().IsUnspecified() && ofThisHost(ap.Addr()) {
+			return ln.Name
+		}
+	}
+	return ""
+}
+
+// ofThisHost reports whether an address is one of this machine's. Where the system does not tell, only loopback is.
+func ofThisHost(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(all, func(n net.Addr) bool {
+		p, err := netip.ParsePrefix(n.String())
+		return err == nil && p.Addr() == a
+	})
 }
 
 // ready returns nil while there is an address to connect to, else why there is none.
