@@ -14,7 +14,7 @@ import (
 // a silent connection is gone after headerTimeout + requestTimeout.
 const (
 	// MaxConnections is how many connections are open at once, so that a flood here leaves the forwarder its
-	// descriptors; those beyond wait in the kernel's queue. A load balancer probes from some dozen addresses.
+	// descriptors; those beyond wait in the kernel's queue. One source has a share of them, see maxPerSource.
 	MaxConnections = 128
 
 	headerTimeout  = 2 * time.Second  // for a PROXY header
@@ -29,7 +29,7 @@ const (
 // closes l.
 func Listener(l net.Listener) net.Listener {
 	return &proxyproto.Listener{
-		Listener:          netutil.LimitListener(l, MaxConnections),
+		Listener:          netutil.LimitListener(share(l), MaxConnections),
 		ReadHeaderTimeout: headerTimeout,
 		ConnPolicy: func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
 			return proxyproto.USE, nil

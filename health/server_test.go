@@ -157,8 +157,9 @@ func TestAFloodOfSilentCallersIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	bounded := Listener(l)
 	defer bounded.Close()
-	for range MaxConnections + 10 {
-		c, err := net.Dial("tcp", l.Addr().String())
+	for i := range MaxConnections + 10 { // from as many sources as it takes
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/maxPerSource))}}
+		c, err := from.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
 		defer c.Close()
 	}
