@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,6 +170,19 @@ func TestInterruptedIsNoFailureOfTheStack(t *testing.T) {
 	go func() { await(&out, "│"); cancel() }()
 	if err := play(t, ctx, "well", false, &out); err != errInterrupted {
 		t.Errorf("error %v", err)
+	}
+}
+
+// make printed an error after Ctrl-C.
+func TestCtrlCIsNoErrorToMake(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		once bool
+		want int
+	}{{nil, false, 0}, {errInterrupted, false, 0}, {errInterrupted, true, 1}, {errors.New("broken"), false, 1}} {
+		if got := exitStatus(c.err, c.once); got != c.want {
+			t.Errorf("%v, once %v: status %d, want %d", c.err, c.once, got, c.want)
+		}
 	}
 }
 

@@ -37,10 +37,23 @@ func main() {
 	p := newPaint(os.Stdout)
 	err := run(ctx, p, o)
 	stop()
-	if err != nil {
+	status := exitStatus(err, o.once)
+	switch {
+	case status != 0:
 		fmt.Fprintf(os.Stderr, "%s %v\n", p.red("demo failed:"), err)
-		os.Exit(1)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 	}
+	os.Exit(status)
+}
+
+// exitStatus is 0 also for a reader who has seen enough, lest make call that an error. A script that wants to know
+// whether all went well is told otherwise.
+func exitStatus(err error, once bool) int {
+	if err == nil || errors.Is(err, errInterrupted) && !once {
+		return 0
+	}
+	return 1
 }
 
 // defaultPatience is generous: the machine may be busy building something else.

@@ -87,7 +87,7 @@ func (p *paint) invitation(s *stack) {
 	p.field("admin", "http://"+s.admin+"/")
 	p.field("stand-in", s.origin.Addr().String()+", key "+standin.DefaultKey)
 	fmt.Fprintf(p.w, "\n    %s\n%s\n\n    %s\n%s\n\n", p.dim("# 200, token by token"), s.curlStream(),
-		p.dim("# 401, as l4fwd's probe of the path expects it"), s.curl401())
+		p.dim("# 401: the path works, the key is missing"), s.curl401())
 }
 
 // log prints the end of l4fwd's log.

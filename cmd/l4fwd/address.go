@@ -30,7 +30,24 @@ func parseListen(text string) (netip.AddrPort, error) {
 	if e != nil {
 		return netip.AddrPort{}, fault("%q is not an address: %q is no IP address", allowed, text, host)
 	}
-	return netip.AddrPortFrom(addr.Unmap(), port), nil
+	addr = addr.Unmap()
+	switch {
+	case zoneless(addr):
+		return netip.AddrPort{}, zoneFault(text, addr, port)
+	case addr.IsMulticast():
+		return netip.AddrPort{}, fault("%q: %s is a multicast address", allowed, text, addr)
+	}
+	return netip.AddrPortFrom(addr, port), nil
+}
+
+// zoneless reports whether addr is link-local without the interface that it is local to, which the kernel refuses.
+func zoneless(addr netip.Addr) bool {
+	return addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == ""
+}
+
+func zoneFault(text string, addr netip.Addr, port uint16) error {
+	zoned := netip.AddrPortFrom(addr.WithZone("eth0"), port)
+	return fault("%q has no interface", "a link-local address needs its interface: "+zoned.String(), text)
 }
 
 // parseHostPort reads the address of an upstream: a DNS name or an IP address, and a port that is not 0.
@@ -41,8 +58,11 @@ func parseHostPort(text string) (host string, port uint16, err error) {
 	if strings.Contains(text, "/") {
 		return "", 0, urlFault(text)
 	}
+	if strings.Contains(text, ",") {
+		return "", 0, fault("%q: one upstream only", "write several under upstreams in a file", text)
+	}
 	if addr, e := netip.ParseAddr(text); e == nil && addr.Is6() {
-		return "", 0, fault("%q has no port", "write ["+text+"]:443", text)
+		return "", 0, fault("%q has no port", "write "+bracketed(text), text)
 	}
 	host, port, e := splitPort(text)
 	switch {
@@ -54,15 +74,36 @@ func parseHostPort(text string) (host string, port uint16, err error) {
 		return "", 0, fault("%q: port 0 cannot be connected to", "write a port from 1 to 65535", text)
 	}
 	if addr, e := netip.ParseAddr(host); e == nil {
-		if addr.IsUnspecified() {
+		if addr.IsUnspecified() || addr.IsMulticast() {
 			return "", 0, fault("%q: %s is no destination", "write the address of the upstream", text, addr)
 		}
+		if zoneless(addr.Unmap()) {
+			return "", 0, zoneFault(text, addr, port)
+		}
 		return addr.Unmap().String(), port, nil
+	}
+	if strings.Contains(strings.ToUpper(host), placeholder) {
+		return "", 0, fault("%q is the example of the README", "write the name of your resource for "+placeholder, text)
 	}
 	if what := badHostName(host); what != "" {
 		return "", 0, fault("%q: %s", "write HOST:PORT with a DNS name or an IP address", text, what)
 	}
 	return host, port, nil
+}
+
+// placeholder stands in the README's commands for what nobody but the reader knows.
+const placeholder = "YOUR-RESOURCE"
+
+// bracketed is an IPv6 address without brackets as HOST:PORT. Its last group is taken for the port if it looks like one
+// of those services have, and the rest is an address.
+func bracketed(text string) string {
+	i := strings.LastIndexByte(text, ':')
+	port, err := strconv.ParseUint(text[i+1:], 10, 16)
+	addr, e := netip.ParseAddr(text[:i])
+	if err == nil && e == nil && port >= 80 {
+		return netip.AddrPortFrom(addr, uint16(port)).String()
+	}
+	return "[" + text + "]:443"
 }
 
 func hostOr(host, other string) string {

@@ -25,9 +25,22 @@ func newAdminServer(d *daemon, port net.Listener) *http.Server {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	srv := health.NewServer(guard(mux, port.Addr()), stdLogger(d.log))
+	srv := health.NewServer(named(serverAdmin, guard(mux, port.Addr())), stdLogger(d.log))
 	srv.WriteTimeout = 5 * time.Minute // a profile takes as long as it is asked to
 	return srv
+}
+
+// The header Server of the two ports, by which status and drain tell them from each other and from anything else.
+const (
+	serverAdmin  = "l4fwd-admin"
+	serverHealth = "l4fwd-health"
+)
+
+func named(server string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", server)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // guard keeps browsers from being used against the port, which has no password: a page elsewhere may send a request here

@@ -128,6 +128,13 @@ func TestStatusTextSaysWhatIsWrongFirst(t *testing.T) {
 	for _, want := range []string{"engine epoll, 2 loops", "connections 3 of 9872", "UNUSABLE", "192.0.2.2:443", "failing, 3 failed", "1.5 MB", "2.0 GB", "7s", "dns: 10.0.0.2: timeout"} {
 		require.Contains(t, got, want)
 	}
+	require.Regexp(t, `\[::\]:8443 +opened +dais24`, got)
+	fwd.upstreams, fwd.failing = nil, "every address fails; last: connect_refused"
+	d.cfg.Listeners[0].Name, d.sources = "aoai", map[string]string{"aoai": sourceSystemd}
+	got = text()
+	require.Regexp(t, `dais24 +dais24\.example:443 +FAILING `, got)
+	require.Contains(t, got, "dais24: FAILING: every address fails; last: connect_refused\n")
+	require.Regexp(t, `\[::\]:8443 +systemd +dais24`, got)
 	d.draining.Store(true)
 	require.True(t, strings.HasPrefix(text(), "DRAINING, 3 connections open\n"))
 }

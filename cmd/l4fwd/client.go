@@ -1,22 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
 // client speaks to a running daemon over admin.address.
 type client struct {
+	verb  string
 	where endpoint
 	http  *http.Client
 }
@@ -26,8 +29,8 @@ var errNoDaemon = errors.New("no daemon answers")
 
 // newClient takes the admin address from flags, environment and file. Faults in other keys are none of its business: a
 // daemon that runs must be reachable while its file is being edited.
-func newClient(flags *pflag.FlagSet, stderr io.Writer) (*client, error) {
-	l := load(flags)
+func newClient(cmd *cobra.Command) (*client, error) {
+	l := load(cmd.Flags())
 	var faults Faults
 	for _, f := range l.faults {
 		// An address that the daemon would not listen on may well be spoken to.
@@ -36,7 +39,7 @@ func newClient(flags *pflag.FlagSet, stderr io.Writer) (*client, error) {
 		}
 	}
 	if len(faults) > 0 {
-		faults.print(stderr)
+		faults.print(cmd.ErrOrStderr())
 		return nil, silent(exitUsage)
 	}
 	e, err := parseAdmin(l.cfg.Admin.Address)
@@ -49,8 +52,11 @@ func newClient(flags *pflag.FlagSet, stderr io.Writer) (*client, error) {
 	if e.Addr.IsValid() && e.Addr.Addr().IsUnspecified() {
 		e.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), e.Addr.Port())
 	}
-	return &client{e, &http.Client{
+	log.SetOutput(io.Discard) // net/http prints there what a server that speaks first has said
+	return &client{cmd.Name(), e, &http.Client{
 		Timeout: 10 * time.Second,
+		// A foreign server's redirect leads nowhere that is ours.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -79,23 +85,45 @@ func (c *client) call(method, path string, out any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w on %s: %w%s", errNoDaemon, c.name(), cause(err), adviceFor(err))
+		return c.unreached(err)
 	}
 	defer resp.Body.Close()
+	if server := resp.Header.Get("Server"); server != serverAdmin {
+		return c.foreign(server)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return fmt.Errorf("%w on %s: %w", errNoDaemon, c.name(), err)
-	}
-	if resp.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%w on %s: what answers there is not l4fwd", errNoDaemon, c.name())
+		return c.unreached(err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers %s: %.200s", c.name(), resp.Status, body)
+		return fmt.Errorf("%s answers %s: %.200s", c.name(), resp.Status, bytes.TrimSpace(body))
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("%w on %s: what answers there is not l4fwd", errNoDaemon, c.name())
+		return c.foreign("")
 	}
 	return nil
+}
+
+// unreached is the error of a request without a whole answer: nobody there, or somebody who speaks no HTTP.
+func (c *client) unreached(err error) error {
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() {
+		return fmt.Errorf("%w on %s: nothing came within %s", errNoDaemon, c.name(), c.http.Timeout)
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w on %s: %w%s", errNoDaemon, c.name(), cause(err), adviceFor(err))
+	}
+	return c.foreign("")
+}
+
+// foreign is the error of an answer that is not of l4fwd's admin address. What it says is of no use to anybody here.
+func (c *client) foreign(server string) error {
+	hint := ""
+	if server == serverHealth {
+		hint = "; is this health.address? " + c.verb + " needs admin.address, default 127.0.0.1:9901"
+	}
+	return advise(errNoDaemon, "what answers at %s is not l4fwd's admin address%s", c.name(), hint)
 }
 
 func (c *client) name() string {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,44 +63,4 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 		Name: u.Name, Host: host, Port: port,
 		ConnectTimeout: time.Duration(u.Connect.Timeout), Attempts: u.Connect.Attempts,
 	}, err
-}
-
-// adopt gives the sockets of the service manager to the listeners: first by name, then the rest in order.
-func adopt(listeners []proxy.Listener, sockets []socket) error {
-	if len(sockets) > len(listeners) {
-		return fmt.Errorf("the service manager passed %d sockets, but the configuration has %d listeners", len(sockets), len(listeners))
-	}
-	rest := sockets[:0:0]
-	for _, s := range sockets {
-		if in := unadopted(listeners, s.name); in != nil {
-			in.FD, in.Addr = s.fd, orElse(s.addr, in.Addr)
-		} else {
-			rest = append(rest, s)
-		}
-	}
-	for _, s := range rest {
-		for i := range listeners {
-			if listeners[i].FD == 0 {
-				listeners[i].FD, listeners[i].Addr = s.fd, orElse(s.addr, listeners[i].Addr)
-				break
-			}
-		}
-	}
-	return nil
-}
-
-func unadopted(listeners []proxy.Listener, name string) *proxy.Listener {
-	for i := range listeners {
-		if listeners[i].Name == name && listeners[i].FD == 0 {
-			return &listeners[i]
-		}
-	}
-	return nil
-}
-
-func orElse(a, b netip.AddrPort) netip.AddrPort {
-	if a.IsValid() {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ import (
 // Flags, environment, file, defaults, the output of check and docs/CONFIG.md are all made from them.
 type Config struct {
 	Upstream string   `key:"upstream" kind:"hostport" flag:"upstream" arg:"HOST:PORT" doc:"The one upstream; short for one entry of upstreams."`
-	Listen   []string `key:"listen" kind:"listen" flag:"listen" arg:"ADDR" doc:"Where to accept, IP:PORT or :PORT; short for one entry of listeners each. Default: :443."`
+	Listen   []string `key:"listen" kind:"listen" flag:"listen" arg:"ADDR" doc:"Where to accept, IP:PORT, :PORT, or localhost:PORT for 127.0.0.1; no other names. Short for one entry of listeners each. Default: :443."`
 	Loops    int      `key:"loops" default:"0" min:"0" max:"1024" flag:"loops" arg:"N" doc:"Event loops. 0: one for each CPU the process may use."`
 	Engine   string   `key:"engine" default:"auto" allowed:"auto|uring|epoll|portable" flag:"engine" arg:"NAME" doc:"How connections are served. auto takes the fastest that the kernel and the sandbox allow; the choice and its reason are logged at start and shown by status."`
 
@@ -39,8 +40,8 @@ type Config struct {
 
 // Listener is one address to accept clients on.
 type Listener struct {
-	Name     string `key:"name" kind:"name" doc:"Its name in logs and metrics, and of the socket that systemd hands over. Default: the address."`
-	Address  string `key:"address" kind:"listen" required:"true" doc:"IP:PORT or :PORT, which takes IPv4 and IPv6. Port 0: the kernel chooses one."`
+	Name     string `key:"name" kind:"name" doc:"Its name in logs and metrics, and the FileDescriptorName= of the socket that systemd hands over. Default: the address."`
+	Address  string `key:"address" kind:"listen" required:"true" doc:"IP:PORT, :PORT, which takes IPv4 and IPv6, or localhost:PORT for 127.0.0.1. Port 0: the kernel chooses one. A socket that systemd hands over has its own address."`
 	Upstream string `key:"upstream" doc:"The name of the upstream that serves its clients. Default: the first of upstreams."`
 }
 
@@ -92,20 +93,20 @@ type Drain struct {
 
 // Health is the port for load balancers and Prometheus.
 type Health struct {
-	Address string `key:"address" default:":8080" kind:"service" flag:"health" arg:"ADDR" doc:"Where /livez, /readyz and /metrics are served, IP:PORT or :PORT: read-only, safe to expose inside a VPC. off: not at all."`
+	Address string `key:"address" default:":8080" kind:"service" flag:"health" arg:"ADDR" doc:"Where /livez, /readyz and /metrics are served, IP:PORT, :PORT or localhost:PORT: read-only, safe to expose inside a VPC. off: not at all. In this version ready means that the name of each upstream has an address, not that it answers: alert on l4fwd_upstream_addresses{state=\"usable\"} == 0."`
 }
 
 // Admin is the port for operators.
 type Admin struct {
-	Address     string `key:"address" default:"127.0.0.1:9901" kind:"admin" flag:"admin" arg:"ADDR" doc:"Where the status page, the JSON API, actions and pprof are served: a loopback IP:PORT, or unix:PATH. off: not at all."`
+	Address     string `key:"address" default:"127.0.0.1:9901" kind:"admin" flag:"admin" arg:"ADDR" doc:"Where the status page, the JSON API, actions and pprof are served: a loopback IP:PORT, localhost:PORT, or unix:PATH. off: not at all."`
 	AllowRemote bool   `key:"allow_remote" default:"false" doc:"Allows an admin.address that is not loopback. Whoever reaches it can drain the daemon and read its memory."`
 }
 
 // Log says what is logged, on stderr.
 type Log struct {
-	Level  string `key:"level" default:"info" allowed:"debug|info|warn|error" flag:"log-level" arg:"LEVEL" doc:"The least severe level that is logged."`
+	Level  string `key:"level" default:"info" allowed:"debug|info|warn|error" flag:"log-level" arg:"LEVEL" doc:"The least severe level that is logged. The access log has its own switch, log.access, and ignores this one."`
 	Format string `key:"format" default:"" allowed:"|json|console" flag:"log-format" arg:"FORMAT" doc:"json, or console for people. Empty: console on a terminal, else json."`
-	Access string `key:"access" default:"errors" allowed:"off|errors|all" doc:"Which connections get a line (message \"access\", level info) when they end: none, those that did not end in an ordinary way, or all."`
+	Access string `key:"access" default:"errors" allowed:"off|errors|all" doc:"Which connections get a line (message \"access\", level info) when they end: none, those that did not end in an ordinary way, or all. Whatever log.level is."`
 }
 
 // Duration is a time span as the file writes it: 5s, 1m30s.
@@ -123,12 +124,18 @@ func (d Duration) String() string {
 	return s
 }
 
-// parseDuration reads a duration with a unit. Its error says what to write instead.
+// writeZero is what parseDuration says of a bare 0.
+const writeZero = "write 0s"
+
+// tooLong matches a duration of the right form; one that cannot be read all the same has too large a number.
+var tooLong = regexp.MustCompile(`^[-+]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
+// parseDuration reads a duration with a unit. Its error is a *Fault that says what to write instead, without the range.
 func parseDuration(text string) (Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err == nil {
 		if text == "0" || text == "+0" || text == "-0" {
-			return 0, fault("the number %s has no unit", "write 0s", text)
+			return 0, fault("the number %s has no unit", writeZero, text)
 		}
 		return Duration(d), nil
 	}
@@ -139,6 +146,9 @@ func parseDuration(text string) (Duration, error) {
 		if days, numErr := strconv.ParseUint(n, 10, 16); numErr == nil {
 			return 0, fault("%q: there is no unit d", "write "+strconv.FormatUint(days*24, 10)+"h", text)
 		}
+	}
+	if tooLong.MatchString(text) {
+		return 0, fault("%s is out of range", "", text)
 	}
 	return 0, fault("%q is not a duration", "write a number with a unit of ms, s, m, h, like 5s or 1m30s", text)
 }

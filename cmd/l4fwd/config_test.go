@@ -87,7 +87,7 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, 3, c.Loops)
 	require.Equal(t, []Listener{
 		{Name: "aoai", Address: ":443", Upstream: "dais24"},
-		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "dais24"},
+		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "2001:db8::1"},
 	}, c.Listeners)
 	require.Equal(t, Connect{Duration(3 * time.Second), 2}, c.Upstreams[0].Connect)
 	require.Equal(t, Upstream{"2001:db8::1", "[2001:db8::1]:443", Connect{Duration(5 * time.Second), 3}}, c.Upstreams[1])

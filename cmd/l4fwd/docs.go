@@ -47,6 +47,15 @@ func writeConfigDoc(out io.Writer) error {
 		"- An empty variable counts as not set. An unknown variable `L4FWD_…` is a warning, an unknown key of the file a fault.\n" +
 		"- `listen` and `upstream` are short for entries of `listeners` and `upstreams`; one file has one form of each. As flag or\n" +
 		"  variable they replace the addresses of the file's entries: `upstream` of a single one, `listen` of as many as it lists.\n" +
+		"- In a list, a text that begins with a special character needs quotes: `[\":8443\"]`.\n" +
+		"- A variable that sets the same as another, such as `L4FWD_DNS_SERVER` beside `L4FWD_DNS_SERVERS`, is ignored with a\n" +
+		"  warning: of the names in the tables the first wins.\n" +
+		"- Messages about the file begin with `FILE:LINE:`, all others with `l4fwd:`; `warning:` marks those that are no fault. A start that fails\n" +
+		"  says so in plain text on stderr, whatever `log.format` is. Faults of the configuration (exit status 2) are only there; a\n" +
+		"  failure after it was accepted, such as a port in use (exit status 1), is a JSON line `cannot start` as well where lines are\n" +
+		"  JSON.\n" +
+		"- A socket that systemd passes decides where its listener accepts. A listener whose address or name is another gets a\n" +
+		"  warning; `status` and the log line `listening` say `systemd` or `opened`.\n" +
 		"- A file has at most 1 MiB and 20,000 values, also after its aliases (`*name`) are followed.\n\n")
 	writeKeys(&b, "Top level", schema)
 	b.WriteString("## Later\n\nThese keys are of later versions. Using one is a fault:\n\n")
@@ -129,6 +138,7 @@ func writeMetricsDoc(out io.Writer) error {
 		if m.doc != "" {
 			doc += " " + m.doc
 		}
+		doc += closedText(m)
 		fmt.Fprintf(&b, "| `%s%s` | %s | %s | %s |\n", metricPrefix, m.name, kindText(m), labels, doc)
 	}
 	b.WriteString("\n## Reasons\n\nThe closed list of why a connection ended or was refused: label `reason` of `l4fwd_connections_total`,\n" +
@@ -144,6 +154,17 @@ func writeMetricsDoc(out io.Writer) error {
 	b.WriteString("\nAn expected one is left out of the access log while `log.access` is `errors`.\n")
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// closedText lists the values of the labels that have a closed list.
+func closedText(m metric) string {
+	text := ""
+	for _, label := range m.labels {
+		if values := m.closed[label]; values != nil {
+			text += " Values of `" + label + "`: `" + strings.Join(values, "` `") + "`."
+		}
+	}
+	return text
 }
 
 func kindText(m metric) string {

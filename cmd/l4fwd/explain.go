@@ -23,7 +23,8 @@ func explainListen(who, flag string, addr netip.AddrPort, err error) error {
 	what := fmt.Sprintf("%s cannot listen on %s: %s", who, addr, cause(err))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return advise(err, "%s; another process has this port: `ss -ltnp 'sport = :%d'` names it; stop it, or use another port, like %s", what, addr.Port(), flag)
+		return advise(err, "%s; another process has this port: `ss -ltnp 'sport = :%d'` names it, "+
+			"or, if it is the local port of a connection, `ss -tanp 'sport = :%d'`; stop it, or use another port, like %s", what, addr.Port(), addr.Port(), flag)
 	case errors.Is(err, syscall.EACCES) && addr.Port() < 1024:
 		return advise(err, "%s; ports below 1024 need a privilege: use another port, like %s, or grant CAP_NET_BIND_SERVICE "+
 			"(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE; otherwise: setcap cap_net_bind_service=+ep on the binary)", what, flag)

@@ -30,7 +30,9 @@ func TestAPortInUseIsNamed(t *testing.T) {
 			p.exits(t, exitFailure)
 			require.Contains(t, p.log.String(), "l4fwd: "+says+": address already in use; another process has this port: ")
 			require.Contains(t, p.log.String(), fmt.Sprintf("ss -ltnp 'sport = :%d'", port))
+			require.Contains(t, p.log.String(), fmt.Sprintf("ss -tanp 'sport = :%d'", port))
 			require.Contains(t, p.log.String(), flag+" ")
+			require.Regexp(t, `"level":"error","ts":"[^"]+","msg":"cannot start","error":"`, p.log.String(), "for those who read JSON only")
 		})
 	}
 }
@@ -53,7 +55,7 @@ func TestStartErrorsSayWhatToDo(t *testing.T) {
 }
 
 func TestConnectionsFollowFromTheFiles(t *testing.T) {
-	for files, want := range map[uint64]int{0: 1, 1: 1, 64: 16, 1024: 384, 20000: 9872, 1 << 30: 1 << 20} {
+	for files, want := range map[uint64]int{0: 1, 1: 1, 64: 16, 1024: 256, 20000: 9744, 1 << 30: 1 << 20} {
 		require.Equal(t, want, connectionsFor(files), files)
 	}
 	log := zap.NewNop()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"sync"
@@ -14,6 +15,7 @@ import (
 type fakeForwarder struct {
 	mu        sync.Mutex
 	upstreams error
+	failing   string // every address fails: how
 	alive     error
 	active    int64
 	calls     []string
@@ -50,8 +52,8 @@ func (f *fakeForwarder) Status() proxy.Status {
 		Engine: "epoll", EngineReason: "auto", Loops: 2, Active: f.active, MaxConns: 9872,
 		Listeners: []proxy.ListenerStatus{{Name: "aoai", Addr: f.Addrs()[0], Upstream: "dais24", Active: f.active, Accepted: 12, Refused: 1, Open: true}},
 		Upstreams: []proxy.UpstreamStatus{{
-			Name: "dais24", Address: "dais24.example:443", Usable: f.upstreams == nil, Detail: "from 10.0.0.2", Active: f.active, Total: 11,
-			BytesUp: 1_500_000, BytesDown: 2_000_000_000, DNSAge: 7 * time.Second, DNSError: "10.0.0.2: timeout",
+			Name: "dais24", Address: "dais24.example:443", Usable: f.upstreams == nil, Failing: f.failing != "", Detail: cmp.Or(f.failing, "from 10.0.0.2"), Active: f.active, Total: 11,
+			BytesUp: 1_500_000, BytesDown: 2_000_000_000, DNSAge: 7, DNSError: "10.0.0.2: timeout",
 			Addresses: []proxy.AddressStatus{
 				{Addr: netip.MustParseAddrPort("192.0.2.1:443"), State: "usable", Active: f.active},
 				{Addr: netip.MustParseAddrPort("192.0.2.2:443"), State: "failing", Failures: 3},

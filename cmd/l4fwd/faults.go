@@ -74,14 +74,18 @@ func (fs Faults) sorted() Faults {
 	return out
 }
 
-// print writes one a line, warnings marked as such.
+// print writes one a line, warnings marked as such. One of a file begins with its place, which editors jump to, every
+// other with l4fwd, as all messages do.
 func (fs Faults) print(w io.Writer) {
 	for _, f := range fs.sorted() {
+		text := f.Error()
 		if f.Warning {
-			fmt.Fprintln(w, "warning: "+f.Error())
-		} else {
-			fmt.Fprintln(w, f.Error())
+			text = "warning: " + text
 		}
+		if f.Where.file == "" {
+			text = "l4fwd: " + text
+		}
+		fmt.Fprintln(w, text)
 	}
 }
 

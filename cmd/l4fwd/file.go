@@ -204,7 +204,7 @@ func (f *file) sequence(n *yaml.Node, k *key, at string, line int) (any, bool) {
 		return nil, false
 	}
 	if n.Kind != yaml.SequenceNode {
-		f.complain(line, at, fault("is %s", "write a list: ["+n.Value+"]", describe(n)))
+		f.complain(line, at, noList(n, k))
 		return nil, false
 	}
 	values := []any{}
@@ -222,12 +222,38 @@ func (f *file) sequence(n *yaml.Node, k *key, at string, line int) (any, bool) {
 	return values, true
 }
 
+// noList says what is there instead of a list, and how to write it as one. What it suggests is valid YAML.
+func noList(n *yaml.Node, k *key) error {
+	quoted := strconv.Quote(n.Value)
+	short := map[string]string{"upstreams": "upstream: " + strings.TrimSpace(plain(n.Value)), "listeners": "listen: [" + quoted + "]"}[k.path]
+	switch {
+	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0:
+		return fault("is a section", "put brackets around it: [{…}]")
+	case n.Kind == yaml.MappingNode && k.sections():
+		return fault("is a section", `put "- " before its first key`)
+	case n.Kind == yaml.MappingNode || n.Value == "":
+		return fault("is %s", "write a list", describe(n))
+	case short != "":
+		return fault("is %s", "write "+short+", or "+k.name+": [{address: "+quoted+"}]", describe(n))
+	}
+	return fault("is %s", "write a list: ["+quoted+"]", describe(n))
+}
+
+// plain is a text as YAML writes it, with quotes where it needs them.
+func plain(text string) string {
+	out, err := yaml.Marshal(text)
+	if err != nil {
+		return strconv.Quote(text)
+	}
+	return string(out)
+}
+
 // element reads one section of a list. What it leaves out gets its default here, since viper knows no lists.
 func (f *file) element(n *yaml.Node, keys []*key, path string) map[string]any {
 	values := f.section(n, keys, path)
 	for _, k := range keys {
 		at := path + "." + k.name
-		if _, seen := f.origins[at]; k.required && !seen && n.Kind != yaml.ScalarNode {
+		if _, seen := f.origins[at]; k.required && !seen && (n.Kind != yaml.ScalarNode || isNull(n)) {
 			f.complain(n.Line, at, fault("is missing", "every entry needs one"))
 		}
 	}

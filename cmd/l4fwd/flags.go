@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -10,6 +11,7 @@ import (
 type textFlag struct {
 	key    *key
 	values []string
+	times  int // how often it was given
 }
 
 func (f *textFlag) String() string {
@@ -25,6 +27,7 @@ func (f *textFlag) Set(text string) error {
 		f.values = nil
 	}
 	f.values = append(f.values, text)
+	f.times++
 	return nil
 }
 
@@ -67,6 +70,18 @@ func addKeyFlags(fs *pflag.FlagSet, only ...string) {
 		fs.Var(laterFlag{later.arg}, later.name, "")
 		_ = fs.MarkHidden(later.name)
 	}
+}
+
+// addOutputFlag adds --output; checkOutput says whether its value is a choice.
+func addOutputFlag(fs *pflag.FlagSet, output *string) {
+	fs.StringVarP(output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
+	}
+	return nil
 }
 
 func contains(all []string, s string) bool {

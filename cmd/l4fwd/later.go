@@ -35,6 +35,9 @@ var laterFlags = []struct{ name, arg string }{
 	{"warm", "N"},
 }
 
+// laterVerbs are the verbs of the interface that this version does not have yet.
+var laterVerbs = []string{"conns", "doctor", "eip", "top", "upgrade"}
+
 // laterValues are allowed values that this version does not have yet, by key.
 var laterValues = map[string][]string{
 	"engine": {"uring"},

@@ -22,6 +22,8 @@ type loaded struct {
 	broken  bool              // the file could not be read as YAML at all
 	origins map[string]origin // where each value came from, by key with indices; a default has none
 	spelled map[string]string // the key as it was written, where a shorthand stood for it
+
+	defaultListener bool // the only listener is there because none was configured
 }
 
 // load reads flags, environment and file, in this order of precedence, and validates the result. All faults are found
@@ -99,16 +101,21 @@ func (l *loaded) warn(where origin, key, what, allowed string) {
 // bindVariables lets the key's variables set it. One with a fault is reported and not bound; an empty one counts as not
 // set, since templates of containers leave such behind.
 func (l *loaded) bindVariables(v *viper.Viper, k *key) {
+	first := "" // the variable that set it
 	for _, name := range k.variables() {
 		text := os.Getenv(name)
 		if text == "" {
 			continue
 		}
 		where := origin{name: name}
+		if first != "" {
+			l.warn(where, "", "ignored: "+first+" sets the same and wins", "unset one of the two")
+			continue
+		}
 		if l.check(k, text, where) {
 			_ = v.BindEnv(k.path, name)
 			l.origins[k.path] = where
-			return
+			first = name
 		}
 	}
 }
@@ -125,6 +132,10 @@ func (l *loaded) bindFlag(v *viper.Viper, k *key, flags *pflag.FlagSet) {
 	where := origin{name: "flag --" + k.flag}
 	if k.list() && len(split(f.Value.String())) == 0 {
 		l.add(where, k.path, fault("names no address", "write "+k.arg+", or leave the flag away"))
+		return
+	}
+	if t, ok := f.Value.(*textFlag); ok && k.path == "upstream" && t.times > 1 {
+		l.add(where, k.path, fault("is here %d times: one upstream only", "write several under upstreams in a file", t.times))
 		return
 	}
 	if l.check(k, f.Value.String(), where) {
@@ -283,6 +294,7 @@ func (l *loaded) combineListen(read *file) {
 		}
 	case entries == 0 && !seen(read, "listen") && !seen(read, "listeners"):
 		l.cfg.Listeners = []Listener{{Address: defaultListen}}
+		l.defaultListener = true
 		l.spelled["listeners[0].address"] = "listen"
 	}
 	l.cfg.Listen = nil

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,10 +58,10 @@ func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
 
 	two := write(t, "upstreams: [{address: 'a.example:443'}, {address: 'b.example:443'}]\nlisteners: [{address: ':443'}]\n")
 	_, said = try(t, "--upstream", "a.example:443", "--listen", "")
-	require.Equal(t, "flag --listen: names no address; write ADDR, or leave the flag away\n", said)
+	require.Equal(t, "l4fwd: flag --listen: names no address; write ADDR, or leave the flag away\n", said)
 	_, said = try(t, "--config", two, "--upstream", "test.example:443", "--listen", ":8443,:8444")
-	require.Equal(t, "flag --upstream: the file has 2 upstreams, and one address cannot stand for them; change the file\n"+
-		"flag --listen: 2 addresses for the 1 listeners of the file; give as many, or change the file\n", said)
+	require.Equal(t, "l4fwd: flag --upstream: the file has 2 upstreams, and one address cannot stand for them; change the file\n"+
+		"l4fwd: flag --listen: 2 addresses for the 1 listeners of the file; give as many, or change the file\n", said)
 }
 
 func TestFaultsOfFlagsAndVariablesNameThem(t *testing.T) {
@@ -68,13 +69,13 @@ func TestFaultsOfFlagsAndVariablesNameThem(t *testing.T) {
 	t.Setenv("L4FWD_EIP_POOL", "tag:a=b")
 	t.Setenv("L4FWD_LISTENERS", "x")
 	_, said := try(t, "--upstream", "example.com", "--drain-timeout", "5", "--log-format", "xml", "--admin", "0.0.0.0:9901")
-	require.Equal(t, "flag --upstream: \"example.com\" has no port; write example.com:443\n"+
-		"L4FWD_LOOPS: -1 is out of range; write a number from 0 to 1024\n"+
-		"flag --drain-timeout: the number 5 has no unit; write 5s for seconds, or a unit of ms, s, m, h\n"+
-		"flag --log-format: \"xml\" is not a choice; use one of \"\", json, console\n"+
-		"L4FWD_EIP_POOL: is not supported by this version yet; unset it\n"+
-		"L4FWD_LISTENERS: a variable cannot set it; write it into the file\n"+
-		"flag --admin: 0.0.0.0:9901 is reachable from other machines, and whoever reaches it can drain the daemon and read its memory; "+
+	require.Equal(t, "l4fwd: flag --upstream: \"example.com\" has no port; write example.com:443\n"+
+		"l4fwd: L4FWD_LOOPS: -1 is out of range; write a number from 0 to 1024\n"+
+		"l4fwd: flag --drain-timeout: the number 5 has no unit; write 5s for seconds, or a unit of ms, s, m, h; a duration from 0s to 168h\n"+
+		"l4fwd: flag --log-format: \"xml\" is not a choice; use one of \"\", json, console\n"+
+		"l4fwd: L4FWD_EIP_POOL: is not supported by this version yet; unset it\n"+
+		"l4fwd: L4FWD_LISTENERS: a variable cannot set it; write it into the file\n"+
+		"l4fwd: flag --admin: 0.0.0.0:9901 is reachable from other machines, and whoever reaches it can drain the daemon and read its memory; "+
 		"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true\n", said)
 }
 
@@ -85,8 +86,8 @@ func TestUnknownVariablesAreWarnings(t *testing.T) {
 	t.Setenv("L4FWD_LOG_LEVLE", "debug")
 	l, said := try(t, "--upstream", "example.com:443")
 	require.False(t, l.faults.bad())
-	require.Equal(t, "warning: L4FWD_LOG_LEVLE: no setting, ignored; did you mean L4FWD_LOG_LEVEL?\n"+
-		"warning: L4FWD_HEALTH_SERVICE_PORT_HTTP, L4FWD_PORT, L4FWD_PORT_443_TCP, L4FWD_PORT_443_TCP_ADDR, L4FWD_SERVICE_HOST: no setting, ignored; "+
+	require.Equal(t, "l4fwd: warning: L4FWD_LOG_LEVLE: no setting, ignored; did you mean L4FWD_LOG_LEVEL?\n"+
+		"l4fwd: warning: L4FWD_HEALTH_SERVICE_PORT_HTTP, L4FWD_PORT, L4FWD_PORT_443_TCP, L4FWD_PORT_443_TCP_ADDR, L4FWD_SERVICE_HOST: no setting, ignored; "+
 		"Kubernetes sets such for a service of that name; enableServiceLinks: false in the pod's spec stops it\n", said)
 }
 
@@ -100,5 +101,68 @@ func TestDurationsAreWrittenShort(t *testing.T) {
 		if s != "90m" {
 			require.Equal(t, s, d.String())
 		}
+	}
+}
+
+func TestSettingsThatAreIgnoredAreTold(t *testing.T) {
+	t.Setenv("L4FWD_DNS_SERVERS", "10.0.0.1")
+	t.Setenv("L4FWD_DNS_SERVER", "10.0.0.2")
+	l, said := try(t, "--upstream", "a.example:443")
+	require.False(t, l.faults.bad())
+	require.Equal(t, []string{"10.0.0.1"}, l.cfg.DNS.Servers)
+	require.Equal(t, "l4fwd: warning: L4FWD_DNS_SERVER: ignored: L4FWD_DNS_SERVERS sets the same and wins; unset one of the two\n", said)
+	t.Setenv("L4FWD_DNS_SERVER", "")
+
+	path := write(t, "upstreams:\n  - {name: a, address: 'a.example:443'}\n  - {name: b, address: 'b.example:443'}\n")
+	l, said = try(t, "--config", path)
+	require.False(t, l.faults.bad())
+	require.Equal(t, "warning: "+path+":3: upstreams[1]: no listener uses the upstream b; set listeners[].upstream to its name, or remove it\n", said)
+}
+
+func TestOneUpstreamOnly(t *testing.T) {
+	_, said := try(t, "--upstream", "a:443,b:443")
+	require.Equal(t, "l4fwd: flag --upstream: \"a:443,b:443\": one upstream only; write several under upstreams in a file\n", said)
+	_, said = try(t, "--upstream", "a:1", "--upstream", "b:2")
+	require.Equal(t, "l4fwd: flag --upstream: is here 2 times: one upstream only; write several under upstreams in a file\n", said)
+}
+
+func TestRangesOfDurationsAreToldTheFirstTime(t *testing.T) {
+	for text, want := range map[string]string{
+		"0":               "the number 0 has no unit; write a duration from 1s to 720h",
+		"5":               "the number 5 has no unit; write 5s for seconds, or a unit of ms, s, m, h; a duration from 1s to 720h",
+		"1ms":             "1ms is out of range; write a duration from 1s to 720h",
+		"99999999999999h": "99999999999999h is out of range; write a duration from 1s to 720h",
+		"soon":            `"soon" is not a duration; write a number with a unit of ms, s, m, h, like 5s or 1m30s; a duration from 1s to 720h`,
+	} {
+		t.Setenv("L4FWD_TIMEOUTS_IDLE", text)
+		_, said := try(t, "--upstream", "a.example:443")
+		require.Equal(t, "l4fwd: L4FWD_TIMEOUTS_IDLE: "+want+"\n", said)
+	}
+}
+
+// A user pasted what a fault suggested, and got the next fault: a bare [:8443] is no YAML.
+func TestSuggestedListsCanBePasted(t *testing.T) {
+	for bad, good := range map[string]string{
+		"upstream: a:1\nlisten: :8443\n":        `upstream: a:1` + "\n" + `listen: [":8443"]`,
+		"upstreams: b:2\n":                      "upstream: b:2",
+		"upstreams: \"b:2\" #\n":                `upstreams: [{address: "b:2"}]`,
+		"upstream: a:1\nlisteners: :8443\n":     `upstream: a:1` + "\n" + `listen: [":8443"]`,
+		"upstream: a:1\nlisteners: ':8443'\n":   `upstream: a:1` + "\n" + `listeners: [{address: ":8443"}]`,
+		"upstreams:\n  address: b:2\n":          "upstreams:\n  - address: b:2",
+		"upstreams: {address: 'b.example:2'}\n": "upstreams: [{address: 'b.example:2'}]",
+	} {
+		l, said := try(t, "--config", write(t, bad))
+		require.True(t, l.faults.bad())
+		suggested := good[strings.LastIndexByte(good, '\n')+1:]
+		switch {
+		case strings.Contains(good, "- "):
+			require.Contains(t, said, `: upstreams: is a section; put "- " before its first key`+"\n")
+		case strings.Contains(good, "'b.example"):
+			require.Contains(t, said, ": upstreams: is a section; put brackets around it: [{…}]\n")
+		default:
+			require.Contains(t, said, strings.TrimPrefix(suggested, "listen: "))
+		}
+		l, said = try(t, "--config", write(t, good))
+		require.False(t, l.faults.bad(), said)
 	}
 }

@@ -11,27 +11,38 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// newLogger returns a logger that writes lines with the fields ts, level, msg and those of the message; nothing is
-// sampled. The access log goes the same way, as message "access" at level info.
+// newLogger returns a logger of events, which log.level filters; nothing is sampled.
 func newLogger(cfg Log, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zapcore.InfoLevel // the configuration allows no other
 	}
+	return zap.New(zapcore.NewCore(newEncoder(cfg, terminal), w, level))
+}
+
+// newAccessLogger returns the logger of the access log, message "access" at level info. log.access alone switches it.
+func newAccessLogger(cfg Log, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
+	return zap.New(zapcore.NewCore(newEncoder(cfg, terminal), w, zapcore.InfoLevel))
+}
+
+// logsJSON reports whether lines are JSON rather than for people.
+func logsJSON(cfg Log, terminal bool) bool {
+	return cfg.Format == "json" || cfg.Format == "" && !terminal
+}
+
+// newEncoder makes lines with the fields ts, level, msg and those of the message.
+func newEncoder(cfg Log, terminal bool) zapcore.Encoder {
 	enc := zapcore.EncoderConfig{
 		TimeKey: "ts", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
 		EncodeTime:     zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
 		EncodeLevel:    zapcore.LowercaseLevelEncoder,
 		EncodeDuration: zapcore.StringDurationEncoder,
 	}
-	var encoder zapcore.Encoder
-	if cfg.Format == "console" || cfg.Format == "" && terminal {
-		enc.ConsoleSeparator = "  "
-		encoder = zapcore.NewConsoleEncoder(enc)
-	} else {
-		encoder = zapcore.NewJSONEncoder(enc)
+	if logsJSON(cfg, terminal) {
+		return zapcore.NewJSONEncoder(enc)
 	}
-	return zap.New(zapcore.NewCore(encoder, w, level))
+	enc.ConsoleSeparator = "  "
+	return zapcore.NewConsoleEncoder(enc)
 }
 
 // isTerminal reports whether f is a terminal, or another character device, rather than a file, a pipe or a socket.

@@ -25,6 +25,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	err := root.Execute()
 	if err == nil {
+		err = verbOrNothing(root, root.Flags().Args()) // with --help cobra does not look at the verb
+	}
+	if err == nil {
 		return exitOK
 	}
 	var e *exitError

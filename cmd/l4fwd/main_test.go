@@ -64,9 +64,14 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"no value":   {[]string{"serve", "--loops"}, "l4fwd: flag needs an argument: --loops; see l4fwd serve --help"},
 		"argument":   {[]string{"check", "file.yaml"}, `l4fwd: check: unexpected argument "file.yaml"; see l4fwd check --help`},
 		"output":     {[]string{"status", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
-		"upstream":   {nil, "no upstream: name one with --upstream HOST:443"},
-		"serve":      {[]string{"serve"}, "no upstream: name one with --upstream HOST:443"},
-		"later flag": {[]string{"--upstream", "a.example:443", "--warm", "3"}, "flag --warm: is not supported by this version yet; remove it"},
+		"upstream":   {nil, "l4fwd: no upstream: name one with --upstream HOST:443"},
+		"serve":      {[]string{"serve"}, "l4fwd: no upstream: name one with --upstream HOST:443"},
+		"later flag": {[]string{"--upstream", "a.example:443", "--warm", "3"}, "l4fwd: flag --warm: is not supported by this version yet; remove it"},
+		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
+		"later help": {[]string{"eip", "list", "--help"}, `l4fwd: verb "eip" is not supported by this version yet`},
+		"help later": {[]string{"help", "doctor"}, `l4fwd: verb "doctor" is not supported by this version yet`},
+		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
+		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +88,9 @@ func TestEveryVerbHasAnExampleAndTakesConfig(t *testing.T) {
 	root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
 	require.NotEmpty(t, root.Example)
 	for _, verb := range root.Commands() {
+		if contains(laterVerbs, verb.Name()) {
+			continue
+		}
 		require.NotEmpty(t, verb.Example, verb.Name())
 		require.NotNil(t, verb.Flags().Lookup("config"), verb.Name())
 	}
@@ -96,5 +104,18 @@ func TestVersionNamesTheBuild(t *testing.T) {
 	require.Equal(t, exitOK, o.code)
 	for _, want := range []string{"l4fwd ", "commit ", "go1.", "/"} {
 		require.Contains(t, o.stdout, want)
+	}
+	require.Equal(t, o, l4fwd(t, nil, "--version"))
+	o = l4fwd(t, nil, "version", "--output", "json")
+	require.Equal(t, exitOK, o.code)
+	require.Regexp(t, `^\{"version":".+","commit":".+","go":"go1\..+","platform":".+/.+"\}\n$`, o.stdout)
+	require.Equal(t, exitUsage, l4fwd(t, nil, "version", "--output", "xml").code)
+}
+
+func TestHelpOfAVerb(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help"}, {"check", "--help"}, {"help", "check"}} {
+		o := l4fwd(t, nil, args...)
+		require.Equal(t, exitOK, o.code, o.stderr)
+		require.Contains(t, o.stdout, "Examples:")
 	}
 }

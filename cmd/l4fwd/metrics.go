@@ -19,7 +19,8 @@ type metric struct {
 	kind   prometheus.ValueType
 	help   string
 	labels []string
-	doc    string // more for docs/METRICS.md than help says; may be empty
+	closed map[string][]string // the values of those labels that have a closed list
+	doc    string              // more for docs/METRICS.md than help says; may be empty
 
 	// Exactly one of the two emits the values of a scrape.
 	values     func(s *scrape, emit func(value float64, labels ...string))
@@ -48,16 +49,20 @@ var metricTable = []metric{
 	{name: "connections_active", kind: gauge, help: "Open connections.", labels: []string{"listener", "upstream"},
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Active, emit) }},
 	{name: "connections_total", kind: counter, help: "Connections that ended, by the reason they ended for.", labels: []string{"listener", "upstream", "reason"},
+		closed: map[string][]string{"reason": endReasons},
 		doc:    "The reasons are listed below. A client that was refused before an upstream was chosen counts in `l4fwd_refused_total` instead.",
 		values: emitEnded},
 	{name: "accepted_total", kind: counter, help: "Clients accepted from the kernel's queue, also those refused then.", labels: []string{"listener"},
 		values: func(s *scrape, emit func(float64, ...string)) { each1(s.stats.Accepted, emit) }},
 	{name: "refused_total", kind: counter, help: "Clients turned away before an upstream was dialed, by reason.", labels: []string{"listener", "reason"},
+		closed: map[string][]string{"reason": reasonsWhere(relay.Reason.Refusal, true)},
 		values: emitRefused},
 	{name: "bytes_total", kind: counter, help: "Bytes delivered: upload to the upstream, download to the client.", labels: []string{"listener", "upstream", "direction"},
+		closed: map[string][]string{"direction": directions},
 		values: emitBytes},
 	{name: "spliced_bytes_total", kind: counter, help: "Those of the bytes that were spliced, never copied through the process.", labels: []string{"direction"},
-		doc: "Bulk is spliced, small messages are copied. Much traffic and no growth here means the fast path is not taken.", values: emitSpliced},
+		closed: map[string][]string{"direction": directions},
+		doc:    "Bulk is spliced, small messages are copied. Much traffic and no growth here means the fast path is not taken.", values: emitSpliced},
 	{name: "connect_seconds", help: "Time a successful connect attempt to the upstream took.", labels: []string{"upstream"},
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Connect }},
 	{name: "connection_seconds", help: "Time from accept to the connection's end.", labels: []string{"upstream"},
@@ -65,12 +70,16 @@ var metricTable = []metric{
 	{name: "first_byte_seconds", help: "Time from accept to the first byte of the upstream.", labels: []string{"upstream"},
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.FirstByte }},
 	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state: usable or failing.", labels: []string{"upstream", "state"},
-		doc:    "No usable address means that clients are not served: alert on it.",
+		closed: map[string][]string{"state": {"usable", "failing"}},
+		doc: "Without a usable address clients are not served: alert on `l4fwd_upstream_addresses{state=\"usable\"} == 0`. " +
+			"`/readyz` does not tell: in this version ready means that the name of each upstream has an address, not that it answers.",
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Addresses, emit) }},
 	{name: "upstream_connect_errors_total", kind: counter, help: "Connect attempts to the upstream that failed, by reason.", labels: []string{"upstream", "reason"},
+		closed: map[string][]string{"reason": dialReasons},
 		doc:    "A connection makes several attempts, so one can fail here and still succeed.",
 		values: emitDials},
 	{name: "dns_lookups_total", kind: counter, help: "DNS lookups, by result.", labels: []string{"name", "result"},
+		closed: map[string][]string{"result": proxy.LookupResults()},
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Lookups, emit) }},
 	{name: "dns_answer_age_seconds", kind: gauge, help: "Age of the DNS answer in use.", labels: []string{"name"},
 		doc: "Far above `dns.max_ttl` means that lookups fail and the last good answer is used. Absent before the first answer.",
@@ -97,11 +106,35 @@ var metricTable = []metric{
 		doc:    "Growth means that RLIMIT_NOFILE or memory is too small.",
 		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.stats.Relay.AcceptPauses)) }},
 	{name: "fds", kind: gauge, help: "Open file descriptors, by kind: sockets of listeners and connections, pipes for splicing, other.", labels: []string{"kind"},
-		doc: "`sockets` is an estimate, two for each connection. The sum is exact; the limit is `process_max_fds`. Linux only.", values: emitFiles},
+		closed: map[string][]string{"kind": {"sockets", "pipes", "other"}},
+		doc:    "`sockets` is an estimate, two for each connection. The sum is exact; the limit is `process_max_fds`. Linux only.", values: emitFiles},
 	{name: "log_dropped_total", kind: counter, help: "Log lines lost because stderr was not read fast enough.",
 		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.dropped)) }},
 	{name: "build_info", kind: gauge, help: "1, labelled with what this binary is.", labels: []string{"version", "commit", "go"},
 		values: func(s *scrape, emit func(float64, ...string)) { emit(1, s.build.Version, s.build.Commit, s.build.Go) }},
+}
+
+var directions = []string{"upload", "download"}
+
+// dialReasons are those a connect attempt fails for.
+var dialReasons = []string{
+	relay.ConnectRefused.String(), relay.ConnectTimeout.String(), relay.ConnectUnreachable.String(), relay.NoPorts.String(),
+	relay.LimitConnections.String(), relay.Internal.String(),
+}
+
+// endReasons are those a connection ends for once an upstream was chosen. limit_connections is a refusal, but also what a
+// connect attempt fails for that finds no descriptor.
+var endReasons = append(reasonsWhere(relay.Reason.Refusal, false), relay.LimitConnections.String())
+
+// reasonsWhere lists the reasons that are so, or not.
+func reasonsWhere(so func(relay.Reason) bool, want bool) []string {
+	var all []string
+	for _, r := range relay.Reasons() {
+		if so(r) == want {
+			all = append(all, r.String())
+		}
+	}
+	return all
 }
 
 // Counters by reason show a 0 for each reason that can occur: the first increase of a series that appears with it is
@@ -113,10 +146,8 @@ func emitEnded(s *scrape, emit func(float64, ...string)) {
 		ended = map[[3]string]uint64{}
 	}
 	for pair := range s.stats.Active {
-		for _, r := range relay.Reasons() {
-			if !r.Refusal() {
-				ended[[3]string{pair[0], pair[1], r.String()}] += 0
-			}
+		for _, r := range endReasons {
+			ended[[3]string{pair[0], pair[1], r}] += 0
 		}
 	}
 	each3(ended, emit)
@@ -128,10 +159,8 @@ func emitRefused(s *scrape, emit func(float64, ...string)) {
 		refused = map[[2]string]uint64{}
 	}
 	for listener := range s.stats.Accepted {
-		for _, r := range relay.Reasons() {
-			if r.Refusal() {
-				refused[[2]string{listener, r.String()}] += 0
-			}
+		for _, r := range reasonsWhere(relay.Reason.Refusal, true) {
+			refused[[2]string{listener, r}] += 0
 		}
 	}
 	each2(refused, emit)
@@ -143,8 +172,8 @@ func emitDials(s *scrape, emit func(float64, ...string)) {
 		dials = map[[2]string]uint64{}
 	}
 	for upstream := range s.stats.Connect {
-		for _, r := range []relay.Reason{relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable, relay.NoPorts} {
-			dials[[2]string{upstream, r.String()}] += 0
+		for _, r := range dialReasons {
+			dials[[2]string{upstream, r}] += 0
 		}
 	}
 	each2(dials, emit)

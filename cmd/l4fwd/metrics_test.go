@@ -85,6 +85,25 @@ func TestMetricsAreClean(t *testing.T) {
 	}
 }
 
+// Whoever writes an alert must know what a label can be.
+func TestLabelsAreOpenOrListed(t *testing.T) {
+	open := []string{"listener", "upstream", "name", "loop", "version", "commit", "go"}
+	d, _ := newFakeDaemon(t)
+	s := d.scrape()
+	for _, m := range metricTable {
+		for i, label := range m.labels {
+			values := m.closed[label]
+			require.NotEqual(t, contains(open, label), len(values) > 0, "%s{%s}", m.name, label)
+			if values == nil || m.values == nil {
+				continue
+			}
+			m.values(s, func(_ float64, labels ...string) { require.Contains(t, values, labels[i], m.name) })
+		}
+	}
+	o := l4fwd(t, nil, "docs", "metrics")
+	require.Contains(t, o.stdout, "Values of `result`: `ok` `nxdomain` `no_data` `timeout` `network` `truncated` `bad_answer` `refused` `servfail`.")
+}
+
 func TestDescriptorKindsAddUp(t *testing.T) {
 	for _, files := range []int{0, 3, 10, 100} {
 		sum := 0.0

@@ -2,30 +2,29 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 
 	"go.uber.org/zap"
 )
 
 // setProcessors returns how many loops to run, and gives the Go scheduler one P more: a loop that waits in the kernel
-// without telling the scheduler holds its P, for up to a millisecond at a time, and the garbage collector, the timers
-// and the HTTP servers must not have to wait for that. GOMAXPROCS in the environment is the operator's word, and kept.
+// without telling the scheduler holds its P, and the timers and the HTTP servers must not have to wait for that.
+// GOMAXPROCS in the environment sets the number of loops, where nothing else does.
 func setProcessors(loops int, log *zap.Logger) int {
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0) // the CPUs of the affinity mask and of the container's quota
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(loops + 1)
-	}
+	runtime.GOMAXPROCS(loops + 1)
 	log.Debug("processors", zap.Int("loops", loops), zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
 	return loops
 }
 
 const (
-	filesPerConnection = 2       // its two sockets; pipes are few and pooled
-	filesReserved      = 256     // listeners, HTTP, DNS, logs, pipes
-	mostConnections    = 1 << 20 // derived; where the limit of files is astronomical, memory is the limit
+	filesPerConnection = 2 // its two sockets; pipes are few and pooled
+	// The others: the pipes of the loops (96), the connections of the health and the admin port (128 and 64), and for
+	// each loop its listeners and two of its own, DNS and logs.
+	filesReserved   = 512
+	mostConnections = 1 << 20 // derived; where the limit of files is astronomical, memory is the limit
 )
 
 // connectionsFor is how many connections a limit of open files allows, at least 1.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/proxy"
 )
 
 func TestAPrivilegedPortNamesTheWayOut(t *testing.T) {
@@ -126,7 +130,11 @@ func TestSocketsOfTheServiceManagerAreAdopted(t *testing.T) {
 	metrics := p.get("/metrics")
 	require.Contains(t, metrics, `l4fwd_accepted_total{listener="one"} 1`)
 	require.Contains(t, metrics, `l4fwd_accepted_total{listener="two"} 1`)
-	require.Contains(t, p.log.String(), `"listener":"two","address":"`+addrs[0]+`"`, "by its name")
+	require.Contains(t, p.log.String(), `"listener":"two","address":"`+addrs[0]+`","upstream":"127.0.0.1","source":"systemd"`, "by its name")
+	require.Contains(t, p.log.String(), `"listener":"two","configured":":444","socket":"`+addrs[0]+`"`, "another address is told")
+	require.Contains(t, p.log.String(), `"listener":"one","socket_name":"l4fwd.socket","socket":"`+addrs[1]+`"`, "another name is told")
+	require.Equal(t, 1, strings.Count(p.log.String(), `"socket_name"`), "two has its name")
+	require.Regexp(t, `two +`+addrs[0]+` +systemd`, l4fwd(t, nil, "status", "--admin", p.admin).stdout)
 	require.Contains(t, p.log.String(), `"listener":"one","address":"`+addrs[1]+`"`, "the rest in order")
 }
 
@@ -147,5 +155,31 @@ func TestTooManySockets(t *testing.T) {
 	}
 	p.start(t)
 	p.exits(t, exitFailure)
-	require.Contains(t, p.log.String(), "the service manager passed 2 sockets, but the configuration has 1 listeners")
+	require.Contains(t, p.log.String(), "the service manager passed 2 sockets, but the configuration has 1 listeners; name as many under listeners, or remove a ListenStream=")
+}
+
+// Without a configured listener there is nothing that the socket could differ from, and :443 would be a lie as its name.
+func TestASocketNamesTheDefaultListener(t *testing.T) {
+	var log bytes.Buffer
+	w := newLogWriter(&log)
+	d, _ := newFakeDaemon(t)
+	d.log = newLogger(Log{Level: "debug"}, w, false)
+	d.defaultListener = true
+	d.cfg.Listeners = []Listener{{Name: ":443", Address: ":443"}}
+	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}
+	addr := netip.MustParseAddrPort("10.0.0.1:8443")
+	require.NoError(t, d.inherit(listeners, []socket{{"l4fwd.socket", 3, addr}}))
+	w.Close(time.Second)
+	require.Equal(t, []proxy.Listener{{Name: "10.0.0.1:8443", Addr: addr, FD: 3}}, listeners)
+	require.Equal(t, "10.0.0.1:8443", d.cfg.Listeners[0].Name)
+	require.Equal(t, "systemd", d.state().Sources["10.0.0.1:8443"])
+	require.Empty(t, log.String())
+}
+
+func TestAServiceManagerThatCannotBeToldIsLogged(t *testing.T) {
+	gone := t.TempDir() + "/gone"
+	p := started(t, []string{"NOTIFY_SOCKET=" + gone})
+	p.signal(t, os.Interrupt)
+	p.exits(t, exitOK)
+	require.Equal(t, 1, strings.Count(p.log.String(), `"NOTIFY_SOCKET":"`+gone+`"`), "once: %s", p.log)
 }

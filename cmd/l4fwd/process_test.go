@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -78,7 +80,10 @@ func echo(t *testing.T) string {
 func prepare(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{listen: freePort(t), health: freePort(t), admin: freePort(t), log: &lockedBuffer{}, ended: make(chan struct{})}
-	args = append([]string{"serve", "--listen", p.listen, "--health", p.health, "--admin", p.admin, "--upstream", echo(t)}, args...)
+	if !slices.Contains(args, "--upstream") {
+		args = append([]string{"--upstream", echo(t)}, args...)
+	}
+	args = append([]string{"serve", "--listen", p.listen, "--health", p.health, "--admin", p.admin}, args...)
 	p.cmd = command(t, append([]string{"L4FWD_DRAIN_LAME_DUCK=100ms"}, env...), args...)
 	return p
 }
@@ -191,6 +196,18 @@ func TestServeForwardsAndDrains(t *testing.T) {
 	require.Contains(t, p.log.String(), `"outcome":"complete"`)
 }
 
+// log.level: warn once switched the access log off.
+func TestTheAccessLogHasItsOwnSwitch(t *testing.T) {
+	p := started(t, []string{"L4FWD_LOG_ACCESS=all", "L4FWD_LOG_LEVEL=error"})
+	c := p.dial(t)
+	exchange(t, c)
+	require.NoError(t, c.Close())
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"access"`) })
+	require.NotContains(t, p.log.String(), `"msg":"started"`)
+	p.signal(t, syscall.SIGTERM)
+	p.exits(t, exitOK)
+}
+
 func TestLameDuckStillAccepts(t *testing.T) {
 	p := started(t, []string{"L4FWD_DRAIN_LAME_DUCK=2s"})
 	p.signal(t, syscall.SIGTERM)
@@ -245,7 +262,10 @@ func TestStatusAndDrainVerbs(t *testing.T) {
 	o = l4fwd(t, []string{"L4FWD_ADMIN_ADDRESS=" + p.admin}, "status", "--output", "json")
 	require.Equal(t, exitOK, o.code, o.stderr)
 	require.Contains(t, o.stdout, `"ready": true`)
-	require.Equal(t, exitNoDaemon, l4fwd(t, nil, "status", "--admin", p.health).code, "another server is no daemon")
+	for verb, code := range map[string]int{"status": exitNoDaemon, "drain": exitFailure} {
+		require.Equal(t, outcome{code, "", "l4fwd: what answers at " + p.health + " is not l4fwd's admin address; " +
+			"is this health.address? " + verb + " needs admin.address, default 127.0.0.1:9901\n"}, l4fwd(t, nil, verb, "--admin", p.health))
+	}
 
 	c := p.dial(t)
 	exchange(t, c)

@@ -26,6 +26,9 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.Version = thisBuild().Version // makes cobra heed --version
+	root.SetVersionTemplate(thisBuild().String())
+	root.Flags().Bool("version", false, "Print what the verb version prints.")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetUsageTemplate(strings.NewReplacer(
@@ -36,7 +39,51 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	addConfigFlag(root.Flags())
 	addKeyFlags(root.Flags())
 	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newVersion(), newDocs())
+	for _, verb := range laterVerbs {
+		root.AddCommand(newLater(verb))
+	}
+	root.SetHelpCommand(newHelp(root))
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if cmd != root || cmd.Flags().NArg() == 0 { // else run reports the unknown verb
+			help(cmd, args)
+		}
+	})
 	return root
+}
+
+// newLater is a verb of a later version: whatever follows it, it says so.
+func newLater(verb string) *cobra.Command {
+	return &cobra.Command{
+		Use:                verb,
+		Hidden:             true,
+		DisableFlagParsing: true, // --help too
+		RunE: func(*cobra.Command, []string) error {
+			return usage(fmt.Errorf("verb %q %s", verb, notYet))
+		},
+	}
+}
+
+// newHelp is the verb help, which fails for what is no verb.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [verb]",
+		Short: "Help about a verb",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			switch {
+			case err != nil:
+				return err
+			case cmd.DisableFlagParsing:
+				return cmd.RunE(cmd, nil)
+			case cmd == root:
+				if err := verbOrNothing(root, rest); err != nil {
+					return err
+				}
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // verbOrNothing rejects what is no verb, and says which one may have been meant.

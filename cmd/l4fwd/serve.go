@@ -47,6 +47,8 @@ type daemon struct {
 	cfg      Config
 	build    build
 	log      *zap.Logger
+	access   *zap.Logger // for access lines: log.level does not filter it
+	json     bool        // the log is JSON
 	lines    *logWriter
 	started  time.Time
 	health   *health.Health
@@ -56,6 +58,9 @@ type daemon struct {
 	draining atomic.Bool
 	asked    chan string // a request to drain: who asked
 	failed   chan error  // what broke while running
+
+	defaultListener bool              // no listener was configured
+	sources         map[string]string // where sockets come from that were not opened, by listener; set before start
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up.
@@ -64,6 +69,7 @@ func serve(l *loaded) error {
 	defer signals.release()
 
 	d := newDaemon(l.cfg)
+	d.defaultListener = l.defaultListener
 	defer d.lines.Close(2 * time.Second)
 	for _, f := range l.faults.sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
@@ -73,17 +79,17 @@ func serve(l *loaded) error {
 
 	healthPort, err := listenHealth(d.cfg.Health)
 	if err != nil {
-		return failure(err)
+		return d.cannotStart(err)
 	}
 	defer healthPort.Close()
 	adminPort, err := listenAdmin(d.cfg.Admin)
 	if err != nil {
-		return failure(err)
+		return d.cannotStart(err)
 	}
 	defer adminPort.Close()
 
 	if d.fwd, err = d.forward(); err != nil {
-		return failure(explainStart(err))
+		return d.cannotStart(explainStart(err))
 	}
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
 
@@ -95,12 +101,22 @@ func serve(l *loaded) error {
 	return d.wait(signals)
 }
 
+// cannotStart is a failure to start. People read it as plain text at the end of stderr; where lines are JSON, those who
+// collect them get it as one too.
+func (d *daemon) cannotStart(err error) error {
+	if d.json {
+		d.log.Error("cannot start", zap.Error(err))
+	}
+	return failure(err)
+}
+
 func newDaemon(cfg Config) *daemon {
-	lines := newLogWriter(os.Stderr)
+	lines, terminal := newLogWriter(os.Stderr), isTerminal(os.Stderr)
+	log := newLogger(cfg.Log, lines, terminal)
 	return &daemon{
 		cfg: cfg, build: thisBuild(), started: time.Now(),
-		lines: lines, log: newLogger(cfg.Log, lines, isTerminal(os.Stderr)),
-		health: health.New(), notify: newNotifier(),
+		lines: lines, log: log, access: newAccessLogger(cfg.Log, lines, terminal), json: logsJSON(cfg.Log, terminal),
+		health: health.New(), notify: newNotifier(log),
 		asked: make(chan string, 1), failed: make(chan error, 2),
 	}
 }
@@ -111,12 +127,13 @@ func (d *daemon) forward() (forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
+	options.AccessLogger = d.access
 	sockets, release, err := passedSockets()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if err := adopt(options.Listeners, sockets); err != nil {
+	if err := d.inherit(options.Listeners, sockets); err != nil {
 		return nil, err
 	}
 	fwd, err := proxy.Start(options)
@@ -142,11 +159,11 @@ func (d *daemon) notDraining() error {
 	return nil
 }
 
-func (d *daemon) healthMux() *http.ServeMux {
+func (d *daemon) healthMux() http.Handler {
 	mux := http.NewServeMux()
 	health.Handle(mux, d.health, d.fwd.Alive)
 	mux.Handle("GET /metrics", newMetricsHandler(d))
-	return mux
+	return named(serverHealth, mux)
 }
 
 // serveHTTP serves until the function it returns is called, which closes the port and every connection to it.
@@ -180,7 +197,8 @@ func (d *daemon) announce(healthPort, adminPort net.Listener) {
 	addrs := d.fwd.Addrs()
 	for i, in := range d.cfg.Listeners {
 		if i < len(addrs) {
-			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Upstream))
+			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Upstream),
+				zap.String("source", sourceOf(d.sources, in.Name)))
 		}
 	}
 	d.notify.send("READY=1")

@@ -9,15 +9,16 @@ import (
 
 // State is what /api/v1/status answers and what status shows.
 type State struct {
-	Build      build            `json:"build"`
-	PID        int              `json:"pid"`
-	Started    time.Time        `json:"started"`
-	Uptime     float64          `json:"uptime_seconds"`
-	Ready      bool             `json:"ready"`
-	Draining   bool             `json:"draining"`
-	Conditions []ConditionState `json:"conditions"`
-	Rates      Rates            `json:"rates"`
-	Proxy      proxy.Status     `json:"proxy"`
+	Build      build             `json:"build"`
+	PID        int               `json:"pid"`
+	Started    time.Time         `json:"started"`
+	Uptime     float64           `json:"uptime_seconds"`
+	Ready      bool              `json:"ready"`
+	Draining   bool              `json:"draining"`
+	Conditions []ConditionState  `json:"conditions"`
+	Rates      Rates             `json:"rates"`
+	Sources    map[string]string `json:"listener_sources"` // by listener: opened, or systemd, which passed the socket
+	Proxy      proxy.Status      `json:"proxy"`
 }
 
 // ConditionState is one condition of the readiness.
@@ -36,6 +37,10 @@ func (d *daemon) state() State {
 		Draining: d.draining.Load(),
 		Rates:    d.rates.rates(d.fwd.Stats()),
 		Proxy:    d.fwd.Status(),
+		Sources:  map[string]string{},
+	}
+	for _, in := range d.cfg.Listeners {
+		s.Sources[in.Name] = sourceOf(d.sources, in.Name)
 	}
 	s.Proxy.Draining = s.Draining // a drain begins before the listeners close
 	for _, c := range d.health.Conditions() {

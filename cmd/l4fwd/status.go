@@ -20,20 +20,20 @@ func newStatus() *cobra.Command {
 		Example: "  l4fwd status\n  l4fwd status --admin unix:/run/l4fwd/admin.sock\n  l4fwd status --output json | jq .proxy.upstreams",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			return showStatus(cmd, output)
 		},
 	}
 	addConfigFlag(cmd.Flags())
 	addKeyFlags(cmd.Flags(), "admin")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
+	addOutputFlag(cmd.Flags(), &output)
 	return cmd
 }
 
 func showStatus(cmd *cobra.Command, output string) error {
-	c, err := newClient(cmd.Flags(), cmd.ErrOrStderr())
+	c, err := newClient(cmd)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func showStatus(cmd *cobra.Command, output string) error {
 		return unanswered(err)
 	}
 	if err := json.Unmarshal(raw, &s); err != nil || s.PID == 0 {
-		return unanswered(fmt.Errorf("%w on %s: what answers there is not l4fwd", errNoDaemon, c.name()))
+		return unanswered(c.foreign(""))
 	}
 	var out bytes.Buffer
 	if output == "json" {
@@ -77,7 +77,7 @@ func newDrain() *cobra.Command {
 		Example: "  l4fwd drain\n  l4fwd drain --admin unix:/run/l4fwd/admin.sock",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := newClient(cmd.Flags(), cmd.ErrOrStderr())
+			c, err := newClient(cmd)
 			if err != nil {
 				return err
 			}

@@ -19,7 +19,7 @@ func writeState(out io.Writer, s State) {
 	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
 		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
 	fmt.Fprintln(out)
-	writeListeners(out, p.Listeners)
+	writeListeners(out, p.Listeners, s.Sources)
 	fmt.Fprintln(out)
 	writeUpstreams(out, p.Upstreams)
 }
@@ -40,15 +40,15 @@ func writeReadiness(out io.Writer, s State) {
 	}
 }
 
-func writeListeners(out io.Writer, all []proxy.ListenerStatus) {
+func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[string]string) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "LISTENER\tADDRESS\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
+	fmt.Fprintln(w, "LISTENER\tADDRESS\tSOURCE\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
 	for _, l := range all {
 		address := l.Addr.String()
 		if !l.Open {
 			address += " (closed)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, l.Upstream, l.Active, l.Accepted, l.Refused)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, sourceOf(sources, l.Name), l.Upstream, l.Active, l.Accepted, l.Refused)
 	}
 	_ = w.Flush() // out is a buffer
 }
@@ -57,15 +57,11 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "UPSTREAM\tADDRESS\tSTATE\tACTIVE\tTOTAL\tUP\tDOWN\tDNS AGE\t")
 	for _, u := range all {
-		state := "usable"
-		if !u.Usable {
-			state = "UNUSABLE"
-		}
 		dns := "-"
 		if u.DNSAge > 0 {
-			dns = age(u.DNSAge.Seconds())
+			dns = age(u.DNSAge)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, state, u.Active, u.Total,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, standing(u), u.Active, u.Total,
 			size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
 		for _, a := range u.Addresses {
 			failed := ""
@@ -77,13 +73,27 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 	}
 	_ = w.Flush()
 	for _, u := range all {
-		if u.Detail != "" {
+		switch {
+		case u.Failing:
+			fmt.Fprintf(out, "%s: FAILING: %s\n", u.Name, u.Detail)
+		case u.Detail != "":
 			fmt.Fprintf(out, "%s: %s\n", u.Name, u.Detail)
 		}
 		if u.DNSError != "" {
 			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
 		}
 	}
+}
+
+// standing is an upstream's state in a word. What an operator must act on is in capitals.
+func standing(u proxy.UpstreamStatus) string {
+	switch {
+	case !u.Usable:
+		return "UNUSABLE"
+	case u.Failing:
+		return "FAILING"
+	}
+	return "usable"
 }
 
 func limitText(n int) string {

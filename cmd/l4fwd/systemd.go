@@ -4,28 +4,41 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
 // notifier tells the service manager how the daemon is; see sd_notify(3). Without one it does nothing.
 type notifier struct {
 	watchdog time.Duration // how long it waits for a sign of life; 0: it does not
+	log      *zap.Logger
+	warned   sync.Once
 }
 
-func newNotifier() *notifier {
-	n := &notifier{}
+func newNotifier(log *zap.Logger) *notifier {
+	n := &notifier{log: log}
 	if d, err := sd.SdWatchdogEnabled(false); err == nil {
 		n.watchdog = d
 	}
 	return n
 }
 
-// send sends lines such as READY=1. That nobody takes them is no fault: the socket belongs to the service manager.
-func (n *notifier) send(state string) { _, _ = sd.SdNotify(false, state) }
+// send sends lines such as READY=1. That nobody takes them is no reason to end, but the first time is worth a line: the
+// service manager will take the daemon for one that does not come up.
+func (n *notifier) send(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		n.warned.Do(func() {
+			n.log.Warn("the service manager cannot be told how the daemon is", zap.Error(err),
+				zap.String("NOTIFY_SOCKET", os.Getenv("NOTIFY_SOCKET")), zap.String("do", "under systemd use Type=notify; elsewhere unset NOTIFY_SOCKET"))
+		})
+	}
+}
 
 // keepalive sends signs of life, twice in the time the service manager allows, but only while alive, until ctx ends.
 func (n *notifier) keepalive(ctx context.Context, alive func(context.Context) error) {

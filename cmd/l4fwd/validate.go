@@ -12,6 +12,7 @@ import (
 func (l *loaded) validate() {
 	l.validateUpstreams()
 	l.validateListeners()
+	l.validateUse()
 	l.validateAddresses()
 	l.validateLoops()
 	l.validateTimes()
@@ -37,6 +38,20 @@ func (l *loaded) validateUpstreams() {
 	}
 }
 
+// validateUse finds upstreams that serve nobody.
+func (l *loaded) validateUse() {
+	used := map[string]bool{}
+	for _, in := range l.cfg.Listeners {
+		used[in.Upstream] = true
+	}
+	for i, u := range l.cfg.Upstreams {
+		at := fmt.Sprintf("upstreams[%d]", i)
+		if u.Name != "" && !used[u.Name] && len(used) > 0 && !l.complained("listen") && !l.complained("upstream") {
+			l.warn(l.origins[at], at, "no listener uses the upstream "+u.Name, "set listeners[].upstream to its name, or remove it")
+		}
+	}
+}
+
 func (l *loaded) validateListeners() {
 	if len(l.cfg.Listeners) == 0 && !l.complained("listen") {
 		l.add(l.origins["listeners"], "listeners", fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
@@ -49,8 +64,9 @@ func (l *loaded) validateListeners() {
 	for i, in := range l.cfg.Listeners {
 		at := fmt.Sprintf("listeners[%d]", i)
 		if first, twice := byName[in.Name]; twice && in.Name != "" {
-			// Without names, the same address twice is told as that.
-			if _, named := l.origins[at+".name"]; named {
+			// Without names, the same address twice is told as that, unless the kernel chooses the port.
+			ap, err := parseListen(in.Address)
+			if _, named := l.origins[at+".name"]; named || err == nil && ap.Port() == 0 {
 				l.add(l.nameOrigin(at+".name"), at+".name", fault("%q is also the name of listeners[%d]", "give each its own name", in.Name, first))
 			}
 		} else {

@@ -25,7 +25,7 @@ func (k *key) parse(text string) (any, error) {
 	case k.typ == reflect.TypeFor[Duration]():
 		d, err := parseDuration(text)
 		if err != nil {
-			return nil, err
+			return nil, k.withRange(err)
 		}
 		return d, k.checkDuration(d)
 	case k.typ.Kind() == reflect.Int:
@@ -83,6 +83,20 @@ func (k *key) checkInt(n int) error {
 		return fault("%d is out of range", "write a number from "+k.min+" to "+k.max, n)
 	}
 	return nil
+}
+
+// withRange adds the range to what is wrong with a duration, so that the next attempt need not be the last but one.
+func (k *key) withRange(err error) error {
+	f := *err.(*Fault)
+	between := "a duration from " + k.min + " to " + k.max
+	low, _ := parseDuration(k.min)
+	switch {
+	case f.Allowed == "", f.Allowed == writeZero && low > 0:
+		f.Allowed = "write " + between
+	default:
+		f.Allowed += "; " + between
+	}
+	return &f
 }
 
 func (k *key) checkDuration(d Duration) error {

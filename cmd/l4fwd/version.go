@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -62,16 +64,31 @@ func (b build) String() string {
 }
 
 func newVersion() *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print version, commit, Go version and platform",
-		Example: "  l4fwd version",
+		Example: "  l4fwd version\n  l4fwd version --output json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), thisBuild())
-			return err
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			text := thisBuild().String()
+			if output == "json" {
+				b, err := json.Marshal(thisBuild())
+				if err != nil {
+					return failure(err)
+				}
+				text = string(b) + "\n"
+			}
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+				return failure(err)
+			}
+			return nil
 		},
 	}
 	addConfigFlag(cmd.Flags())
+	addOutputFlag(cmd.Flags(), &output)
 	return cmd
 }
