@@ -22,6 +22,7 @@ type loop struct {
 	mail     mailbox
 	done     bool
 	turns    uint64
+	woken    int64        // when there was something to do last
 	advanced uint64       // turn in which timers were looked at last
 	busy     atomic.Int64 // nanoseconds worked, estimated from every busySample-th turn
 }
@@ -44,9 +45,11 @@ const (
 	// napMillis is how long a loop sleeps without telling the scheduler. While there is traffic it is woken by the kernel
 	// alone; only a loop that had nothing to do for that long pays for the scheduler. A nap holds a processor of the
 	// runtime, so there is to be one more of them (GOMAXPROCS) than loops, and it ends early when the runtime wants the
-	// processor: its preemption signal, sent by the collector at once and by sysmon after 10 ms, interrupts it. The
-	// time is long enough for its timer to come after the kernel's next tick, so that going to sleep does not program
-	// the timer hardware, which is dear on virtual machines.
+	// processor: its preemption signal, sent by the collector at once and by sysmon after 10 ms, interrupts it. A loop
+	// that had work within this time naps again then: once it sleeps in a system call the runtime knows of, sysmon takes
+	// its processor away and looks after it every 20 µs for a while, which costs more than the traffic of a slow stream.
+	// The time is long enough for its timer to come after the kernel's next tick, so that going to sleep does not
+	// program the timer hardware, which is dear on virtual machines.
 	napMillis = 50
 
 	keyMail     = -1 // event keys that are no connection: the mailbox, and -2-i for listener i
@@ -87,12 +90,15 @@ func (l *loop) wait() int {
 		nap = napMillis
 	}
 	n, e := sysEpollWait(l.ep, l.events, nap)
-	if nap != 0 && (n == 0 && e == 0 && nap != limit || e == unix.EINTR) {
+	if n <= 0 && nap != limit && l.clock()-l.woken >= napMillis*1_000_000 {
 		n, e = sysEpollSleep(l.ep, l.events, limit)
 	}
 	l.now = l.clock()
-	if e != 0 { // EINTR: a signal
+	if e != 0 { // EINTR: the runtime's signal. Going back to the caller lets it have the processor.
 		return 0
+	}
+	if n > 0 {
+		l.woken = l.now
 	}
 	return n
 }
