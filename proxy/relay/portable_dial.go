@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -65,13 +64,16 @@ func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) Reason {
 		})
 	}}
 	d.SetMultipathTCP(false)
-	sock, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, ep.Addr)
+	// Not DialTCP: even with no local address it binds, which takes a port from all destinations and, with many
+	// connections in TIME-WAIT, searches for a free one for milliseconds.
+	conn, err := d.DialContext(ctx, "tcp", ep.Addr.String())
 	if err != nil {
 		if r := cutShort(ctx); r != None {
 			return r
 		}
 		return dialReason(err)
 	}
+	sock := conn.(*net.TCPConn)
 	sock.SetLinger(-1)
 	c.tune(sock)
 	c.ends[upstream] = sock
