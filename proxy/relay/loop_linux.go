@@ -124,14 +124,6 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 // ready acts on an event of a connection's end.
 func (l *loop) ready(c *conn, s side, events uint32) {
 	const gone = unix.EPOLLHUP | unix.EPOLLERR
-	if c.phase == phaseDialing && s == upstream {
-		if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|gone) != 0 {
-			c.ends[s].rd, c.ends[s].hup = true, events&(unix.EPOLLRDHUP|gone) != 0
-			c.ends[s].urgent = events&unix.EPOLLPRI != 0
-		}
-		l.dialEvent(c, events)
-		return
-	}
 	e := &c.ends[s]
 	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|gone) != 0 {
 		e.rd = true
@@ -145,6 +137,10 @@ func (l *loop) ready(c *conn, s side, events uint32) {
 	}
 	if events&unix.EPOLLOUT != 0 {
 		e.wr = true
+	}
+	if c.phase == phaseDialing && s == upstream {
+		l.dialEvent(c, events)
+		return
 	}
 	switch c.phase {
 	case phaseRelaying:
