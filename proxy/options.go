@@ -14,7 +14,7 @@ type Options struct {
 	Listeners []Listener // at least one, names unique
 	Upstreams []Upstream // at least one, names unique
 
-	Engine         string // auto, epoll or portable
+	Engine         string // auto, uring, epoll or portable
 	Loops          int    // event loops; 0: one for each processor
 	MaxConnections int    // open connections over all listeners; 0: no limit
 

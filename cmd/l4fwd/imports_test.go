@@ -15,18 +15,19 @@ const module = "github.com/l4fwd/l4fwd/"
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
-	"cmd/l4fwd":      {"proxy", "proxy/relay", "eip", "health"},
-	"proxy":          {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/handoff"},
-	"proxy/relay":    {},
-	"proxy/preface":  {},
-	"proxy/resolve":  {},
-	"proxy/upstream": {},
-	"proxy/limit":    {},
-	"proxy/handoff":  {},
-	"eip":            {"eip/instance"},
-	"eip/instance":   {},
-	"health":         {"health/probe"},
-	"health/probe":   {},
+	"cmd/l4fwd":        {"proxy", "proxy/relay", "eip", "health"},
+	"proxy":            {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/handoff"},
+	"proxy/relay":      {"proxy/relay/ring"},
+	"proxy/relay/ring": {},
+	"proxy/preface":    {},
+	"proxy/resolve":    {},
+	"proxy/upstream":   {},
+	"proxy/limit":      {},
+	"proxy/handoff":    {},
+	"eip":              {"eip/instance"},
+	"eip/instance":     {},
+	"health":           {"health/probe"},
+	"health/probe":     {},
 }
 
 // doors says which packages may import a library.
@@ -38,7 +39,7 @@ var doors = map[string][]string{
 	"github.com/aws/":                {"eip", "eip/instance"},
 	"go.uber.org/zap":                {"cmd/l4fwd", "proxy", "eip", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve"},
-	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay"},
+	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
 	"gonum.org/":                     {},
 }

@@ -38,11 +38,6 @@ var laterFlags = []struct{ name, arg string }{
 // laterVerbs are the verbs of the interface that this version does not have yet.
 var laterVerbs = []string{"conns", "doctor", "eip", "top", "upgrade"}
 
-// laterValues are allowed values that this version does not have yet, by key.
-var laterValues = map[string][]string{
-	"engine": {"uring"},
-}
-
 const notYet = "is not supported by this version yet"
 
 // isLater reports whether path, such as upstreams[2].check, is a key of a later version.

@@ -45,9 +45,6 @@ func (k *key) parse(text string) (any, error) {
 }
 
 func (k *key) checkText(text string) error {
-	if slices.Contains(laterValues[k.path], text) {
-		return fault("%q "+notYet, "use one of "+k.choices(), text)
-	}
 	if len(k.allowed) > 0 && !slices.Contains(k.allowed, text) {
 		hint := ""
 		if near := nearest(text, k.allowed); near != "" {
@@ -61,17 +58,14 @@ func (k *key) checkText(text string) error {
 	return nil
 }
 
-// choices lists the allowed values this version has.
+// choices lists the allowed values.
 func (k *key) choices() string {
 	var have []string
 	for _, a := range k.allowed {
-		switch {
-		case slices.Contains(laterValues[k.path], a):
-		case a == "":
-			have = append(have, `""`)
-		default:
-			have = append(have, a)
+		if a == "" {
+			a = `""`
 		}
+		have = append(have, a)
 	}
 	return strings.Join(have, ", ")
 }

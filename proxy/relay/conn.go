@@ -112,6 +112,11 @@ type end struct {
 	// splice cannot tell the mark from the end. The urgent byte itself is not passed on.
 	urgent bool
 	fin    bool // the peer is known to have sent its FIN before it reset: what it sent ends in order
+
+	// Of the io_uring engine: requests that the kernel has.
+	recv bool  // a receive
+	poll bool  // a poll for the end of connecting
+	tag  uint8 // counts the sockets that were this end, so that a completion for an earlier one is told apart
 }
 
 // half is one direction of a connection, identified by its source.
@@ -119,13 +124,32 @@ type half struct {
 	hold   *buffer // bytes read and not yet delivered; nil: none
 	pipe   *pipe   // for splicing; owned while not nil
 	inPipe int32   // bytes in it
+	flying int32   // bytes in a send that the kernel was asked for and that is not known to have succeeded
 	streak uint8   // large reads in a row (copying) or small ones (splicing)
 	splice bool    // the half is in bulk and goes through the pipe
 	state  halfState
 	bytes  uint64 // delivered
 }
 
-func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 }
+func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.flying > 0 }
+
+// mode is how a connection of the io_uring engine is served.
+//
+//	ring ──► leaving ──► ready        bulk, a reader that is slow, a reset, half-closed for a while
+//	 ▲                     │
+//	 └─────────────────────┘          small messages again
+//
+// In modeRing each direction is one request at a time: a receive, then the send of what it brought together with the next
+// receive. Nothing that ends or stalls is handled there: whatever is not a message that the destination took at once, or
+// a FIN, takes the connection to modeReady, where it is served as by the epoll engine. modeLeaving waits until
+// the kernel has no request of it any more.
+type mode uint8
+
+const (
+	modeRing mode = iota
+	modeLeaving
+	modeReady
+)
 
 // conn is one relayed connection. It lives in a slab, belongs to one loop for all its life and is never shared.
 type conn struct {
@@ -135,7 +159,9 @@ type conn struct {
 	ends    [2]end
 	halves  [2]half // by source: halves[client] is the upload
 	phase   phase
-	queued  bool // waits in the loop's list of connections that used up their budget
+	mode    mode  // of the io_uring engine
+	calm    uint8 // small messages in a row in modeReady
+	queued  bool  // waits in the loop's list of connections that used up their budget
 	reason  Reason
 	late    bool  // keepalive was set on the upstream's socket
 	linger  side  // phaseLingering: the end that is left

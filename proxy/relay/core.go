@@ -18,6 +18,7 @@ type core struct {
 	bufs   buffers
 	now    int64 // nanoseconds since shared.base, read once a turn
 	fire   func(slot uint32)
+	notice int64 // nanoseconds until a connection that is half-closed gets attention
 }
 
 // shared is what the loops of a relay have in common.
@@ -27,6 +28,7 @@ type shared struct {
 	nextID atomic.Uint64
 	pauses atomic.Uint64
 	pipes  atomic.Int64
+	kept   atomic.Int64 // what ended loops could not give back: requests, buffers
 }
 
 // transport is what an engine does for the core. None of it blocks.
@@ -46,6 +48,8 @@ type transport interface {
 	release(h *half)
 	// keepalive sets the keepalive of the options on an end.
 	keepalive(c *conn, s side)
+	// attend is called when a connection has been relayed, or half-closed, for a while.
+	attend(c *conn)
 	// unread reports whether an end has bytes that were not read.
 	unread(c *conn, s side) bool
 	localAddr(fd int32) netip.AddrPort
@@ -189,6 +193,9 @@ func (l *core) expireIdle(c *conn) {
 		c.late = true
 		l.io.keepalive(c, upstream)
 	}
+	if l.io.attend(c); c.phase != phaseRelaying {
+		return
+	}
 	limit, reason := l.opts.IdleTimeout, IdleTimeout
 	if c.halfClosed() {
 		limit, reason = l.opts.HalfCloseTimeout, HalfCloseTimeout
@@ -206,7 +213,7 @@ func (l *core) tighten(c *conn) {
 	if c.phase != phaseRelaying {
 		return // set when the connection comes to it
 	}
-	l.timers.set(c.slot, l.now+int64(min(l.opts.HalfCloseTimeout, settled)))
+	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice))
 }
 
 // settle acts on the state of both halves after something moved. It reports whether the connection is still open.

@@ -6,6 +6,12 @@ import "errors"
 
 const epollSupported = false
 
+func startUring(Options) (engine, error) {
+	return nil, errors.New("start relay: engine uring needs Linux")
+}
+
+func probeUring() error { return errors.New("it needs Linux") }
+
 func startEpoll(Options) (engine, error) {
 	return nil, errors.New("start relay: engine epoll needs Linux")
 }

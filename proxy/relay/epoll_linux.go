@@ -32,17 +32,13 @@ func startEpoll(o Options) (engine, error) {
 		}
 		e.loops = append(e.loops, l)
 	}
-	for i := range o.Listeners {
-		addr, err := e.listen(&o.Listeners[i], o.Keepalive)
-		if err != nil {
-			e.discard()
-			return nil, &ListenError{Listener: o.Listeners[i].Name, Addr: o.Listeners[i].Addr, Err: err}
-		}
-		e.bound = append(e.bound, addr)
+	if err := e.listenAll(&o); err != nil {
+		e.discard()
+		return nil, err
 	}
 	for _, l := range e.loops {
 		for i := range l.lns {
-			if !l.setAccept(&l.lns[i], unix.EPOLL_CTL_ADD) {
+			if !l.setAccept(&l.lns[i], true) {
 				e.discard()
 				return nil, fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, l.lns[i].ln.Name)
 			}
@@ -55,8 +51,14 @@ func startEpoll(o Options) (engine, error) {
 }
 
 func newLoop(id int, o *Options, s *shared) (*loop, error) {
-	l := &loop{
-		core:   core{opts: o, id: id, shared: s},
+	l := &loop{}
+	return l, l.init(id, o, s)
+}
+
+// init makes l a loop of the epoll engine. An error leaves nothing open.
+func (l *loop) init(id int, o *Options, s *shared) error {
+	*l = loop{
+		core:   core{opts: o, id: id, shared: s, notice: int64(settled)},
 		ep:     -1,
 		events: make([]unix.EpollEvent, turnEvents),
 		buf:    make([]byte, bufferMax),
@@ -64,23 +66,36 @@ func newLoop(id int, o *Options, s *shared) (*loop, error) {
 	}
 	l.mail.fd = -1
 	l.io = l
+	l.host = l
 	l.fire = l.expire
 	l.timers.tick = uint64(l.clock()) / wheelTick
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return os.NewSyscallError("epoll_create1", err)
 	}
 	l.ep = int32(ep)
 	if err := l.mail.open(); err != nil {
 		sysClose(l.ep)
-		return nil, err
+		return err
 	}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: keyMail}
 	if errno := sysEpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.mail.fd, &ev); errno != 0 {
 		l.close()
-		return nil, os.NewSyscallError("epoll_ctl", errno)
+		return os.NewSyscallError("epoll_ctl", errno)
 	}
-	return l, nil
+	return nil
+}
+
+// listenAll opens the listeners. The error is a ListenError.
+func (e *epoll) listenAll(o *Options) error {
+	for i := range o.Listeners {
+		addr, err := e.listen(&o.Listeners[i], o.Keepalive)
+		if err != nil {
+			return &ListenError{Listener: o.Listeners[i].Name, Addr: o.Listeners[i].Addr, Err: err}
+		}
+		e.bound = append(e.bound, addr)
+	}
+	return nil
 }
 
 // listen gives each loop a socket for ln.

@@ -19,6 +19,17 @@ func (l *loop) watch(c *conn, s side) bool {
 }
 
 func (l *loop) connect(c *conn) Reason {
+	if r := l.openUpstream(c); r != None {
+		return r
+	}
+	if !l.watch(c, upstream) {
+		return Internal
+	}
+	return None
+}
+
+// openUpstream gives c a socket that is being connected to its endpoint.
+func (l *loop) openUpstream(c *conn) Reason {
 	to := c.flow.Endpoint.Addr
 	family := uintptr(unix.AF_INET6)
 	if to.Addr().Unmap().Is4() {
@@ -29,15 +40,12 @@ func (l *loop) connect(c *conn) Reason {
 		return connectReason(e)
 	}
 	fd := int32(n)
-	c.ends[upstream] = end{fd: fd}
+	c.ends[upstream] = end{fd: fd, tag: c.ends[upstream].tag + 1}
 	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	l.sa.set(to)
 	_, e = raw3(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
 	if e != 0 && e != unix.EINPROGRESS {
 		return connectReason(e)
-	}
-	if !l.watch(c, upstream) {
-		return Internal
 	}
 	return None
 }
@@ -171,6 +179,8 @@ func (l *loop) keepalive(c *conn, s side) {
 	setKeepalive(c.ends[s].fd, l.opts.Keepalive)
 	limitUnsent(c.ends[s].fd)
 }
+
+func (l *loop) attend(*conn) {} // every event is seen
 
 func (l *loop) unread(c *conn, s side) bool {
 	n, e := sysQueued(c.ends[s].fd, unix.TIOCINQ)

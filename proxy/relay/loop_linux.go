@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,12 +21,21 @@ type loop struct {
 	buf      []byte // what a read fills; never kept over a turn
 	sa       sockaddr
 	pipes    pipes
+	host     host
 	mail     mailbox
 	done     bool
 	turns    uint64
 	woken    int64        // when there was something to do last
 	advanced uint64       // turn in which timers were looked at last
 	busy     atomic.Int64 // nanoseconds worked, estimated from every busySample-th turn
+}
+
+// host is what the engines do differently about listeners.
+type host interface {
+	// welcome takes an accepted client.
+	welcome(fd int32, ln *Listener, from netip.AddrPort)
+	// setAccept begins or ends to accept from a listener. It returns false if there is no memory for it.
+	setAccept(a *acceptor, on bool) bool
 }
 
 // acceptor is a listening socket of a loop.
@@ -35,6 +46,11 @@ type acceptor struct {
 	paused bool   // waits for descriptors or memory
 	burst  int    // how many to accept in one go
 	turn   uint64 // in which it was reported last
+
+	// Of the io_uring engine.
+	calls    []acceptCall
+	armed    int // calls that the kernel has
+	stopping bool
 }
 
 const (
@@ -208,20 +224,30 @@ func (l *loop) accept(a *acceptor, limit int) bool {
 			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch e {
 		case 0:
-			l.welcome(int32(n), a.ln)
+			l.host.welcome(int32(n), a.ln, l.sa.addr())
 		case unix.EAGAIN:
 			return false
-		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL, unix.ENOTSOCK:
-			l.pause(a)
-			return false
+		default:
+			if starved(e) {
+				l.pause(a)
+				return false
+			} // Any other error is that of the connection, which is gone: accept(2).
 		}
-		// Any other error is that of the connection, which is gone: accept(2).
 	}
 	return true
 }
 
-func (l *loop) welcome(fd int32, ln *Listener) {
-	c := l.admit(fd, ln, l.sa.addr())
+// starved reports whether accept failed for a reason that stays for a while: no descriptor or memory, or no listener.
+func starved(e syscall.Errno) bool {
+	switch e {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL, unix.ENOTSOCK:
+		return true
+	}
+	return false
+}
+
+func (l *loop) welcome(fd int32, ln *Listener, from netip.AddrPort) {
+	c := l.admit(fd, ln, from)
 	if c == nil {
 		return
 	}
@@ -236,7 +262,7 @@ func (l *loop) welcome(fd int32, ln *Listener) {
 // would be reported again at once.
 func (l *loop) pause(a *acceptor) {
 	l.shared.pauses.Add(1)
-	l.setAccept(a, unix.EPOLL_CTL_DEL)
+	l.host.setAccept(a, false)
 	a.paused = true
 	l.mail.later(acceptPause, func() { l.resume(a) })
 }
@@ -245,7 +271,7 @@ func (l *loop) resume(a *acceptor) {
 	if !a.paused || a.fd < 0 {
 		return
 	}
-	if !l.setAccept(a, unix.EPOLL_CTL_ADD) { // no memory for it: later
+	if !l.host.setAccept(a, true) { // no memory for it: later
 		l.mail.later(acceptPause, func() { l.resume(a) })
 		return
 	}
@@ -253,8 +279,11 @@ func (l *loop) resume(a *acceptor) {
 }
 
 // setAccept adds or removes the registration of a listening socket.
-func (l *loop) setAccept(a *acceptor, op int) bool {
-	i := 0
+func (l *loop) setAccept(a *acceptor, on bool) bool {
+	i, op := 0, unix.EPOLL_CTL_DEL
+	if on {
+		op = unix.EPOLL_CTL_ADD
+	}
 	for &l.lns[i] != a {
 		i++
 	}
@@ -272,13 +301,18 @@ func (l *loop) stopAccepting() {
 		if a.fd < 0 {
 			continue
 		}
-		for n := 0; n < listenBacklog && l.accept(a, acceptBurst); n += acceptBurst {
-		}
 		// A socket that was handed in stays open elsewhere, and with it the registration, which close would not end.
-		l.setAccept(a, unix.EPOLL_CTL_DEL)
-		sysClose(a.fd)
-		a.fd = -1
+		l.setAccept(a, false)
+		l.takeQueued(a)
 	}
+}
+
+// takeQueued serves the clients that the kernel has queued for a listener, and closes it.
+func (l *loop) takeQueued(a *acceptor) {
+	for n := 0; n < listenBacklog && l.accept(a, acceptBurst); n += acceptBurst {
+	}
+	sysClose(a.fd)
+	a.fd = -1
 }
 
 func (l *loop) close() {

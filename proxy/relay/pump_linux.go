@@ -17,15 +17,16 @@ const (
 	smallStreak = 4
 )
 
-// drive moves what can be moved in both directions, then acts on what the connection has come to.
-func (l *loop) drive(c *conn) {
+// drive moves what can be moved in both directions, then acts on what the connection has come to. It reports whether the
+// connection is still open.
+func (l *loop) drive(c *conn) bool {
 	l.pump(c, client)
 	l.pump(c, upstream)
 	// The second may have found the upstream's peer gone, which leaves the rest of what it sent to be read by the first.
 	if c.ends[client].hup && c.ends[client].rd {
 		l.pump(c, client)
 	}
-	l.settle(c)
+	return l.settle(c)
 }
 
 // pump moves bytes of the half whose source is s until the source is empty, the destination full, the budget used up or

@@ -5,9 +5,10 @@
 //	             ▲ │ need more   │ refused, timed out: next endpoint, attempt+1
 //	             └─┘             └─ each half: open ─► FIN read ─► drained ─► FIN sent
 //
-// Engines: epoll is an event loop a core (Linux), portable is two goroutines a connection (anywhere), obvious rather
-// than fast, and the oracle of the other in the tests. conn.go holds the state machine, without a system call; an
-// engine only tells it what can be done, or what was done.
+// Engines: epoll is an event loop a core (Linux), uring the same on io_uring (Linux 6.1 and newer, where it is allowed),
+// portable is two goroutines a connection (anywhere), obvious rather than fast, and the oracle of the others in the
+// tests. conn.go holds the state machine, without a system call; an engine only tells it what can be done, or what was
+// done.
 package relay
 
 import (
@@ -22,7 +23,7 @@ import (
 
 // Options says what to relay. Handler and Listeners are required; the zero value of the rest works.
 type Options struct {
-	Engine    string // "auto" (also the empty string), "epoll" or "portable"
+	Engine    string // "auto" (also the empty string), "uring", "epoll" or "portable"
 	Loops     int    // event loops; 0: one for each processor the process may use
 	Listeners []Listener
 	Handler   Handler
@@ -103,16 +104,27 @@ func Start(o Options) (*Relay, error) {
 		return nil, err
 	}
 	r := &Relay{kind: kind, reason: reason}
-	switch kind {
-	case "portable":
-		r.eng, err = startPortable(o)
-	default:
-		r.eng, err = startEpoll(o)
+	r.eng, err = startEngine(kind, o)
+	var taken *ListenError
+	if err != nil && kind == "uring" && o.Engine != "uring" && !errors.As(err, &taken) {
+		// What a small ring was given, as many large ones as there are loops were not: memory, most likely.
+		r.kind, r.reason = "epoll", "auto: uring did not start: "+err.Error()
+		r.eng, err = startEngine(r.kind, o)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+func startEngine(kind string, o Options) (engine, error) {
+	switch kind {
+	case "portable":
+		return startPortable(o)
+	case "uring":
+		return startUring(o)
+	}
+	return startEpoll(o)
 }
 
 // ListenError says which listener could not be opened.
@@ -140,10 +152,18 @@ func EngineFor(want string) (string, error) {
 func chooseEngine(want string) (kind, reason string, err error) {
 	switch want {
 	case "", "auto":
-		if epollSupported {
-			return "epoll", "auto: the fastest engine of this build on Linux", nil
+		if !epollSupported {
+			return "portable", "auto: no other engine on this system", nil
 		}
-		return "portable", "auto: no other engine on this system", nil
+		if err := probeUring(); err != nil {
+			return "epoll", "auto: not uring: " + err.Error(), nil
+		}
+		return "uring", "auto: the fastest engine, and this kernel and sandbox allow it", nil
+	case "uring":
+		if err := probeUring(); err != nil {
+			return "", "", fmt.Errorf("start relay: engine uring: %w; use auto, which takes epoll then", err)
+		}
+		return "uring", "asked for", nil
 	case "epoll":
 		if !epollSupported {
 			return "", "", errors.New("start relay: engine epoll needs Linux; use auto or portable")
@@ -152,7 +172,7 @@ func chooseEngine(want string) (kind, reason string, err error) {
 	case "portable":
 		return "portable", "asked for", nil
 	}
-	return "", "", fmt.Errorf("start relay: unknown engine %q: use auto, epoll or portable", want)
+	return "", "", fmt.Errorf("start relay: unknown engine %q: use auto, uring, epoll or portable", want)
 }
 
 // Engine names the engine in use and why it was chosen.

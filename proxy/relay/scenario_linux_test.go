@@ -93,11 +93,11 @@ func TestAcceptPause(t *testing.T) {
 }
 
 func starve(r *rig) {
+	limit := unix.Rlimit{Cur: 100, Max: 100} // first, since io_uring's accept keeps the limit of when it was asked for
+	require.NoError(r, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	c1, u1 := r.pair() // all that is made once is made
 	c1.send("x")
 	u1.want("x")
-	limit := unix.Rlimit{Cur: 100, Max: 100}
-	require.NoError(r, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	var fillers []int
 	for {
 		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -16,7 +16,7 @@ import (
 func engines() []string {
 	all := []string{"portable"}
 	if epollSupported {
-		all = append(all, "epoll")
+		all = append(all, "epoll", "uring")
 	}
 	return all
 }

@@ -1,0 +1,90 @@
+package ring
+
+import (
+	"os"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Buffers are memory that the kernel takes from when a request with SelectBuffer has something to receive. A buffer is
+// the kernel's until a completion brings it, then the caller's until Put.
+type Buffers struct {
+	size  int
+	mem   []byte
+	ring  []byte // of bufEntry
+	entry []bufEntry
+	tail  uint16
+	mask  uint16
+	out   int
+}
+
+// Group is the number of a ring's only group of buffers.
+const Group = 0
+
+// Provide gives the ring n buffers (a power of two, at most 32768) of size bytes. A ring has one such set.
+func (r *Ring) Provide(n, size int) (*Buffers, error) {
+	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANON
+	b := &Buffers{size: size, mask: uint16(n - 1), out: n}
+	var err error
+	if b.mem, err = unix.Mmap(-1, 0, n*size, prot, flags); err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	if b.ring, err = unix.Mmap(-1, 0, n*int(unsafe.Sizeof(bufEntry{})), prot, flags|unix.MAP_POPULATE); err != nil {
+		b.unmap()
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	b.entry = unsafe.Slice((*bufEntry)(unsafe.Pointer(&b.ring[0])), n)
+	reg := bufReg{addr: uint64(uintptr(unsafe.Pointer(&b.ring[0]))), entries: uint32(n), group: Group}
+	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerPbufRing, uintptr(unsafe.Pointer(&reg)), 1, 0, 0)
+	if e != 0 {
+		b.unmap()
+		return nil, os.NewSyscallError("io_uring_register", e)
+	}
+	for id := range n {
+		b.Put(uint16(id))
+	}
+	b.publish()
+	r.buffers = b
+	return b, nil
+}
+
+// Bytes returns the first n bytes of a buffer, n ≤ size.
+func (b *Buffers) Bytes(id uint16, n int) []byte {
+	at := int(id) * b.size
+	return b.mem[at : at+n : at+b.size]
+}
+
+// Put gives a buffer back; the kernel sees it with the next Wait.
+func (b *Buffers) Put(id uint16) {
+	e := &b.entry[b.tail&b.mask]
+	e.addr = uint64(uintptr(unsafe.Pointer(&b.mem[int(id)*b.size])))
+	e.len = uint32(b.size)
+	e.id = id
+	b.tail++
+	b.out--
+}
+
+// Taken notes that a completion brought a buffer.
+func (b *Buffers) Taken() { b.out++ }
+
+// Out is how many buffers completions brought that were not put back.
+func (b *Buffers) Out() int { return b.out }
+
+// publish makes the tail visible. It lies behind the id of the first entry, and both are written at once since Go has no
+// atomic store of 16 bits; the kernel writes neither.
+func (b *Buffers) publish() {
+	p := (*uint32)(unsafe.Pointer(&b.entry[0].id))
+	atomic.StoreUint32(p, uint32(b.entry[0].id)|uint32(b.tail)<<16) // little-endian, as amd64 and arm64 are
+}
+
+func (b *Buffers) unmap() {
+	for _, m := range [][]byte{b.mem, b.ring} {
+		if m != nil {
+			_ = unix.Munmap(m)
+		}
+	}
+	*b = Buffers{}
+}

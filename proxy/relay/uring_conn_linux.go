@@ -1,0 +1,369 @@
+package relay
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
+	"golang.org/x/sys/unix"
+)
+
+const calmMessages = 8 // small messages in a row that take a connection back to modeRing
+
+// flight is a send that the kernel was asked for, without a completion where it succeeds: it is known to have succeeded
+// once its request was taken and no completion says otherwise. It owns the memory until then. The send never waits
+// (MSG_DONTWAIT), so that is the turn after at the latest.
+type flight struct {
+	request uint32
+	end     conns // the half it belongs to, by its source
+	len     int32
+	res     int32   // len, or what the completion said
+	id      uint16  // a provided buffer, if hold is nil
+	hold    *buffer // or one of the half
+}
+
+const noBuffer = ^uint16(0)
+
+// recv asks for what the end s sends next. Nothing is expected to be there already if idle.
+func (l *uringLoop) recv(c *conn, s side, idle bool) {
+	q, _ := l.ring.Next()
+	q.Op, q.FD, q.Len = ring.OpRecv, c.ends[s].fd, ringBuffer
+	q.Flags, q.Group = ring.SelectBuffer, ring.Group
+	if idle {
+		q.Prio = ring.PollFirst
+	}
+	q.Data = connData(kindRecv, c, s)
+	c.ends[s].recv = true
+	l.live++
+}
+
+func (l *uringLoop) cancel(data uint64) {
+	q, _ := l.ring.Next()
+	q.Op, q.Addr, q.Flags, q.Data = ring.OpAsyncCancel, data, ring.SkipSuccess, kindNone.data(0)
+}
+
+// received acts on a completed receive.
+func (l *uringLoop) received(q *ring.CQE) {
+	l.live--
+	id, brought := q.Buffer()
+	if brought {
+		l.in.Taken()
+	}
+	c, s := l.find(q.Data)
+	n, e := int(q.Res), syscall.Errno(0)
+	if n < 0 {
+		n, e = 0, syscall.Errno(-n)
+	}
+	if c != nil {
+		c.ends[s].recv = false
+		if n > 0 && c.phase == phaseRelaying && c.mode == modeRing {
+			l.pass(c, s, id, n)
+			return // the send has the buffer
+		}
+		var b []byte
+		if n > 0 {
+			b = l.in.Bytes(id, n)
+		}
+		l.take(c, s, b, e)
+	}
+	if brought {
+		l.in.Put(id)
+	}
+}
+
+// pass sends n bytes that came from the end s on to the other, and asks for more.
+func (l *uringLoop) pass(c *conn, s side, id uint16, n int) {
+	h := &c.halves[s]
+	if s == upstream && c.first == 0 {
+		c.first = l.now
+	}
+	l.fly(c, s, l.in.Bytes(id, n), flight{id: id})
+	if n < bulkRead {
+		h.streak = 0
+	} else if h.streak++; h.streak >= bulkStreak {
+		h.splice, h.streak = true, 0
+		l.leave(c)
+		return
+	}
+	l.recv(c, s, n < ringBuffer)
+}
+
+// take acts on a receive that is no message between two open ends: the client's first bytes, the end of a half, a
+// failure, or what came while the connection leaves modeRing. b is valid during the call.
+func (l *uringLoop) take(c *conn, s side, b []byte, e syscall.Errno) {
+	// What says nothing about the socket.
+	transient := e == unix.ENOBUFS || e == unix.EAGAIN || e == unix.EINTR || e == unix.ENOMEM || e == unix.ECANCELED
+	switch {
+	case c.mode != modeRing:
+		if len(b) > 0 {
+			l.keep(c, s, b)
+		} else if !transient {
+			l.readEnded(c, s, 0, e)
+		}
+		l.arrive(c)
+	case e == unix.ENOBUFS:
+		l.thirsty = append(l.thirsty, conns{c.slot, c.gen, s})
+		l.hurry = true
+	case c.phase == phaseRelaying && e == 0:
+		c.happen(s, eventFIN)
+		l.passFIN(c, s)
+		l.settle(c)
+	case c.phase == phaseRelaying:
+		if !transient {
+			l.readEnded(c, s, 0, e)
+		}
+		l.leave(c)
+	case transient:
+		at := conns{c.slot, c.gen, s}
+		l.mail.later(acceptPause, func() { l.thirsty = append(l.thirsty, at) })
+	case c.phase == phasePreface:
+		l.takePreface(c, b, e)
+	case c.phase == phaseDialing:
+		l.takeEarly(c, b, e)
+	}
+}
+
+// refill asks again for what found no buffer.
+func (l *uringLoop) refill() {
+	for _, at := range l.thirsty {
+		c := l.conns.lookup(at.slot, at.gen)
+		if c != nil && c.mode == modeRing && c.phase != phaseLingering && !c.ends[at.s].recv && !c.halves[at.s].held() {
+			l.recv(c, at.s, false)
+		}
+	}
+	l.thirsty = l.thirsty[:0]
+}
+
+// takePreface adds to a client's first bytes, which the policy judges.
+func (l *uringLoop) takePreface(c *conn, b []byte, e syscall.Errno) {
+	h := &c.halves[client]
+	switch {
+	case e != 0:
+		l.finish(c, ClientReset)
+		return
+	case len(b) == 0 && h.held():
+		l.finish(c, HelloBad)
+		return
+	case len(b) == 0:
+		l.finish(c, ClientClosed)
+		return
+	}
+	l.keep(c, client, b)
+	all := h.hold.bytes()
+	skip, more := l.judge(c, all[:min(len(all), MaxPreface)])
+	if more {
+		l.recv(c, client, true)
+		return
+	}
+	if c.phase != phasePreface { // refused
+		return
+	}
+	if h.hold.from += skip; h.hold.from == h.hold.to {
+		l.release(h)
+		l.recv(c, client, true)
+	}
+	l.dial(c)
+}
+
+// takeEarly keeps what a client sends before the upstream is connected: one receive of it.
+func (l *uringLoop) takeEarly(c *conn, b []byte, e syscall.Errno) {
+	switch {
+	case len(b) > 0:
+		l.keep(c, client, b)
+	case e == 0:
+		c.happen(client, eventFIN)
+	default:
+		l.finish(c, ClientReset)
+	}
+}
+
+// keep adds b to what the half from s holds for its destination.
+func (l *uringLoop) keep(c *conn, s side, b []byte) {
+	h := &c.halves[s]
+	if h.state >= halfDead {
+		return // nobody takes it
+	}
+	if s == upstream && c.first == 0 {
+		c.first = l.now
+	}
+	old := h.hold
+	if old == nil || old.to+len(b) > len(old.b) {
+		var held []byte
+		if old != nil {
+			held = old.bytes()
+		}
+		h.hold = l.bufs.get(len(held) + len(b))
+		h.hold.to = copy(h.hold.b, held)
+		if old != nil {
+			l.bufs.put(old)
+		}
+	}
+	h.hold.to += copy(h.hold.b[h.hold.to:], b)
+}
+
+// start begins to relay: what the client sent early is sent on, and both ends are received from.
+func (l *uringLoop) start(c *conn) {
+	h := &c.halves[client]
+	if b := h.hold; b != nil {
+		h.hold = nil
+		l.fly(c, client, b.bytes(), flight{hold: b})
+	}
+	switch {
+	case c.ends[upstream].reset:
+		l.leave(c)
+		return
+	case h.state != halfOpen && h.held(): // cannot be: an end is not received behind what is held
+		l.leave(c)
+		return
+	}
+	l.recv(c, upstream, true)
+	if h.state != halfOpen {
+		l.passFIN(c, client)
+		l.settle(c)
+	} else if !c.ends[client].recv {
+		l.recv(c, client, true)
+	}
+}
+
+// leave takes a connection to modeReady, once the kernel has no request of it any more. The caller is done with c: it may
+// have ended on return.
+func (l *uringLoop) leave(c *conn) {
+	if c.mode != modeRing {
+		return
+	}
+	c.mode = modeLeaving
+	for s := range c.ends {
+		if c.ends[s].recv {
+			l.cancel(connData(kindRecv, c, side(s)))
+		}
+	}
+	l.hurry = true // a send that succeeds does not end a wait
+	l.arrive(c)
+}
+
+func (l *uringLoop) arrive(c *conn) {
+	if c.mode != modeLeaving || c.ends[client].recv || c.ends[upstream].recv || c.halves[client].flying+c.halves[upstream].flying > 0 {
+		return
+	}
+	c.mode, c.calm = modeReady, 0
+	if !l.watch(c, client) || !l.watch(c, upstream) {
+		l.finish(c, Internal)
+		return
+	}
+	for s := range c.ends {
+		c.ends[s].rd, c.ends[s].wr = true, true
+	}
+	l.drive(c)
+}
+
+// calmDown takes a connection back to modeRing after some small messages. moved is what an event of it moved.
+func (l *uringLoop) calmDown(c *conn, moved uint64) {
+	if moved == 0 {
+		return
+	}
+	for s := range c.ends {
+		e, h := &c.ends[s], &c.halves[s]
+		if h.state != halfOpen || h.held() || h.splice || e.hup || e.reset || e.urgent {
+			c.calm = 0
+			return
+		}
+	}
+	if c.calm++; moved >= bulkRead || c.queued {
+		c.calm = 0
+	}
+	if c.calm < calmMessages {
+		return
+	}
+	c.mode = modeRing
+	for s := range c.ends {
+		_ = sysEpollCtl(l.ep, unix.EPOLL_CTL_DEL, c.ends[s].fd, nil) // it is registered
+		l.recv(c, side(s), false)
+	}
+}
+
+// fly sends b to the destination of the half from s. f says what holds b.
+func (l *uringLoop) fly(c *conn, s side, b []byte, f flight) {
+	q, n := l.ring.Next()
+	q.Op, q.FD, q.Flags = ring.OpSend, c.ends[s.other()].fd, ring.SkipSuccess
+	q.Addr, q.Len = uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b))
+	// A short send counts as a failure with MSG_WAITALL, and so has a completion: io_uring_enter(2).
+	q.OpFlags = unix.MSG_DONTWAIT | unix.MSG_WAITALL | unix.MSG_NOSIGNAL
+	q.Data = kindSend.data(uint64(n))
+	f.request, f.end, f.len, f.res = n, conns{c.slot, c.gen, s}, int32(len(b)), int32(len(b))
+	c.halves[s].flying = f.len
+	l.flights = append(l.flights, f)
+}
+
+// missed notes that a send did not do all it was asked.
+func (l *uringLoop) missed(request uint32, res int32) {
+	for i := range l.flights {
+		if f := &l.flights[i]; f.request == request {
+			f.res = res
+			return
+		}
+	}
+}
+
+// land settles the sends that the kernel has taken: all their completions are known.
+func (l *uringLoop) land() {
+	n := 0
+	for n < len(l.flights) && l.ring.Taken(l.flights[n].request) {
+		l.landOne(&l.flights[n])
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	left := copy(l.flights, l.flights[n:])
+	clear(l.flights[left:])
+	l.flights = l.flights[:left]
+	for _, at := range l.landed {
+		if c := l.conns.lookup(at.slot, at.gen); c != nil {
+			l.leave(c)
+			l.arrive(c)
+		}
+	}
+	l.landed = l.landed[:0]
+}
+
+func (l *uringLoop) landOne(f *flight) {
+	if c := l.conns.lookup(f.end.slot, f.end.gen); c != nil {
+		l.delivered(c, f)
+	}
+	if f.hold != nil {
+		l.bufs.put(f.hold)
+	} else if f.id != noBuffer {
+		l.in.Put(f.id)
+	}
+}
+
+// delivered counts what a send delivered; what it did not is held.
+func (l *uringLoop) delivered(c *conn, f *flight) {
+	s := f.end.s
+	h := &c.halves[s]
+	h.flying = 0
+	sent := max(f.res, 0)
+	if sent > 0 {
+		h.bytes += uint64(sent)
+		c.active = l.now
+		c.flow.Endpoint.Tally.add(l.id, s == client, uint64(sent), 0)
+	}
+	if sent == f.len {
+		if c.mode == modeLeaving {
+			l.landed = append(l.landed, f.end)
+		}
+		return
+	}
+	if f.hold != nil {
+		f.hold.from += int(sent)
+		h.hold, f.hold, f.id = f.hold, nil, noBuffer
+	} else {
+		l.keep(c, s, l.in.Bytes(f.id, int(f.len))[sent:])
+	}
+	if f.res < 0 {
+		l.writeEnded(c, s, syscall.Errno(-f.res))
+	} else {
+		c.ends[s.other()].wr = false
+	}
+	l.landed = append(l.landed, f.end)
+}

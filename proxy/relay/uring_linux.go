@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
+)
+
+// probeUring returns nil if io_uring can be used, or why not.
+func probeUring() error { return ring.Probe() }
+
+// uring is the engine of event loops on io_uring(7), with epoll for the connections that are better served by it.
+type uring struct {
+	epoll
+	members []*uringLoop
+}
+
+func startUring(o Options) (engine, error) {
+	u := &uring{epoll: epoll{shared: shared{base: time.Now()}}}
+	for i := range o.Loops {
+		l, err := newUringLoop(i, &o, &u.shared)
+		if err != nil {
+			u.discard()
+			return nil, fmt.Errorf("start event loop %d: %w", i, err)
+		}
+		u.loops = append(u.loops, &l.loop)
+		u.members = append(u.members, l)
+	}
+	if err := u.listenAll(&o); err != nil {
+		u.discard()
+		return nil, err
+	}
+	for i, l := range u.members {
+		started := make(chan error)
+		u.ended.Go(func() { l.run(started) })
+		if err := <-started; err != nil {
+			for _, rest := range u.loops[i+1:] {
+				rest.close()
+			}
+			u.loops, u.members = u.loops[:i], u.members[:i]
+			u.stopAccepting()
+			u.stop()
+			return nil, fmt.Errorf("start event loop %d: %w", i, err)
+		}
+	}
+	return u, nil
+}
+
+func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {
+	l := &uringLoop{}
+	if err := l.init(id, o, s); err != nil {
+		return nil, err
+	}
+	l.io = l
+	l.host = l
+	l.notice = int64(ringNotice)
+	return l, nil
+}
+
+// stopAccepting: a loop is done when the kernel has let go of its listeners, which takes a turn.
+func (u *uring) stopAccepting() {
+	var wg sync.WaitGroup
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, l := range u.members {
+		wg.Add(1)
+		if !l.mail.post(func() { l.stopAccepting(wg.Done) }) {
+			wg.Done()
+		}
+	}
+	wg.Wait()
+}

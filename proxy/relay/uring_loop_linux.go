@@ -1,0 +1,240 @@
+package relay
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
+	"golang.org/x/sys/unix"
+)
+
+// uringLoop is one event loop of the io_uring engine. It is an epoll loop for connections in modeReady, and moves the
+// bytes of the others, in modeRing, by requests: one system call a turn issues what the turn before asked for and
+// waits for what is done. Its goroutine is locked to its thread, which is what the ring belongs to.
+type uringLoop struct {
+	loop
+	ring    *ring.Ring
+	in      *ring.Buffers // what receives fill; back with the kernel at the latest a turn after
+	flights []flight      // sends, in the order of their requests
+	landed  []conns       // connections that wait for one of them
+	thirsty []conns       // receives that found no buffer
+	live    int           // requests that the kernel has and will complete
+	hurry   bool          // the next turn is not to wait
+	polled  bool          // the epoll instance has events
+	stopped func()        // called when no listener is open any more
+}
+
+// conns names an end of a connection, which may have ended since.
+type conns struct {
+	slot, gen uint32
+	s         side
+}
+
+const (
+	ringRequests    = 4096  // requests a turn without another system call
+	ringCompletions = 16384 // completions the kernel can make without another system call
+	ringBuffers     = 256   // buffers for received bytes a loop: more messages a turn wait for the next
+	ringBuffer      = 16 << 10
+
+	// A half-closed connection in modeRing has nothing under way at the end that was closed, and is looked at after this
+	// time: in modeReady its resets are seen.
+	ringNotice = 20 * time.Millisecond
+
+	drainLimit = 2 * time.Second // how long the end of a loop waits for the kernel to let go of everything
+)
+
+// kind says what a completion is of. With side, tag, slot and generation it makes the Data of a request.
+type kind uint64
+
+const (
+	kindNone    kind = iota // of no interest: a close, a cancellation
+	kindRecv                // slot and generation
+	kindConnect             // slot, generation and tag
+	kindSend                // number of the request
+	kindAccept              // number of the listener, and of the call in the lowest byte
+	kindEpoll
+
+	kindShift = 60
+	sideShift = 59
+	tagShift  = 56
+	tagMask   = 7
+	genShift  = 24
+	slotMask  = 1<<genShift - 1
+)
+
+func (k kind) data(v uint64) uint64 { return uint64(k)<<kindShift | v }
+
+func connData(k kind, c *conn, s side) uint64 {
+	return uint64(k)<<kindShift | uint64(s)<<sideShift | uint64(c.ends[s].tag&tagMask)<<tagShift |
+		uint64(c.gen)<<genShift | uint64(c.slot)
+}
+
+// find returns the connection and the end that a request was for, or nil if the connection has ended since.
+func (l *uringLoop) find(data uint64) (*conn, side) {
+	return l.conns.lookup(uint32(data&slotMask), uint32(data>>genShift)), side(data >> sideShift & 1)
+}
+
+// run owns the ring. started gets the error that kept it from running, or nil.
+func (l *uringLoop) run(started chan<- error) {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and its hold on the ring with it
+	if err := l.open(); err != nil {
+		l.loop.close()
+		started <- err
+		return
+	}
+	started <- nil
+	for !l.done {
+		l.wait()
+		l.reap()
+		if l.polled {
+			l.takeReady()
+		}
+		if len(l.again) > 0 {
+			l.runAgain()
+		}
+		l.timers.advance(l.now, l.fire)
+	}
+	l.end()
+}
+
+func (l *uringLoop) open() (err error) {
+	if l.ring, err = ring.New(ringRequests, ringCompletions); err != nil {
+		return err
+	}
+	if l.in, err = l.ring.Provide(ringBuffers, ringBuffer); err != nil {
+		l.ring.Close()
+		return err
+	}
+	l.watchEpoll()
+	for i := range l.lns {
+		l.setAccept(&l.lns[i], true)
+	}
+	return nil
+}
+
+// watchEpoll has events of the epoll instance reported: linux/io_uring.h, multishot polls are edge-triggered.
+func (l *uringLoop) watchEpoll() {
+	q, _ := l.ring.Next()
+	q.Op, q.FD, q.Len, q.OpFlags, q.Data = ring.OpPollAdd, l.ep, ring.PollMulti, unix.POLLIN, kindEpoll.data(0)
+	l.live++
+}
+
+// wait issues what was asked for and returns when there is something to do; see loop.wait and napMillis.
+func (l *uringLoop) wait() {
+	if l.turns++; l.turns%busySample == 0 {
+		l.busy.Add(busySample * (l.clock() - l.now))
+	}
+	limit, park := time.Duration(-1), false
+	if l.hurry || len(l.again) > 0 {
+		limit = 0
+	} else if at, ok := l.timers.next(); ok {
+		limit = nanos(max(at-l.now, 0) + int64(time.Millisecond))
+	}
+	const nap = napMillis * time.Millisecond
+	if len(l.flights) == 0 && l.now-l.woken >= int64(nap) {
+		park = true
+	} else if limit < 0 || limit > nap {
+		limit = nap
+	}
+	l.hurry = false
+	_ = l.ring.Wait(limit, park) // whatever the reason was, the queues tell what there is to do
+	l.now = l.clock()
+}
+
+// reap acts on what was done.
+func (l *uringLoop) reap() {
+	first, second := l.ring.Completions()
+	l.survey(first)
+	l.survey(second)
+	l.land()
+	if len(l.thirsty) > 0 {
+		l.refill()
+	}
+	if len(first) == 0 {
+		return
+	}
+	l.woken = l.now
+	for i := range first {
+		l.complete(&first[i])
+	}
+	for i := range second {
+		l.complete(&second[i])
+	}
+	l.ring.Done()
+}
+
+// survey looks at completions for what must be known before any is acted on: which sends did not succeed.
+func (l *uringLoop) survey(qs []ring.CQE) {
+	for i := range qs {
+		if q := &qs[i]; kind(q.Data>>kindShift) == kindSend {
+			l.missed(uint32(q.Data), q.Res)
+		}
+	}
+}
+
+func (l *uringLoop) complete(q *ring.CQE) {
+	switch kind(q.Data >> kindShift) {
+	case kindRecv:
+		l.received(q)
+	case kindConnect:
+		l.live--
+		c, s := l.find(q.Data)
+		if c == nil || c.phase != phaseDialing || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
+			return // of an attempt that was given up
+		}
+		c.ends[s].poll = false
+		if q.Res < 0 {
+			l.dialFailed(c, Internal)
+			return
+		}
+		l.dialEvent(c, uint32(q.Res))
+	case kindAccept:
+		l.acceptDone(int(uint32(q.Data)>>8), int(q.Data&0xff), q)
+	case kindEpoll:
+		l.polled = true
+		if !q.More() {
+			l.live--
+			if !l.done {
+				l.watchEpoll()
+			}
+		}
+	}
+}
+
+// takeReady acts on events of connections in modeReady, and on the mailbox.
+func (l *uringLoop) takeReady() {
+	n, _ := sysEpollWait(l.ep, l.events, 0)
+	l.polled = n == len(l.events) // there may be more, and their edge is past
+	l.hurry = l.hurry || l.polled
+	for i := range l.events[:max(n, 0)] {
+		ev := &l.events[i]
+		if ev.Fd < 0 {
+			l.dispatch(ev)
+			continue
+		}
+		c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
+		if c == nil || c.mode != modeReady {
+			continue
+		}
+		gen, before := c.gen, c.halves[client].bytes+c.halves[upstream].bytes
+		l.ready(c, side(ev.Fd&1), ev.Events)
+		if c.gen == gen && c.phase == phaseRelaying {
+			l.calmDown(c, c.halves[client].bytes+c.halves[upstream].bytes-before)
+		}
+	}
+}
+
+// end lets the kernel finish with everything, then closes.
+func (l *uringLoop) end() {
+	l.cancel(kindEpoll.data(0))
+	for i := range l.lns {
+		l.setAccept(&l.lns[i], false)
+	}
+	for end := time.Now().Add(drainLimit); (l.live > 0 || l.ring.Pending() > 0 || len(l.flights) > 0) && time.Now().Before(end); {
+		_ = l.ring.Wait(time.Millisecond, true)
+		l.reap()
+	}
+	l.shared.kept.Add(int64(l.live + l.in.Out() + l.bufs.inUse))
+	l.ring.Close()
+	l.loop.close()
+}
