@@ -321,6 +321,7 @@ func (l *loop) close() {
 			sysClose(l.lns[i].fd)
 		}
 	}
+	l.shared.kept.Add(int64(l.bufs.inUse + l.pipes.used))
 	l.pipes.close()
 	l.mail.close()
 	sysClose(l.ep)

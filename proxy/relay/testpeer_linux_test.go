@@ -107,3 +107,14 @@ func cpuTime() time.Duration {
 	unix.Getrusage(unix.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// kept is what a closed engine could not give back: requests that the kernel has, buffers, pipes.
+func kept(e engine) int64 {
+	switch e := e.(type) {
+	case *epoll:
+		return e.shared.kept.Load()
+	case *uring:
+		return e.shared.kept.Load()
+	}
+	return 0
+}

@@ -74,6 +74,7 @@ func (r *rig) close() {
 	r.relay.Close(Operator)
 	require.Zero(r, r.relay.Stats().Active, "open connections after Close")
 	require.Zero(r, r.relay.Stats().Pipes, "pipes after Close")
+	require.Zero(r, kept(r.relay.eng), "requests, buffers and pipes that the loops could not give back")
 	require.Empty(r, r.policy.breaches(), "the contract of Handler")
 }
 

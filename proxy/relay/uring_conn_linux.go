@@ -32,32 +32,59 @@ func (l *uringLoop) recv(c *conn, s side, idle bool) {
 	if idle {
 		q.Prio = ring.PollFirst
 	}
+	if l.can.LimitedRecv && c.phase == phaseRelaying {
+		q.Prio |= ring.RecvMulti
+		q.Len, q.Limit = 0, ringLimit
+	}
 	q.Data = connData(kindRecv, c, s)
 	c.ends[s].recv = true
 	l.live++
 }
 
+// cancel asks for the end of a request, whose completion comes in any case. A request that the kernel is about to try
+// again is not found, and may wait once more after that; see cancelFailed.
 func (l *uringLoop) cancel(data uint64) {
 	q, _ := l.ring.Next()
-	q.Op, q.Addr, q.Flags, q.Data = ring.OpAsyncCancel, data, ring.SkipSuccess, kindNone.data(0)
+	q.Op, q.Addr, q.Flags, q.Data = ring.OpAsyncCancel, data, ring.SkipSuccess, data+kindCancel.data(0)
+}
+
+// cancelFailed cancels again what has not completed: a request that is left would keep its socket open for ever.
+func (l *uringLoop) cancelFailed(data uint64) {
+	live := l.dying[data]
+	switch kind(data >> kindShift) {
+	case kindRecv:
+		c, s := l.find(data)
+		live = live || c != nil && c.ends[s].recv
+	case kindAccept:
+		live = l.lns[acceptListener(data)].calls[acceptIndex(data)].armed
+	case kindEpoll:
+		live = l.watched
+	}
+	if live {
+		l.cancel(data)
+	}
 }
 
 // received acts on a completed receive.
 func (l *uringLoop) received(q *ring.CQE) {
-	l.live--
+	if !q.More() {
+		l.live--
+	}
 	id, brought := q.Buffer()
 	if brought {
 		l.in.Taken()
 	}
 	c, s := l.find(q.Data)
+	if c == nil && !q.More() {
+		delete(l.dying, q.Data)
+	}
 	n, e := int(q.Res), syscall.Errno(0)
 	if n < 0 {
 		n, e = 0, syscall.Errno(-n)
 	}
 	if c != nil {
-		c.ends[s].recv = false
-		if n > 0 && c.phase == phaseRelaying && c.mode == modeRing {
-			l.pass(c, s, id, n)
+		c.ends[s].recv = q.More()
+		if n > 0 && c.phase == phaseRelaying && c.mode == modeRing && l.pass(c, s, id, n) {
 			return // the send has the buffer
 		}
 		var b []byte
@@ -71,21 +98,30 @@ func (l *uringLoop) received(q *ring.CQE) {
 	}
 }
 
-// pass sends n bytes that came from the end s on to the other, and asks for more.
-func (l *uringLoop) pass(c *conn, s side, id uint16, n int) {
+// pass sends n bytes that came from the end s on to the other, and asks for more. It returns false if it kept them
+// elsewhere: one send is under way at most, since the next one might succeed where it fails, and bytes would be lost.
+func (l *uringLoop) pass(c *conn, s side, id uint16, n int) (flown bool) {
 	h := &c.halves[s]
 	if s == upstream && c.first == 0 {
 		c.first = l.now
 	}
-	l.fly(c, s, l.in.Bytes(id, n), flight{id: id})
+	if flown = !h.held(); flown {
+		l.fly(c, s, l.in.Bytes(id, n), flight{id: id})
+	} else {
+		l.keep(c, s, l.in.Bytes(id, n))
+		l.hurry = true // a send that succeeds does not end a wait
+	}
 	if n < bulkRead {
 		h.streak = 0
 	} else if h.streak++; h.streak >= bulkStreak {
 		h.splice, h.streak = true, 0
 		l.leave(c)
-		return
+		return flown
 	}
-	l.recv(c, s, n < ringBuffer)
+	if flown && !c.ends[s].recv {
+		l.recv(c, s, n < ringBuffer)
+	}
+	return flown
 }
 
 // take acts on a receive that is no message between two open ends: the client's first bytes, the end of a half, a
@@ -106,8 +142,7 @@ func (l *uringLoop) take(c *conn, s side, b []byte, e syscall.Errno) {
 		l.hurry = true
 	case c.phase == phaseRelaying && e == 0:
 		c.happen(s, eventFIN)
-		l.passFIN(c, s)
-		l.settle(c)
+		l.ended(c, s)
 	case c.phase == phaseRelaying:
 		if !transient {
 			l.readEnded(c, s, 0, e)
@@ -208,21 +243,26 @@ func (l *uringLoop) start(c *conn) {
 		h.hold = nil
 		l.fly(c, client, b.bytes(), flight{hold: b})
 	}
-	switch {
-	case c.ends[upstream].reset:
-		l.leave(c)
-		return
-	case h.state != halfOpen && h.held(): // cannot be: an end is not received behind what is held
+	if c.ends[upstream].reset {
 		l.leave(c)
 		return
 	}
 	l.recv(c, upstream, true)
-	if h.state != halfOpen {
-		l.passFIN(c, client)
-		l.settle(c)
-	} else if !c.ends[client].recv {
+	if h.state == halfOpen && !c.ends[client].recv {
 		l.recv(c, client, true)
+	} else if h.state == halfFIN {
+		l.ended(c, client)
 	}
+}
+
+// ended passes a FIN on, once nothing is held before it.
+func (l *uringLoop) ended(c *conn, s side) {
+	if c.halves[s].held() {
+		l.hurry = true
+		return
+	}
+	l.passFIN(c, s)
+	l.settle(c)
 }
 
 // leave takes a connection to modeReady, once the kernel has no request of it any more. The caller is done with c: it may
@@ -304,6 +344,12 @@ func (l *uringLoop) missed(request uint32, res int32) {
 	}
 }
 
+// landing is a half whose send is settled and that needs a look.
+type landing struct {
+	conns
+	short bool // not everything was taken
+}
+
 // land settles the sends that the kernel has taken: all their completions are known.
 func (l *uringLoop) land() {
 	n := 0
@@ -319,11 +365,30 @@ func (l *uringLoop) land() {
 	l.flights = l.flights[:left]
 	for _, at := range l.landed {
 		if c := l.conns.lookup(at.slot, at.gen); c != nil {
-			l.leave(c)
-			l.arrive(c)
+			l.goOn(c, at.s, at.short)
 		}
 	}
 	l.landed = l.landed[:0]
+}
+
+// goOn does what waited for a send of the half from s.
+func (l *uringLoop) goOn(c *conn, s side, short bool) {
+	h := &c.halves[s]
+	switch {
+	case c.mode == modeLeaving:
+		l.arrive(c)
+	case short:
+		l.leave(c)
+	case h.hold != nil:
+		b := h.hold
+		h.hold = nil
+		l.fly(c, s, b.bytes(), flight{hold: b})
+		l.hurry = true
+	case h.state == halfFIN:
+		l.ended(c, s)
+	case h.state == halfOpen && !c.ends[s].recv:
+		l.recv(c, s, true)
+	}
 }
 
 func (l *uringLoop) landOne(f *flight) {
@@ -348,22 +413,33 @@ func (l *uringLoop) delivered(c *conn, f *flight) {
 		c.active = l.now
 		c.flow.Endpoint.Tally.add(l.id, s == client, uint64(sent), 0)
 	}
-	if sent == f.len {
-		if c.mode == modeLeaving {
-			l.landed = append(l.landed, f.end)
-		}
-		return
+	short := sent < f.len
+	if short {
+		l.holdRest(c, f, int(sent))
 	}
+	if short || c.mode == modeLeaving || h.hold != nil || h.state != halfOpen || !c.ends[s].recv {
+		l.landed = append(l.landed, landing{f.end, short})
+	}
+}
+
+// holdRest puts what a send did not deliver before what has come since.
+func (l *uringLoop) holdRest(c *conn, f *flight, sent int) {
+	h := &c.halves[f.end.s]
+	later := h.hold
 	if f.hold != nil {
-		f.hold.from += int(sent)
+		f.hold.from += sent
 		h.hold, f.hold, f.id = f.hold, nil, noBuffer
 	} else {
-		l.keep(c, s, l.in.Bytes(f.id, int(f.len))[sent:])
+		h.hold = nil
+		l.keep(c, f.end.s, l.in.Bytes(f.id, int(f.len))[sent:])
+	}
+	if later != nil {
+		l.keep(c, f.end.s, later.bytes())
+		l.bufs.put(later)
 	}
 	if f.res < 0 {
-		l.writeEnded(c, s, syscall.Errno(-f.res))
+		l.writeEnded(c, f.end.s, syscall.Errno(-f.res))
 	} else {
-		c.ends[s.other()].wr = false
+		c.ends[f.end.s.other()].wr = false
 	}
-	l.landed = append(l.landed, f.end)
 }

@@ -24,7 +24,7 @@ const acceptCalls = 16
 // setAccept has clients accepted by every call that the kernel does not have, or by no call any more. Kernels before 6.10
 // would try at once to accept for each call, and an accept that finds nobody is dear: there epoll tells of clients.
 func (l *uringLoop) setAccept(a *acceptor, on bool) bool {
-	if !l.ring.AcceptPollFirst() {
+	if !l.can.AcceptPollFirst {
 		return l.loop.setAccept(a, on)
 	}
 	if a.calls == nil {
@@ -64,7 +64,9 @@ func (l *uringLoop) acceptOne(i, k int) {
 	q.Data = acceptData(i, k)
 }
 
-func acceptData(i, k int) uint64 { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
+func acceptData(i, k int) uint64     { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
+func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
+func acceptIndex(data uint64) int    { return int(data & 0xff) }
 
 func (l *uringLoop) acceptDone(i, k int, q *ring.CQE) {
 	a := &l.lns[i]
@@ -157,15 +159,20 @@ func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
 		sysResetOnClose(e.fd)
 	}
 	if e.recv {
-		l.cancel(connData(kindRecv, c, s))
+		l.abandon(connData(kindRecv, c, s))
 	}
 	if e.poll {
-		l.cancel(connData(kindConnect, c, s))
+		l.abandon(connData(kindConnect, c, s))
 	}
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Flags, q.Data = ring.OpClose, e.fd, ring.SkipSuccess, kindNone.data(0)
 	e.fd = -1
 	e.recv, e.poll = false, false
+}
+
+func (l *uringLoop) abandon(data uint64) {
+	l.dying[data] = true
+	l.cancel(data)
 }
 
 // attend: an end that has sent its FIN is received from no more, so a reset of it would not be seen in modeRing.

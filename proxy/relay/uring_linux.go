@@ -49,7 +49,7 @@ func startUring(o Options) (engine, error) {
 }
 
 func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {
-	l := &uringLoop{}
+	l := &uringLoop{dying: map[uint64]bool{}}
 	if err := l.init(id, o, s); err != nil {
 		return nil, err
 	}

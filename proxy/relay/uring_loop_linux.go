@@ -15,13 +15,16 @@ type uringLoop struct {
 	loop
 	ring    *ring.Ring
 	in      *ring.Buffers // what receives fill; back with the kernel at the latest a turn after
-	flights []flight      // sends, in the order of their requests
-	landed  []conns       // connections that wait for one of them
-	thirsty []conns       // receives that found no buffer
-	live    int           // requests that the kernel has and will complete
-	hurry   bool          // the next turn is not to wait
-	polled  bool          // the epoll instance has events
-	stopped func()        // called when no listener is open any more
+	can     ring.Features
+	flights []flight        // sends, in the order of their requests
+	landed  []landing       // halves to look at after one of them
+	thirsty []conns         // receives that found no buffer
+	dying   map[uint64]bool // cancelled requests of sockets that are closed already, by their Data
+	live    int             // requests that the kernel has and will complete
+	watched bool            // the kernel watches the epoll instance
+	hurry   bool            // the next turn is not to wait
+	polled  bool            // the epoll instance has events
+	stopped func()          // called when no listener is open any more
 }
 
 // conns names an end of a connection, which may have ended since.
@@ -35,6 +38,9 @@ const (
 	ringCompletions = 16384 // completions the kernel can make without another system call
 	ringBuffers     = 256   // buffers for received bytes a loop: more messages a turn wait for the next
 	ringBuffer      = 16 << 10
+	// A receive that stays ends after so many bytes, so that a burst for a reader that is slow is bounded: at most so many
+	// are on their way to it and as many held, bufferMax together.
+	ringLimit = bufferMax / 2
 
 	// A half-closed connection in modeRing has nothing under way at the end that was closed, and is looked at after this
 	// time: in modeReady its resets are seen.
@@ -53,6 +59,7 @@ const (
 	kindSend                // number of the request
 	kindAccept              // number of the listener, and of the call in the lowest byte
 	kindEpoll
+	kindCancel kind = 8 // and the kind of what is cancelled
 
 	kindShift = 60
 	sideShift = 59
@@ -105,6 +112,10 @@ func (l *uringLoop) open() (err error) {
 		l.ring.Close()
 		return err
 	}
+	if l.can, err = l.ring.Features(); err != nil {
+		l.ring.Close()
+		return err
+	}
 	l.watchEpoll()
 	for i := range l.lns {
 		l.setAccept(&l.lns[i], true)
@@ -117,6 +128,7 @@ func (l *uringLoop) watchEpoll() {
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Len, q.OpFlags, q.Data = ring.OpPollAdd, l.ep, ring.PollMulti, unix.POLLIN, kindEpoll.data(0)
 	l.live++
+	l.watched = true
 }
 
 // wait issues what was asked for and returns when there is something to do; see loop.wait and napMillis.
@@ -180,7 +192,8 @@ func (l *uringLoop) complete(q *ring.CQE) {
 		l.live--
 		c, s := l.find(q.Data)
 		if c == nil || c.phase != phaseDialing || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
-			return // of an attempt that was given up
+			delete(l.dying, q.Data) // of an attempt that was given up
+			return
 		}
 		c.ends[s].poll = false
 		if q.Res < 0 {
@@ -189,14 +202,19 @@ func (l *uringLoop) complete(q *ring.CQE) {
 		}
 		l.dialEvent(c, uint32(q.Res))
 	case kindAccept:
-		l.acceptDone(int(uint32(q.Data)>>8), int(q.Data&0xff), q)
+		l.acceptDone(acceptListener(q.Data), acceptIndex(q.Data), q)
 	case kindEpoll:
 		l.polled = true
 		if !q.More() {
 			l.live--
+			l.watched = false
 			if !l.done {
 				l.watchEpoll()
 			}
+		}
+	default:
+		if kind(q.Data>>kindShift) >= kindCancel && q.Res < 0 {
+			l.cancelFailed(q.Data - kindCancel.data(0))
 		}
 	}
 }
@@ -234,7 +252,7 @@ func (l *uringLoop) end() {
 		_ = l.ring.Wait(time.Millisecond, true)
 		l.reap()
 	}
-	l.shared.kept.Add(int64(l.live + l.in.Out() + l.bufs.inUse))
+	l.shared.kept.Add(int64(l.live + len(l.dying) + l.in.Out()))
 	l.ring.Close()
 	l.loop.close()
 }

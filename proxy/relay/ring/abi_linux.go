@@ -16,7 +16,7 @@ type SQE struct {
 	Data    uint64 // comes back in the CQE
 	Group   uint16 // of buffers, with SelectBuffer
 	_       uint16
-	_       int32
+	Limit   uint32 // of a recv with RecvMulti: it ends once so many bytes came; where Features has LimitedRecv
 	_       [2]uint64
 }
 
@@ -51,6 +51,7 @@ const (
 
 	PollMulti       = 1 << 0 // Len of a poll: it stays, edge-triggered; 5.13
 	PollFirst       = 1 << 0 // Prio of a recv: nothing is expected to be there yet; 5.19
+	RecvMulti       = 1 << 1 // Prio of a recv: it stays; 6.0
 	AcceptPollFirst = 1 << 2 // Prio of an accept, the same; 6.10
 )
 

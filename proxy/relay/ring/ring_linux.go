@@ -43,7 +43,6 @@ type Ring struct {
 	ts       unix.Timespec
 	buffers  *Buffers
 	overflow uint64
-	features features
 }
 
 // Call is one io_uring_enter(2).
@@ -75,7 +74,6 @@ func New(entries, completions uint32) (*Ring, error) {
 		return nil, err
 	}
 	r.registerFD()
-	r.features.probe(r)
 	return r, nil
 }
 
