@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -23,18 +20,12 @@ import (
 type bench struct {
 	options
 	ctx     context.Context
-	files   int // RLIMIT_NOFILE
+	files   int      // RLIMIT_NOFILE
+	made    bool     // whether any network could be made
+	net     *network // of the part of the run that is under way, as are origin and entries
 	origin  *child
 	entries []entry
 	report  report.Report
-}
-
-// entry is a relay of the run, with its long-lived process and an origin's address of its own: relays do not share the
-// ports that their upstream connections leave in TIME_WAIT.
-type entry struct {
-	spec     peer.Spec
-	upstream netip.AddrPort
-	proxy    *peer.Proxy
 }
 
 // process is a running proxy as a repetition sees it.
@@ -51,25 +42,27 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	specs, cleanup, err := b.specs()
+	defer cleanup()
 	if err != nil {
 		return err
 	}
-	defer cleanup()
-	if err := b.start(specs); err != nil {
-		return err
-	}
-	defer b.stop()
 	b.report.Machine = machine(start, b.files)
 	b.report.Judged = o.judged
+	for _, s := range specs {
+		b.report.Peers = append(b.report.Peers, report.Peer{Name: s.Name, Version: s.Version})
+	}
 	for _, s := range scenarios {
-		if len(o.only) > 0 && !slices.Contains(o.only, s.Name) {
-			continue
+		if len(o.only) == 0 || slices.Contains(o.only, s.Name) {
+			b.report.Scenarios = append(b.report.Scenarios, s.Scenario)
 		}
-		b.report.Scenarios = append(b.report.Scenarios, s.Scenario)
-		if err := b.scenario(s); err != nil {
+	}
+	for _, name := range o.nets {
+		if err := b.over(name, specs); err != nil {
 			return err
 		}
-		fmt.Printf("%s\n", b.report.ScenarioText(s.Scenario))
+	}
+	if b.made && len(b.report.Networks) == 0 {
+		return errors.New("start peers: none runs")
 	}
 	b.report.Machine.Seconds = time.Since(start).Seconds()
 	fmt.Print(b.report.Text())
@@ -80,104 +73,42 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// specs is the peers asked for, the repository's own first and direct last.
-func (b *bench) specs() (specs []peer.Spec, cleanup func(), err error) {
-	cleanup = func() {}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, cleanup, fmt.Errorf("find own binary: %w", err)
+// over runs the scenarios over one network. One that cannot be made, or in which nothing runs, is missing: that is no error,
+// and does not cost the figures of the others.
+func (b *bench) over(name string, specs []peer.Spec) (err error) {
+	if b.net, err = networks[name](); err != nil {
+		b.without(name, err)
+		return nil
 	}
-	var why string
-	if b.wants("l4fwd") && b.binary == "" {
-		var dir string
-		if dir, err = os.MkdirTemp("", "l4bench-"); err != nil {
-			return nil, cleanup, fmt.Errorf("build l4fwd: %w", err)
+	b.made = true
+	defer b.net.close()
+	defer b.stop()
+	if err := b.start(specs); b.ctx.Err() != nil {
+		return errors.New("start peers: interrupted")
+	} else if err != nil {
+		b.without(name, err)
+		return nil
+	}
+	b.report.Networks = append(b.report.Networks, b.net.Network)
+	fmt.Printf("Over %s. %s\n\n", name, b.net.What)
+	for _, s := range scenarios {
+		if !b.runs(s, name) {
+			continue
 		}
-		cleanup = func() { os.RemoveAll(dir) }
-		b.binary, why = build(b.ctx, dir)
-	}
-	for _, engine := range b.engines {
-		specs = append(specs, peer.L4fwd(b.binary, engine, why))
-	}
-	specs = append(specs, peer.HAProxy(true), peer.HAProxy(false), peer.Nginx(),
-		peer.IOCopy(self, []string{roleEnv + "=iocopy"}, b.files), peer.DirectSpec())
-	specs = slices.DeleteFunc(specs, func(s peer.Spec) bool { return !b.wants(s.Name) })
-	specs = append(slices.Clone(b.extra), specs...)
-	if len(specs) == 0 {
-		return nil, cleanup, errors.New("choose peers: none is left")
-	}
-	return specs, cleanup, nil
-}
-
-// wants reports whether -peers names this peer, or what it begins with.
-func (b *bench) wants(name string) bool {
-	for _, p := range b.peers {
-		if strings.HasPrefix(name, p) || strings.HasPrefix(p, name) {
-			return true
+		if err := b.scenario(s); err != nil {
+			return err
 		}
-	}
-	return len(b.peers) == 0
-}
-
-// build builds l4fwd into dir; where that fails, why says so.
-func build(ctx context.Context, dir string) (binary, why string) {
-	binary = filepath.Join(dir, "l4fwd")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/l4fwd/l4fwd/cmd/l4fwd").CombinedOutput()
-	if err != nil {
-		return "", fmt.Sprintf("build ./cmd/l4fwd: %v: %s", err, strings.TrimSpace(string(out)))
-	}
-	return binary, ""
-}
-
-// start starts the origin and every peer that can be; the others are reported as missing.
-func (b *bench) start(specs []peer.Spec) error {
-	var err error
-	c, ready, err := startOrigin(b.ctx, len(specs))
-	if err != nil {
-		return err
-	}
-	b.origin = c
-	for i, s := range specs {
-		e := entry{spec: s, upstream: ready.Addrs[i]}
-		p := report.Peer{Name: s.Name, Version: s.Version, Missing: s.Missing}
-		if p.Missing == "" {
-			if e.proxy, err = peer.Start(b.ctx, s, e.upstream, runtime.NumCPU(), b.files); err != nil {
-				p.Missing = err.Error()
-			} else {
-				b.entries = append(b.entries, e)
-			}
-		}
-		if p.Missing != "" {
-			fmt.Printf("missing: %s: %s\n", p.Name, p.Missing)
-		}
-		b.report.Peers = append(b.report.Peers, p)
-	}
-	if b.ctx.Err() != nil || len(b.entries) == 0 {
-		b.stop()
-		return errors.Join(b.ctx.Err(), errors.New("start peers: none runs"))
+		fmt.Printf("%s\n", b.report.Over(name).ScenarioText(s.Scenario))
 	}
 	return nil
 }
 
-func (b *bench) stop() {
-	for _, e := range b.entries {
-		e.proxy.Stop()
-	}
-	b.origin.stop()
-}
-
 // scenario runs all repetitions: in each one every peer in turn, beginning with another one each time.
 func (b *bench) scenario(s scenario) error {
-	reps := b.reps
-	if b.duration >= time.Second {
-		reps = max(1, b.reps-s.fewer)
-	} else if s.fresh != nil {
-		reps = 1
-	}
-	for rep := range reps {
+	for rep := range b.repetitions(s, b.net.Name, true) {
 		for i := range b.entries {
 			e := b.entries[(i+rep)%len(b.entries)]
-			if s.fresh != nil && e.spec.Name == peer.Direct {
+			if rep >= b.repetitions(s, b.net.Name, b.central(e.spec.Name)) || s.fresh != nil && e.spec.Name == peer.Direct {
 				continue
 			}
 			sample, err := b.sample(s, e, rep)
@@ -186,7 +117,7 @@ func (b *bench) scenario(s scenario) error {
 			}
 			if err != nil {
 				sample.Errors = append(sample.Errors, err.Error())
-				fmt.Printf("!! INVALID: %s by %s, repetition %d: %v\n", s.Name, e.spec.Name, rep+1, err)
+				fmt.Printf("!! INVALID: %s\n", sample.Fault())
 			}
 			b.report.Samples = append(b.report.Samples, sample)
 		}
@@ -198,7 +129,7 @@ func (b *bench) scenario(s scenario) error {
 // One with errors is never run again: errors are to be seen.
 func (b *bench) sample(s scenario, e entry, rep int) (best report.Sample, err error) {
 	for try := 0; ; try++ {
-		sample := report.Sample{Scenario: s.Name, Peer: e.spec.Name, Rep: rep}
+		sample := report.Sample{Net: b.net.Name, Scenario: s.Name, Peer: e.spec.Name, Rep: rep}
 		if err := b.repetition(s, e, &sample); err != nil {
 			return sample, err
 		}
@@ -214,7 +145,7 @@ func (b *bench) sample(s scenario, e entry, rep int) (best report.Sample, err er
 
 func (b *bench) repetition(s scenario, e entry, sample *report.Sample) error {
 	if s.fresh != nil {
-		proxy, err := peer.Start(b.ctx, e.spec, e.upstream, runtime.NumCPU(), b.files)
+		proxy, err := peer.Start(b.ctx, e.spec, b.net.site(e.upstream, b.files))
 		if err != nil {
 			return err
 		}
@@ -224,7 +155,7 @@ func (b *bench) repetition(s scenario, e entry, sample *report.Sample) error {
 	if err := e.proxy.Alive(); err != nil {
 		return err
 	}
-	l, err := startChild(b.ctx, "load")
+	l, err := startChild(b.ctx, b.net.client, "load")
 	if err != nil {
 		return err
 	}
@@ -256,7 +187,8 @@ func disturbance(s *report.Sample, w *load.WindowResult) {
 
 // open opens the groups' connections through p and returns how many of each group work.
 func (b *bench) open(l *child, p process, groups []load.Group) ([]int, error) {
-	r, err := l.ask(load.Command{Open: &load.Open{Target: p.proxy.Listen, Groups: groups}}, 30*time.Second)
+	o := load.Open{Target: p.proxy.Listen, Sources: b.net.sources(p.proxy.Spec.Name), Groups: groups}
+	r, err := l.ask(load.Command{Open: &o}, 30*time.Second)
 	if err == nil && len(r.Errors) > 0 {
 		err = errors.New(strings.Join(r.Errors, "; "))
 	}
@@ -266,7 +198,7 @@ func (b *bench) open(l *child, p process, groups []load.Group) ([]int, error) {
 // window measures once, after a warm-up of a fifth of its length.
 func (b *bench) window(l *child, p process, length time.Duration) (*load.WindowResult, error) {
 	w := load.Window{Warmup: max(length/5, 150*time.Millisecond), Length: length, Proxy: p.pids, Known: []int{os.Getpid(), b.origin.cmd.Process.Pid}}
-	r, err := l.ask(load.Command{Window: &w}, 2*length+30*time.Second)
+	r, err := l.ask(load.Command{Window: &w}, 2*length+15*time.Second)
 	if err != nil {
 		return nil, errors.Join(err, p.proxy.Alive())
 	}

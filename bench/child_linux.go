@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/load"
+	"github.com/l4fwd/l4fwd/bench/netns"
 	"github.com/l4fwd/l4fwd/bench/origin"
 	"github.com/l4fwd/l4fwd/bench/sock"
 )
@@ -23,8 +24,9 @@ type child struct {
 	dec *json.Decoder
 }
 
-// startChild starts a role in a process group of its own, so that a terminal's interrupt reaches the harness alone.
-func startChild(ctx context.Context, role string, args ...string) (*child, error) {
+// startChild starts a role in a network namespace, and in a process group of its own, so that a terminal's interrupt
+// reaches the harness alone.
+func startChild(ctx context.Context, in *netns.Space, role string, args ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
@@ -40,7 +42,7 @@ func startChild(ctx context.Context, role string, args ...string) (*child, error
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
-	if err := c.cmd.Start(); err != nil {
+	if err := in.Do(c.cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
 	c.enc, c.dec = json.NewEncoder(c.in), json.NewDecoder(out)
@@ -55,9 +57,9 @@ func (c *child) stop() {
 	_ = c.cmd.Wait()
 }
 
-func startOrigin(ctx context.Context, ports int) (*child, origin.Ready, error) {
+func startOrigin(ctx context.Context, in *netns.Space, addrs []string) (*child, origin.Ready, error) {
 	var ready origin.Ready
-	c, err := startChild(ctx, "origin", fmt.Sprint(ports))
+	c, err := startChild(ctx, in, "origin", addrs...)
 	if err != nil {
 		return nil, ready, err
 	}
@@ -68,9 +70,13 @@ func startOrigin(ctx context.Context, ports int) (*child, origin.Ready, error) {
 	return c, ready, nil
 }
 
-// ask sends the load a command and waits for its reply, which takes at most patience.
+// ask sends the load a command and waits for its reply, which takes at most patience. A load that hangs shows its stacks.
 func (c *child) ask(cmd load.Command, patience time.Duration) (load.Reply, error) {
-	t := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
+	t := time.AfterFunc(patience, func() {
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
+		time.Sleep(time.Second)
+		_ = c.cmd.Process.Kill()
+	})
 	defer t.Stop()
 	var r load.Reply
 	if err := c.enc.Encode(cmd); err != nil {

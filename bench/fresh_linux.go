@@ -21,7 +21,7 @@ func (b *bench) reach(s peer.Spec, n int) int {
 
 // idleMemory measures what 9,000 idle connections cost a process that has done nothing else.
 func (b *bench) idleMemory(p process, s *report.Sample) error {
-	l, err := startChild(b.ctx, "load")
+	l, err := startChild(b.ctx, b.net.client, "load")
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (b *bench) idleMemory(p process, s *report.Sample) error {
 
 // tenAmong measures the CPU of an exchange on ten connections of their own, beside all that are open.
 func (b *bench) tenAmong(p process, s *report.Sample) (float64, error) {
-	l, err := startChild(b.ctx, "load")
+	l, err := startChild(b.ctx, b.net.client, "load")
 	if err != nil {
 		return 0, err
 	}
@@ -86,7 +86,7 @@ func (b *bench) tenAmong(p process, s *report.Sample) (float64, error) {
 // openCost measures the CPU of an exchange while ever more connections are open. One process sees all three, so that
 // the growth is that of the connections and not of the process's luck.
 func (b *bench) openCost(p process, s *report.Sample) error {
-	l, err := startChild(b.ctx, "load")
+	l, err := startChild(b.ctx, b.net.client, "load")
 	if err != nil {
 		return err
 	}

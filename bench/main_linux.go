@@ -6,10 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +17,7 @@ import (
 	"github.com/l4fwd/l4fwd/bench/load"
 	"github.com/l4fwd/l4fwd/bench/origin"
 	"github.com/l4fwd/l4fwd/bench/peer"
+	"github.com/l4fwd/l4fwd/bench/report"
 )
 
 // roleEnv makes the bench's binary play another part in a process of its own.
@@ -33,8 +34,11 @@ type options struct {
 	duration time.Duration
 	binary   string
 	engines  []string
-	judged   string
+	judged   []string
+	nets     []string
 	out      string
+
+	judgeGiven, netGiven bool
 }
 
 func main() {
@@ -68,11 +72,15 @@ func main() {
 func play(role string, args []string) error {
 	switch role {
 	case "origin":
-		ports, err := strconv.Atoi(args[0])
-		if err != nil {
-			return err
+		var addrs []netip.Addr
+		for _, a := range args {
+			addr, err := netip.ParseAddr(a)
+			if err != nil {
+				return err
+			}
+			addrs = append(addrs, addr)
 		}
-		return origin.Main(ports, os.Stdin, os.Stdout)
+		return origin.Main(addrs, os.Stdin, os.Stdout)
 	case "load":
 		return load.Main(os.Stdin, os.Stdout)
 	case "iocopy":
@@ -83,7 +91,7 @@ func play(role string, args []string) error {
 
 func parse(args []string) (options, error) {
 	var o options
-	var only, peers, engines string
+	var only, peers, engines, judged, nets string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.BoolVar(&o.quick, "quick", false, "short windows and few repetitions: ends within two minutes")
 	f.StringVar(&only, "only", "", "scenarios to run, comma-separated: "+strings.Join(scenarioNames(), ","))
@@ -92,8 +100,9 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.again, "again", 0, "how often to repeat a window that other processes disturbed; the least disturbed one counts")
 	f.DurationVar(&o.duration, "duration", 0, "length of a window (default 2s, 400ms with -quick)")
 	f.StringVar(&o.binary, "l4fwd", "", "l4fwd binary (default: build ./cmd/l4fwd)")
-	f.StringVar(&engines, "l4fwd-engines", "epoll", "engines of l4fwd, each a peer of its own, comma-separated")
-	f.StringVar(&o.judged, "judge", "l4fwd-epoll", "the peer held against the targets")
+	f.StringVar(&engines, "l4fwd-engines", "uring,epoll,portable", "engines of l4fwd, each a peer of its own, comma-separated")
+	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll", "the peers held against their engine's targets, comma-separated")
+	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,veth (default both, loopback with -quick)")
 	f.StringVar(&o.out, "out", "bench/results", "where latest.json, latest.md and the charts go")
 	f.Func("peer", "another peer, repeatable: 'name=command with {listen} {upstream}', {health} and {admin} being free addresses, too", func(s string) error {
 		spec, err := peer.Custom(s)
@@ -106,10 +115,18 @@ func parse(args []string) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("parse flags: %q is none", f.Arg(0))
 	}
-	o.only, o.peers, o.engines = list(only), list(peers), list(engines)
+	f.Visit(func(f *flag.Flag) {
+		o.judgeGiven, o.netGiven = o.judgeGiven || f.Name == "judge", o.netGiven || f.Name == "net"
+	})
+	o.only, o.peers, o.engines, o.judged, o.nets = list(only), list(peers), list(engines), list(judged), list(nets)
 	for _, name := range o.only {
 		if !known(name) {
 			return o, fmt.Errorf("parse -only: no scenario %q, there are %s", name, strings.Join(scenarioNames(), ", "))
+		}
+	}
+	for _, name := range o.nets {
+		if networks[name] == nil {
+			return o, fmt.Errorf("parse -net: no network %q, there are %s and %s", name, report.Loopback, vethName)
 		}
 	}
 	o.defaults()
@@ -118,8 +135,12 @@ func parse(args []string) (options, error) {
 
 func (o *options) defaults() {
 	reps, duration := 5, 2*time.Second
+	nets := []string{report.Loopback, vethName}
 	if o.quick {
-		reps, duration = 2, 400*time.Millisecond
+		reps, duration, nets = 2, 400*time.Millisecond, nets[:1]
+	}
+	if len(o.nets) == 0 {
+		o.nets = nets
 	}
 	if o.reps == 0 {
 		o.reps = reps

@@ -7,22 +7,23 @@ import (
 	"github.com/l4fwd/l4fwd/bench/sock"
 )
 
-// sources is how many loopback addresses a worker connects from, in turn: so many times the ephemeral ports to one
-// destination. The client closes first, so the ports wait in TIME_WAIT on its side; the proxy's ports to the origin wait
-// there likewise, and are reused after a second (tcp_tw_reuse on loopback is the kernel's default).
-const sources = 8
-
-// dialer opens a worker's connections.
+// dialer opens a worker's connections, from each of its source addresses in turn: so many times the ephemeral ports to
+// one destination. The client closes first, so the ports wait in TIME_WAIT on its side; the proxy's ports to the origin
+// wait there likewise, and are reused after a second (tcp_tw_reuse).
 type dialer struct {
-	poll   *sock.Poll
-	target netip.AddrPort
-	n      uint
+	poll    *sock.Poll
+	target  netip.AddrPort
+	sources []netip.Addr
+	n       int
 }
 
 // dial starts a connection and registers it edge-triggered for both directions: one epoll_ctl in its life.
 func (d *dialer) dial(slot int32) (int, error) {
-	d.n++
-	source := netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + d.n%sources)})
+	var source netip.Addr
+	if len(d.sources) > 0 {
+		d.n = (d.n + 1) % len(d.sources)
+		source = d.sources[d.n]
+	}
 	fd, e := sock.Dial(source, d.target)
 	if e != 0 {
 		return -1, fmt.Errorf("connect: %w", e)

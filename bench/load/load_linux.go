@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -107,7 +106,7 @@ func (s *session) start(o Open) error {
 		for i := range n {
 			mine := g
 			mine.Conns, mine.Inflight = share(g.Conns, i, n), share(g.Inflight, i, n)
-			w, err := newWorker(o.Target, mine, uint64(i))
+			w, err := newWorker(o, mine, uint64(i))
 			if err != nil {
 				return err
 			}
@@ -118,12 +117,12 @@ func (s *session) start(o Open) error {
 	return nil
 }
 
-func newWorker(target netip.AddrPort, g Group, id uint64) (worker, error) {
+func newWorker(o Open, g Group, id uint64) (worker, error) {
 	p, err := sock.NewPoll()
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{poll: p, target: target}
+	d := &dialer{poll: p, target: o.Target, sources: o.Sources}
 	switch g.Kind {
 	case Exchange:
 		return newExchanger(d, g, id<<48), nil
@@ -240,7 +239,10 @@ func (s *session) result(w Window, before, after mark) *WindowResult {
 	proxy, vanished := after.proxy.Since(before.proxy)
 	res.ProxyCPU, res.Vanished = float64(proxy)/1e9, vanished
 	capacity := res.Seconds * float64(runtime.NumCPU())
-	mine, others, busiest := after.processes.Since(before.processes, slices.Concat(w.Known, w.Proxy, []int{os.Getpid()}))
+	kernel := meter.Deferred()
+	deferred, _, _ := after.processes.Since(before.processes, kernel)
+	res.Deferred = float64(deferred) / 1e9
+	mine, others, busiest := after.processes.Since(before.processes, slices.Concat(w.Known, w.Proxy, kernel, []int{os.Getpid()}))
 	res.Foreign = meter.Foreign(mine, others, 1e9*(after.machine.Busy-before.machine.Busy), 1e9*capacity)
 	res.Busiest = busiest
 	res.Steal = (after.machine.Steal - before.machine.Steal) / capacity

@@ -36,8 +36,9 @@ type Command struct {
 
 // Open opens connections; a group that is open already grows.
 type Open struct {
-	Target netip.AddrPort `json:"target"`
-	Groups []Group        `json:"groups"`
+	Target  netip.AddrPort `json:"target"`
+	Sources []netip.Addr   `json:"sources"` // each worker connects from them in turn; none: from wherever the kernel likes
+	Groups  []Group        `json:"groups"`
 }
 
 // Window runs all groups: a warm-up, then the part that counts, then what is under way is finished.
@@ -61,6 +62,7 @@ type WindowResult struct {
 	Groups   []GroupResult `json:"groups"`
 	ProxyCPU float64       `json:"proxy_cpu_s"`      // seconds of CPU of the processes under test
 	Vanished int           `json:"vanished_threads"` // of them, ended within the window
+	Deferred float64       `json:"ksoftirqd_s"`      // seconds of CPU of the kernel's threads for network work
 	Foreign  float64       `json:"foreign_cpu"`      // CPU of processes that do not belong to the bench, share of all cores
 	Busiest  string        `json:"busiest"`          // of those processes
 	Steal    float64       `json:"steal_cpu"`        // taken by the hypervisor, share of all cores

@@ -85,6 +85,13 @@ func TestOwnCPUIsSeen(t *testing.T) {
 	assert.Contains(t, Tree(os.Getppid()), os.Getpid())
 }
 
+func TestDeferred(t *testing.T) {
+	// There are none to be seen in a container with processes of its own.
+	for _, pid := range Deferred() {
+		assert.Contains(t, processName(pid), "ksoftirqd/")
+	}
+}
+
 func TestForeign(t *testing.T) {
 	before := Processes{1: 100, 2: 100, 3: 100}
 	mine, others, _ := Processes{1: 150, 2: 130, 3: 100, 4: 20}.Since(before, []int{1, 3})

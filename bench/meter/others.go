@@ -47,6 +47,20 @@ func (p Processes) Since(before Processes, known []int) (mine, others uint64, bu
 	return mine, others, processName(pid)
 }
 
+// Deferred is the kernel's threads for network work that did not fit into the time of whoever caused it. They are busy with
+// the bench's packets, above all in bulk, but no process is charged for it.
+func Deferred() (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/comm")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err == nil && strings.HasPrefix(string(b), "ksoftirqd/") {
+			pid, _ := strconv.Atoi(strings.Split(f, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 func processName(pid int) string {
 	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
 	return strings.TrimSpace(string(b))

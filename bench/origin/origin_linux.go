@@ -33,8 +33,8 @@ type Ready struct {
 	Addrs []netip.AddrPort `json:"addrs"`
 }
 
-// Main runs an origin with ports listeners, each on a free port of 127.0.0.1, until stdin ends.
-func Main(ports int, stdin io.Reader, stdout io.Writer) error {
+// Main runs an origin with a listener on a free port of each of addrs, which may repeat, until stdin ends.
+func Main(addrs []netip.Addr, stdin io.Reader, stdout io.Writer) error {
 	if _, err := sock.RaiseFileLimit(); err != nil {
 		return err
 	}
@@ -53,8 +53,8 @@ func Main(ports int, stdin io.Reader, stdout io.Writer) error {
 		s.small, s.bulk = append(s.small, small), append(s.bulk, bulk)
 	}
 	var ready Ready
-	for range ports {
-		fd, addr, err := sock.Listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0))
+	for _, a := range addrs {
+		fd, addr, err := sock.Listen(netip.AddrPortFrom(a, 0))
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package peer
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/meter"
+	"github.com/l4fwd/l4fwd/bench/netns"
 	"github.com/l4fwd/l4fwd/bench/wire"
 )
 
@@ -37,18 +37,28 @@ type Spec struct {
 	endSignal syscall.Signal
 }
 
+// Site is where a relay is to run: the network it is in and the one its clients are in, its address and its origin's.
+type Site struct {
+	Relay, Client *netns.Space
+	Listen        netip.Addr
+	Upstream      netip.AddrPort
+	Cores         int
+	Files         int // RLIMIT_NOFILE
+}
+
 // Instance is where one process of a relay shall listen and forward to. Dir is empty and its own.
 type Instance struct {
 	Listen, Upstream netip.AddrPort
 	Dir              string
 	Cores            int
-	Files            int // RLIMIT_NOFILE
+	Files            int
 }
 
 // Proxy is a relay that runs.
 type Proxy struct {
 	Spec   Spec
 	Listen netip.AddrPort
+	client *netns.Space
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	stderr tail
@@ -58,10 +68,10 @@ type Proxy struct {
 // startTimeout is how long a relay may take until it relays.
 const startTimeout = 15 * time.Second
 
-// Start runs a relay to upstream and returns once it relays. It must be called on a thread that lives as long as the
-// process: the relay dies with the thread that started it (PR_SET_PDEATHSIG, prctl(2)).
-func Start(ctx context.Context, s Spec, upstream netip.AddrPort, cores, files int) (*Proxy, error) {
-	p := &Proxy{Spec: s, Listen: upstream, ended: make(chan struct{})}
+// Start runs a relay and returns once it relays. It must be called on a thread that lives as long as the process: the
+// relay dies with the thread that started it (PR_SET_PDEATHSIG, prctl(2)).
+func Start(ctx context.Context, s Spec, at Site) (*Proxy, error) {
+	p := &Proxy{Spec: s, Listen: at.Upstream, client: at.Client, ended: make(chan struct{})}
 	if s.command == nil {
 		return p, nil
 	}
@@ -69,16 +79,7 @@ func Start(ctx context.Context, s Spec, upstream netip.AddrPort, cores, files in
 	if p.dir, err = os.MkdirTemp("", "l4bench-"); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	if p.Listen, err = FreeAddr(); err == nil {
-		p.cmd, err = s.command(Instance{Listen: p.Listen, Upstream: upstream, Dir: p.dir, Cores: cores, Files: files})
-	}
-	if err != nil {
-		os.RemoveAll(p.dir)
-		return nil, fmt.Errorf("start %s: %w", s.Name, err)
-	}
-	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: s.endSignal}
-	if err := p.cmd.Start(); err != nil {
+	if err := at.Relay.Do(func() error { return p.launch(at) }); err != nil {
 		os.RemoveAll(p.dir)
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
@@ -88,9 +89,23 @@ func Start(ctx context.Context, s Spec, upstream netip.AddrPort, cores, files in
 	}()
 	if err := p.awaitReady(ctx); err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("start %s: %w\n%s", s.Name, err, p.stderr.String())
+		return nil, fmt.Errorf("start %s: %w%s", s.Name, err, p.stderr.last())
 	}
 	return p, nil
+}
+
+// launch starts the process, in the calling thread's network namespace.
+func (p *Proxy) launch(at Site) (err error) {
+	if p.Listen, err = freeAddr(at.Listen); err != nil {
+		return err
+	}
+	p.cmd, err = p.Spec.command(Instance{Listen: p.Listen, Upstream: at.Upstream, Dir: p.dir, Cores: at.Cores, Files: at.Files})
+	if err != nil {
+		return err
+	}
+	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: p.Spec.endSignal}
+	return p.cmd.Start()
 }
 
 // Pids is the relay's processes, children included; none for direct.
@@ -130,7 +145,7 @@ func (p *Proxy) Stop() {
 func (p *Proxy) awaitReady(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
-		err := Probe(p.Listen)
+		err := p.client.Do(func() error { return probe(p.Listen) })
 		if err == nil {
 			return nil
 		}
@@ -138,7 +153,7 @@ func (p *Proxy) awaitReady(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.ended:
-			return errors.New("it ended at once")
+			return fmt.Errorf("it ended at once, %v", p.cmd.ProcessState)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
@@ -147,8 +162,8 @@ func (p *Proxy) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Probe does one exchange with the origin through addr.
-func Probe(addr netip.AddrPort) error {
+// probe does one exchange with the origin through addr.
+func probe(addr netip.AddrPort) error {
 	c, err := net.DialTimeout("tcp", addr.String(), time.Second)
 	if err != nil {
 		return err
@@ -167,17 +182,22 @@ func Probe(addr netip.AddrPort) error {
 	return err
 }
 
-// FreeAddr finds a free port of 127.0.0.1 below the ephemeral ones, so that no connection of the bench takes it away.
-func FreeAddr() (netip.AddrPort, error) {
+// localhost is where a relay serves what is not to be measured.
+var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// freeAddr finds a free port of ip below the ephemeral ones, so that no connection of the bench takes it away.
+func freeAddr(ip netip.Addr) (netip.AddrPort, error) {
+	var err error
 	for range 200 {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(18000+rand.IntN(14000)))
-		l, err := net.Listen("tcp4", addr.String())
+		addr := netip.AddrPortFrom(ip, uint16(18000+rand.IntN(14000)))
+		var l net.Listener
+		l, err = net.Listen("tcp4", addr.String())
 		if err == nil {
 			l.Close()
 			return addr, nil
 		}
 	}
-	return netip.AddrPort{}, errors.New("find a free port: none between 18000 and 32000")
+	return netip.AddrPort{}, fmt.Errorf("find a free port between 18000 and 32000: %w", err)
 }
 
 // tail keeps the last few KiB a process wrote.
@@ -194,6 +214,15 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.b = bytes.Clone(t.b[extra:])
 	}
 	return len(p), nil
+}
+
+// last is the last line, for the end of a message; empty where there is none.
+func (t *tail) last() string {
+	s := t.String()
+	if s == "" {
+		return ""
+	}
+	return ": " + strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
 
 func (t *tail) String() string {

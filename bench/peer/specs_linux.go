@@ -24,8 +24,8 @@ func L4fwd(binary, engine, why string) Spec {
 	}
 	s.Version = firstLine(binary, "version")
 	s.command = func(i Instance) (*exec.Cmd, error) {
-		health, err1 := FreeAddr()
-		admin, err2 := FreeAddr()
+		health, err1 := freeAddr(localhost)
+		admin, err2 := freeAddr(localhost)
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
@@ -159,8 +159,8 @@ func Custom(arg string) (Spec, error) {
 	}
 	s := Spec{Name: name, Version: command, endSignal: syscall.SIGKILL}
 	s.command = func(i Instance) (*exec.Cmd, error) {
-		health, err1 := FreeAddr()
-		admin, err2 := FreeAddr()
+		health, err1 := freeAddr(localhost)
+		admin, err2 := freeAddr(localhost)
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}

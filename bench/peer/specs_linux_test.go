@@ -29,8 +29,17 @@ func TestEnvironmentIsCleaned(t *testing.T) {
 func TestStartReportsWhatAFailingRelaySaid(t *testing.T) {
 	s, err := Custom("broken=/bin/sh -c echo_{listen}_{upstream}")
 	require.NoError(t, err)
-	_, err = Start(context.Background(), s, netip.MustParseAddrPort("127.0.0.1:9"), 1, 1024)
+	_, err = Start(context.Background(), s, Site{Listen: localhost, Upstream: netip.MustParseAddrPort("127.0.0.1:9"), Cores: 1, Files: 1024})
 	require.Error(t, err)
-	assert.Contains(t, err.Error(), "start broken: it ended at once")
+	assert.Contains(t, err.Error(), "start broken: it ended at once, exit status 127: ")
 	assert.Contains(t, err.Error(), "not found")
+}
+
+// TestTheReasonIsTheLastLine: an engine that the machine refuses says so at the end of what it prints.
+func TestTheReasonIsTheLastLine(t *testing.T) {
+	for said, want := range map[string]string{"": "", "one": ": one", "a log line\n  refused: no io_uring here \n": ": refused: no io_uring here"} {
+		var out tail
+		_, _ = out.Write([]byte(said))
+		assert.Equal(t, want, out.last())
+	}
 }

@@ -22,16 +22,21 @@ type chart struct {
 	value             func(group int, peer string) float64 // NaN: no bar
 }
 
-// Charts draws what there are figures for into dir and returns the files' names.
-func (r *Report) Charts(dir string) (files []string, err error) {
+// Charts draws what there are figures for into dir and returns the files' names, which begin with the network's unless
+// that is loopback.
+func (r *Report) Charts(dir, network string) (files []string, err error) {
 	charts := []chart{
 		r.ratioChart("cpu.svg", "CPU of the proxy per unit of work (lower is better)", "cpu"),
 		r.ratioChart("throughput.svg", "Throughput (higher is better)", "throughput"),
 		r.latencyChart(),
-		r.metricChart("memory.svg", "Memory of the process for an idle connection", "KiB", "idle_memory", "memory"),
+		r.memoryChart(),
 		r.metricChart("open.svg", "CPU of a 64-byte exchange with 10, 1,000, 9,000 connections open", "µs", "open_cost", "at10", "at1000", "at9000"),
 	}
 	for _, c := range charts {
+		c.title += ", over " + network
+		if network != Loopback {
+			c.file = network + "-" + c.file
+		}
 		drawn, err := r.draw(c, dir)
 		if err != nil {
 			return files, fmt.Errorf("draw %s: %w", c.file, err)
@@ -68,6 +73,13 @@ func (r *Report) latencyChart() chart {
 		}
 	}
 	c.value = func(group int, peer string) float64 { return r.value(c.groups[group], peer, "p99") }
+	return c
+}
+
+// memoryChart is logarithmic: a goroutine and a buffer each way are two hundred times a slot in a table.
+func (r *Report) memoryChart() chart {
+	c := r.metricChart("memory.svg", "Memory of the process for an idle connection", "KiB, logarithmic", "idle_memory", "memory")
+	c.log = true
 	return c
 }
 

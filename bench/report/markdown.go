@@ -9,36 +9,48 @@ import (
 	"github.com/l4fwd/l4fwd/bench/stats"
 )
 
-// Markdown is the report as a page; charts are file names next to it.
-func (r *Report) Markdown(charts []string) string {
+// Markdown is the report as a page; charts are file names next to it, by network.
+func (r *Report) Markdown(charts map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# Bench\n\n")
 	if d := r.Disturbance(); d != "" {
 		b.WriteString("> **" + d + "**\n\n")
 	}
 	for _, s := range r.Invalid() {
-		fmt.Fprintf(&b, "> **Invalid:** %s by %s, repetition %d: %s\n\n", s.Scenario, s.Peer, s.Rep+1, strings.Join(s.Errors, "; "))
+		fmt.Fprintf(&b, "> **Invalid:** %s\n\n", s.Fault())
 	}
 	b.WriteString(r.machineLine() + "\n\n")
 	b.WriteString("Medians of the valid repetitions; ± is half their range. × is the ratio to the HAProxy configuration that does better in that very figure. " +
 		"`cpu` is the CPU of the proxy's processes per unit of work. Everything shares one machine: compare within a run, never between runs.\n\n")
-	r.verdictSection(&b)
-	r.ratioSection(&b)
+	for _, n := range r.Networks {
+		fmt.Fprintf(&b, "## Over %s\n\n%s\n\n", n.Name, n.What)
+		r.Over(n.Name).networkSection(&b, n.Name, charts[n.Name])
+	}
+	r.peerSection(&b)
+	return b.String()
+}
+
+// networkSection is all there is to say of one network: verdicts, ratios, charts, a table a scenario.
+func (r *Report) networkSection(b *strings.Builder, name string, charts []string) {
+	for _, judged := range r.Judged {
+		if vs := r.Verdicts(judged); len(vs) > 0 {
+			fmt.Fprintf(b, "### Targets of %s over %s\n\n%s\n", judged, name, verdictTable(judged, vs).markdown())
+		}
+	}
+	r.ratioSection(b, name)
 	for _, c := range charts {
-		fmt.Fprintf(&b, "![%s](%s)\n\n", strings.TrimSuffix(c, ".svg"), c)
+		fmt.Fprintf(b, "![%s](%s)\n\n", strings.TrimSuffix(c, ".svg"), c)
 	}
 	for _, s := range r.Scenarios {
 		if len(r.present(s)) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n%s\n", s.Name, s.Title, r.scenarioTable(s).markdown())
+		fmt.Fprintf(b, "### %s over %s\n\n%s\n\n%s\n", s.Name, name, s.Title, r.scenarioTable(s).markdown())
 		for _, n := range r.notes(s.Name) {
-			fmt.Fprintf(&b, "- %s\n", n)
+			fmt.Fprintf(b, "- %s\n", n)
 		}
 		b.WriteString("\n")
 	}
-	r.peerSection(&b)
-	return b.String()
 }
 
 func (r *Report) machineLine() string {
@@ -47,19 +59,11 @@ func (r *Report) machineLine() string {
 		m.Date.Format(time.RFC3339), m.Commit, m.Kernel, m.CPU, m.Cores, m.Memory, m.Go, m.Files, m.Command, m.Seconds)
 }
 
-func (r *Report) verdictSection(b *strings.Builder) {
-	vs := r.Verdicts()
-	if len(vs) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "## Targets of %s\n\n%s\n", r.Judged, r.verdictTable(vs).markdown())
-}
-
-// ratioSection is the whole run on one screen: the ratios of all CPU and throughput figures.
-func (r *Report) ratioSection(b *strings.Builder) {
+// ratioSection is a whole network on one screen: the ratios of all CPU and throughput figures.
+func (r *Report) ratioSection(b *strings.Builder, name string) {
 	t := table{{"ratio to the better HAProxy"}}
 	for _, p := range r.Peers {
-		if p.Missing == "" {
+		if r.ran(p.Name) {
 			t[0] = append(t[0], p.Name)
 		}
 	}
@@ -77,7 +81,7 @@ func (r *Report) ratioSection(b *strings.Builder) {
 		}
 	}
 	if len(t) > 1 {
-		fmt.Fprintf(b, "## Ratios\n\n%s\n", t.markdown())
+		fmt.Fprintf(b, "### Ratios over %s\n\n%s\n", name, t.markdown())
 	}
 }
 
@@ -101,11 +105,12 @@ func (r *Report) notes(scenario string) (notes []string) {
 func (r *Report) peerSection(b *strings.Builder) {
 	b.WriteString("## Peers\n\n")
 	for _, p := range r.Peers {
-		if p.Missing != "" {
-			fmt.Fprintf(b, "- %s: **missing** – %s\n", p.Name, p.Missing)
-		} else {
+		if r.ran(p.Name) {
 			fmt.Fprintf(b, "- %s: %s\n", p.Name, p.Version)
 		}
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(b, "- **missing:** %s\n", m)
 	}
 	var foreign, steal []float64
 	for _, s := range r.Samples {

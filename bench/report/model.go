@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type Scenario struct {
 
 // Sample is one repetition of a scenario by a peer.
 type Sample struct {
+	Net      string             `json:"net"`
 	Scenario string             `json:"scenario"`
 	Peer     string             `json:"peer"`
 	Rep      int                `json:"rep"`
@@ -44,6 +46,11 @@ type Sample struct {
 	Vanished int                `json:"vanished_threads"`  // of the peer, within the window
 }
 
+// Fault says which sample is invalid, and why.
+func (s Sample) Fault() string {
+	return fmt.Sprintf("%s by %s over %s, repetition %d: %s", s.Scenario, s.Peer, s.Net, s.Rep+1, strings.Join(s.Errors, "; "))
+}
+
 // Disturbance is the share of the machine's CPU that others had, processes and the hypervisor.
 func (s Sample) Disturbance() float64 { return s.Foreign + s.Steal }
 
@@ -51,8 +58,29 @@ func (s Sample) Disturbance() float64 { return s.Foreign + s.Steal }
 type Peer struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	// Missing says why it took no part, and what to do about it.
-	Missing string `json:"missing,omitempty"`
+}
+
+// Loopback is the network that every machine has.
+const Loopback = "loopback"
+
+// Network is what client, proxy and origin are joined by.
+type Network struct {
+	Name string `json:"name"`
+	What string `json:"what"`
+}
+
+// Missing is a peer, or a whole network, that took no part.
+type Missing struct {
+	What string   `json:"what"`
+	Over []string `json:"over,omitempty"` // the networks it is missing from; none for a network
+	Why  string   `json:"why"`            // what to do about it, or what it said itself
+}
+
+func (m Missing) String() string {
+	if len(m.Over) == 0 {
+		return fmt.Sprintf("%s: %s", m.What, m.Why)
+	}
+	return fmt.Sprintf("%s over %s: %s", m.What, strings.Join(m.Over, ", "), m.Why)
 }
 
 // Machine is where and when the run took place.
@@ -69,13 +97,42 @@ type Machine struct {
 	Seconds float64   `json:"run_seconds"`
 }
 
-// Report is a whole run.
+// Report is a whole run. What compares samples is asked of one network's part of it, see Over.
 type Report struct {
 	Machine   Machine    `json:"machine"`
+	Networks  []Network  `json:"networks"`
 	Peers     []Peer     `json:"peers"`
+	Missing   []Missing  `json:"missing,omitempty"`
 	Scenarios []Scenario `json:"scenarios"`
 	Samples   []Sample   `json:"samples"`
-	Judged    string     `json:"judged"` // the peer held against the targets
+	Judged    []string   `json:"judged"` // the peers held against the targets
+}
+
+// Over is the report with the samples of one network only.
+func (r *Report) Over(network string) *Report {
+	part := *r
+	part.Samples = nil
+	for _, s := range r.Samples {
+		if s.Net == network {
+			part.Samples = append(part.Samples, s)
+		}
+	}
+	return &part
+}
+
+// Lacks notes that what took no part over a network, or that a network did not; the same reason over two is one entry.
+func (r *Report) Lacks(what, network, why string) {
+	for i, m := range r.Missing {
+		if m.What == what && m.Why == why {
+			r.Missing[i].Over = append(m.Over, network)
+			return
+		}
+	}
+	m := Missing{What: what, Why: why}
+	if network != "" {
+		m.Over = []string{network}
+	}
+	r.Missing = append(r.Missing, m)
 }
 
 // Summary is a metric of a peer over its valid repetitions.
@@ -140,6 +197,11 @@ func (r *Report) Disturbance() string {
 		"These figures are not to be trusted or compared.", n, len(r.Samples), 100*Disturbed, 100*foreign, who, 100*steal)
 }
 
+// ran reports whether a peer has any sample.
+func (r *Report) ran(peer string) bool {
+	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Peer == peer })
+}
+
 // present is the peers that have a figure in a scenario.
 func (r *Report) present(s Scenario) (names []string) {
 	for _, p := range r.Peers {
@@ -162,9 +224,11 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	charts, err := r.Charts(dir)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+	charts := map[string][]string{}
+	for _, n := range r.Networks {
+		if charts[n.Name], err = r.Over(n.Name).Charts(dir, n.Name); err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "latest.json"), append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)

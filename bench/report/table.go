@@ -112,16 +112,19 @@ func (r *Report) ScenarioText(s Scenario) string { return r.scenarioTable(s).tex
 // Text is what the run ends with on a terminal: verdicts and warnings. The tables were printed as they came.
 func (r *Report) Text() string {
 	var b strings.Builder
-	if vs := r.Verdicts(); len(vs) > 0 {
-		b.WriteString(r.verdictTable(vs).text() + "\n")
-	}
-	for _, p := range r.Peers {
-		if p.Missing != "" {
-			fmt.Fprintf(&b, "missing: %s: %s\n", p.Name, p.Missing)
+	for _, n := range r.Networks {
+		part := r.Over(n.Name)
+		for _, judged := range r.Judged {
+			if vs := part.Verdicts(judged); len(vs) > 0 {
+				b.WriteString(verdictTable(judged+" over "+n.Name, vs).text() + "\n")
+			}
 		}
 	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(&b, "missing: %s\n", m)
+	}
 	for _, s := range r.Invalid() {
-		fmt.Fprintf(&b, "!! INVALID: %s by %s, repetition %d: %s\n", s.Scenario, s.Peer, s.Rep+1, strings.Join(s.Errors, "; "))
+		fmt.Fprintf(&b, "!! INVALID: %s\n", s.Fault())
 	}
 	if d := r.Disturbance(); d != "" {
 		b.WriteString("!! " + d + "\n")
@@ -129,8 +132,8 @@ func (r *Report) Text() string {
 	return b.String()
 }
 
-func (r *Report) verdictTable(vs []Verdict) table {
-	t := table{{"targets of " + r.Judged, "want", "got", "repetitions", "", ""}}
+func verdictTable(judged string, vs []Verdict) table {
+	t := table{{"targets of " + judged, "want", "got", "repetitions", "", ""}}
 	for _, v := range vs {
 		t = append(t, []string{v.Scenario + " " + v.Metric, v.Want, v.Got, v.Range, met(v.Met), v.Note})
 	}

@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/l4fwd/l4fwd/bench/stats"
 )
 
-// target is a line the judged peer is held against: a ratio to the better HAProxy, or an absolute figure.
+// target is a line a judged peer is held against: a ratio to the better HAProxy, or an absolute figure.
 type target struct {
 	scenario, metric string
 	limit            float64
@@ -15,23 +17,65 @@ type target struct {
 	atLeast          bool
 }
 
-// targets are what the epoll engine is built to reach, see docs/DESIGN.md.
-var targets = []target{
-	{"bulk_down", "cpu", 1.05, false, false},
-	{"bulk_up", "cpu", 1.05, false, false},
-	{"conn_rate", "cpu", 0.92, false, false},
-	{"ping_pong", "cpu", 0.95, false, false},
-	{"token_stream", "cpu", 0.93, false, false},
-	{"bulk_down", "throughput", 0.95, false, true},
-	{"bulk_up", "throughput", 0.95, false, true},
-	{"conn_rate", "throughput", 0.95, false, true},
-	{"ping_pong", "throughput", 0.95, false, true},
-	{"token_stream", "throughput", 0.95, false, true},
-	{"beside", "p99", 1.0, false, false},
-	{"idle_memory", "memory", 0.5, true, false},
-	{"idle_memory", "fds", 2, true, false},
-	{"open_cost", "growth", 1.15, true, false},
-	{"open_cost", "growth_same", 1.15, true, false},
+// atMost, absolute and atLeast are how a target is written: a ratio not to be exceeded, a figure, a ratio to be reached.
+func atMost(scenario, metric string, limit float64) target {
+	return target{scenario: scenario, metric: metric, limit: limit}
+}
+
+func absolute(scenario, metric string, limit float64) target {
+	return target{scenario: scenario, metric: metric, limit: limit, absolute: true}
+}
+
+func atLeast(scenario, metric string, limit float64) target {
+	return target{scenario: scenario, metric: metric, limit: limit, atLeast: true}
+}
+
+// targets are what each engine is built to reach.
+var targets = map[string][]target{
+	"epoll": {
+		atMost("bulk_down", "cpu", 1.05),
+		atMost("bulk_up", "cpu", 1.05),
+		atMost("conn_rate", "cpu", 0.92),
+		atMost("ping_pong", "cpu", 0.95),
+		atMost("token_stream", "cpu", 0.93),
+		atLeast("bulk_down", "throughput", 0.95),
+		atLeast("bulk_up", "throughput", 0.95),
+		atLeast("conn_rate", "throughput", 0.95),
+		atLeast("ping_pong", "throughput", 0.95),
+		atLeast("token_stream", "throughput", 0.95),
+		atMost("beside", "p99", 1.0),
+		absolute("idle_memory", "memory", 0.5),
+		absolute("idle_memory", "fds", 2),
+		absolute("open_cost", "growth", 1.15),
+		absolute("open_cost", "growth_same", 1.15),
+	},
+	"uring": {
+		atMost("bulk_down", "cpu", 1.0),
+		atMost("bulk_up", "cpu", 1.0),
+		atMost("conn_rate", "cpu", 0.80),
+		atMost("ping_pong", "cpu", 0.65),
+		atMost("token_stream", "cpu", 0.83),
+		atLeast("bulk_down", "throughput", 0.95),
+		atLeast("bulk_up", "throughput", 0.95),
+		atLeast("conn_rate", "throughput", 1.05),
+		atLeast("ping_pong", "throughput", 1.25),
+		atLeast("token_stream", "throughput", 0.95),
+		atMost("beside", "p99", 0.7),
+		atLeast("beside", "bulk", 1.0),
+		absolute("idle_memory", "memory", 0.5),
+		absolute("idle_memory", "fds", 2),
+		absolute("open_cost", "growth", 1.15),
+		absolute("open_cost", "growth_same", 1.15),
+	},
+}
+
+// targetsOf is the targets of a peer's engine. A peer that is not an engine with targets of its own is held against
+// epoll's, the lower ones.
+func targetsOf(peer string) []target {
+	if ts, ok := targets[strings.TrimPrefix(peer, "l4fwd-")]; ok {
+		return ts
+	}
+	return targets["epoll"]
 }
 
 // Verdict is a target and what became of it.
@@ -42,51 +86,63 @@ type Verdict struct {
 	Met                         bool
 }
 
-// Verdicts holds the judged peer against every target there are figures for.
-func (r *Report) Verdicts() (vs []Verdict) {
-	for _, t := range targets {
-		m, ok := r.metric(t.scenario, t.metric)
-		got := r.Summary(t.scenario, r.Judged, t.metric)
-		if !ok || got.N == 0 {
+// Verdicts holds a peer against every target of its engine that there are figures for.
+func (r *Report) Verdicts(judged string) (vs []Verdict) {
+	ts := targetsOf(judged)
+	bulkJudged := slices.ContainsFunc(ts, func(t target) bool { return t.scenario == "beside" && t.metric == "bulk" })
+	for _, t := range ts {
+		v, ok := r.verdict(judged, t)
+		if !ok {
 			continue
 		}
-		value, unit, span := got.Median, " "+m.Unit, got
-		if !t.absolute {
-			base, name := r.Base(t.scenario, m)
-			if value, unit = stats.Ratio(got.Median, base), " × HAProxy"; math.IsNaN(value) {
-				continue
-			}
-			span = r.paired(t.scenario, t.metric, name)
-		}
-		// Fds are counted over all connections, some of which share what the process opened once: two figures will do.
-		value = math.Round(value*1000) / 1000
-		v := Verdict{Scenario: t.scenario, Metric: t.metric, Want: fmt.Sprintf("≤ %g%s", t.limit, unit),
-			Got: fmt.Sprintf("%.2f", value), Met: value <= t.limit}
-		if span.N > 1 {
-			v.Range = fmt.Sprintf("%.2f–%.2f", span.Min, span.Max)
-		}
-		if t.atLeast {
-			v.Want, v.Met = fmt.Sprintf("≥ %g%s", t.limit, unit), value >= t.limit
-		}
-		if t.scenario == "idle_memory" && t.metric == "fds" {
-			v.Met = math.Round(value*100)/100 <= t.limit
-		}
-		if t.scenario == "beside" {
-			v.Note = r.besideNote()
+		if t.scenario == "beside" && !bulkJudged {
+			v.Note = r.besideNote(judged)
 		}
 		vs = append(vs, v)
 	}
 	return vs
 }
 
+// verdict is what became of one target; ok says that there are figures for it.
+func (r *Report) verdict(judged string, t target) (v Verdict, ok bool) {
+	m, ok := r.metric(t.scenario, t.metric)
+	got := r.Summary(t.scenario, judged, t.metric)
+	if !ok || got.N == 0 {
+		return v, false
+	}
+	value, unit, span := got.Median, " "+m.Unit, got
+	if !t.absolute {
+		base, name := r.Base(t.scenario, m)
+		if value, unit = stats.Ratio(got.Median, base), " × HAProxy"; math.IsNaN(value) {
+			return v, false
+		}
+		span = r.paired(judged, t.scenario, t.metric, name)
+	}
+	// Fds are counted over all connections, some of which share what the process opened once: two figures will do.
+	value = math.Round(value*1000) / 1000
+	v = Verdict{Scenario: t.scenario, Metric: t.metric, Got: fmt.Sprintf("%.2f", value), Met: value <= t.limit}
+	sign := "≤"
+	if t.atLeast {
+		sign, v.Met = "≥", value >= t.limit
+	}
+	v.Want = strings.TrimSpace(fmt.Sprintf("%s %g%s", sign, t.limit, unit))
+	if span.N > 1 {
+		v.Range = fmt.Sprintf("%.2f–%.2f", span.Min, span.Max)
+	}
+	if t.scenario == "idle_memory" && t.metric == "fds" {
+		v.Met = math.Round(value*100)/100 <= t.limit
+	}
+	return v, true
+}
+
 // paired is the judged peer's ratio to base within each repetition, where both ran close together in time.
-func (r *Report) paired(scenario, metric, base string) stats.Summary {
+func (r *Report) paired(judged, scenario, metric, base string) stats.Summary {
 	mine, theirs := map[int]float64{}, map[int]float64{}
 	for _, s := range r.Samples {
 		x, ok := s.Values[metric]
 		switch {
 		case s.Scenario != scenario || len(s.Errors) > 0 || !ok:
-		case s.Peer == r.Judged:
+		case s.Peer == judged:
 			mine[s.Rep] = x
 		case s.Peer == base:
 			theirs[s.Rep] = x
@@ -102,13 +158,13 @@ func (r *Report) paired(scenario, metric, base string) stats.Summary {
 }
 
 // besideNote puts the bulk throughput next to the latency, since either is easily bought with the other.
-func (r *Report) besideNote() string {
+func (r *Report) besideNote(judged string) string {
 	m, ok := r.metric("beside", "bulk")
 	if !ok {
 		return ""
 	}
 	base, name := r.Base("beside", m)
-	got := r.Summary("beside", r.Judged, "bulk").Median
+	got := r.Summary("beside", judged, "bulk").Median
 	return fmt.Sprintf("bulk beside it %s GB/s, %.2f × %s", number(got), stats.Ratio(got, base), name)
 }
 
