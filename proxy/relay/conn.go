@@ -114,9 +114,11 @@ type end struct {
 	fin    bool // the peer is known to have sent its FIN before it reset: what it sent ends in order
 
 	// Of the io_uring engine: requests that the kernel has.
-	recv bool  // a receive
-	poll bool  // a poll for the end of connecting
-	tag  uint8 // counts the sockets that were this end, so that a completion for an earlier one is told apart
+	recv  bool  // a receive
+	poll  bool  // a poll for the end of connecting
+	watch bool  // a poll for a reset
+	got   uint8 // messages received, up to steady
+	tag   uint8 // counts the sockets that were this end, so that a completion for an earlier one is told apart
 }
 
 // half is one direction of a connection, identified by its source.

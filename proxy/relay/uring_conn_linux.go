@@ -8,7 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const calmMessages = 8 // small messages in a row that take a connection back to modeRing
+const (
+	// steady is after how many messages the next receive from an end stays, which saves a request a message and costs one
+	// more for the whole.
+	steady       = 4
+	calmMessages = 8 // small messages in a row that take a connection back to modeRing
+)
 
 // flight is a send that the kernel was asked for, without a completion where it succeeds: it is known to have succeeded
 // once its request was taken and no completion says otherwise. It owns the memory until then. The send never waits
@@ -26,19 +31,47 @@ const noBuffer = ^uint16(0)
 
 // recv asks for what the end s sends next. Nothing is expected to be there already if idle.
 func (l *uringLoop) recv(c *conn, s side, idle bool) {
+	e := &c.ends[s]
+	if l.can.LimitedRecv && e.got == steady && !e.watch {
+		l.watchReset(c, s)
+	}
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Len = ring.OpRecv, c.ends[s].fd, ringBuffer
 	q.Flags, q.Group = ring.SelectBuffer, ring.Group
 	if idle {
 		q.Prio = ring.PollFirst
 	}
-	if l.can.LimitedRecv && c.phase == phaseRelaying {
+	if e.watch {
 		q.Prio |= ring.RecvMulti
-		q.Len, q.Limit = 0, ringLimit
+		q.Limit = ringLimit
 	}
 	q.Data = connData(kindRecv, c, s)
-	c.ends[s].recv = true
+	e.recv = true
 	l.live++
+}
+
+// watchReset has a reset of the end s reported. A receive that stays does not find one that came together with data: after
+// these the kernel takes the socket for empty and waits for the next event (io_recv_finish in 6.18, by test).
+func (l *uringLoop) watchReset(c *conn, s side) {
+	q, _ := l.ring.Next()
+	q.Op, q.FD = ring.OpPollAdd, c.ends[s].fd // POLLERR and POLLHUP need not be asked for: poll(2)
+	q.Data = connData(kindWatch, c, s)
+	c.ends[s].watch = true
+	l.live++
+}
+
+// watchDone acts on what watchReset reports.
+func (l *uringLoop) watchDone(q *ring.CQE) {
+	l.live--
+	c, s := l.find(q.Data)
+	if c == nil || !c.ends[s].watch {
+		delete(l.dying, q.Data)
+		return
+	}
+	c.ends[s].watch = false
+	if q.Res < 0 || q.Res&(unix.POLLERR|unix.POLLHUP) != 0 {
+		l.leave(c)
+	} // else the FIN: the receive tells
 }
 
 // cancel asks for the end of a request, whose completion comes in any case. A request that the kernel is about to try
@@ -82,15 +115,19 @@ func (l *uringLoop) received(q *ring.CQE) {
 	if n < 0 {
 		n, e = 0, syscall.Errno(-n)
 	}
-	if c != nil {
+	var b []byte
+	if n > 0 {
+		b = l.in.Bytes(id, n)
+	}
+	switch {
+	case c == nil:
+	case n > 0 && c.phase == phaseRelaying && c.mode == modeRing:
 		c.ends[s].recv = q.More()
-		if n > 0 && c.phase == phaseRelaying && c.mode == modeRing && l.pass(c, s, id, n) {
+		if l.pass(c, s, id, b) {
 			return // the send has the buffer
 		}
-		var b []byte
-		if n > 0 {
-			b = l.in.Bytes(id, n)
-		}
+	default:
+		c.ends[s].recv = q.More()
 		l.take(c, s, b, e)
 	}
 	if brought {
@@ -98,28 +135,29 @@ func (l *uringLoop) received(q *ring.CQE) {
 	}
 }
 
-// pass sends n bytes that came from the end s on to the other, and asks for more. It returns false if it kept them
-// elsewhere: one send is under way at most, since the next one might succeed where it fails, and bytes would be lost.
-func (l *uringLoop) pass(c *conn, s side, id uint16, n int) (flown bool) {
+// pass sends b, which came from the end s in a buffer, on to the other, and asks for more. It returns false if it copied
+// them instead: one send is under way at most, since the next one might succeed where it fails, and bytes would be lost.
+func (l *uringLoop) pass(c *conn, s side, id uint16, b []byte) (flown bool) {
 	h := &c.halves[s]
 	if s == upstream && c.first == 0 {
 		c.first = l.now
 	}
 	if flown = !h.held(); flown {
-		l.fly(c, s, l.in.Bytes(id, n), flight{id: id})
+		l.fly(c, s, b, flight{id: id})
 	} else {
-		l.keep(c, s, l.in.Bytes(id, n))
+		l.keep(c, s, b)
 		l.hurry = true // a send that succeeds does not end a wait
 	}
-	if n < bulkRead {
+	if len(b) < bulkRead {
 		h.streak = 0
+		c.ends[s].got = min(c.ends[s].got+1, steady)
 	} else if h.streak++; h.streak >= bulkStreak {
 		h.splice, h.streak = true, 0
 		l.leave(c)
 		return flown
 	}
 	if flown && !c.ends[s].recv {
-		l.recv(c, s, n < ringBuffer)
+		l.recv(c, s, len(b) < ringBuffer)
 	}
 	return flown
 }
@@ -273,8 +311,13 @@ func (l *uringLoop) leave(c *conn) {
 	}
 	c.mode = modeLeaving
 	for s := range c.ends {
-		if c.ends[s].recv {
+		e := &c.ends[s]
+		if e.recv {
 			l.cancel(connData(kindRecv, c, side(s)))
+		}
+		if e.watch {
+			l.abandon(connData(kindWatch, c, side(s)))
+			e.watch = false
 		}
 	}
 	l.hurry = true // a send that succeeds does not end a wait

@@ -164,10 +164,13 @@ func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
 	if e.poll {
 		l.abandon(connData(kindConnect, c, s))
 	}
+	if e.watch {
+		l.abandon(connData(kindWatch, c, s))
+	}
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Flags, q.Data = ring.OpClose, e.fd, ring.SkipSuccess, kindNone.data(0)
 	e.fd = -1
-	e.recv, e.poll = false, false
+	e.recv, e.poll, e.watch = false, false, false
 }
 
 func (l *uringLoop) abandon(data uint64) {

@@ -38,9 +38,9 @@ const (
 	ringCompletions = 16384 // completions the kernel can make without another system call
 	ringBuffers     = 256   // buffers for received bytes a loop: more messages a turn wait for the next
 	ringBuffer      = 16 << 10
-	// A receive that stays ends after so many bytes, so that a burst for a reader that is slow is bounded: at most so many
-	// are on their way to it and as many held, bufferMax together.
-	ringLimit = bufferMax / 2
+	// A receive that stays ends once it brought so many bytes, so that a burst for a reader that is slow is bounded. It
+	// brings less than a buffer more; twice that, what is on its way and what came meanwhile, is bufferMax.
+	ringLimit = bufferMax/2 - ringBuffer
 
 	// A half-closed connection in modeRing has nothing under way at the end that was closed, and is looked at after this
 	// time: in modeReady its resets are seen.
@@ -56,6 +56,7 @@ const (
 	kindNone    kind = iota // of no interest: a close, a cancellation
 	kindRecv                // slot and generation
 	kindConnect             // slot, generation and tag
+	kindWatch               // slot and generation
 	kindSend                // number of the request
 	kindAccept              // number of the listener, and of the call in the lowest byte
 	kindEpoll
@@ -201,6 +202,8 @@ func (l *uringLoop) complete(q *ring.CQE) {
 			return
 		}
 		l.dialEvent(c, uint32(q.Res))
+	case kindWatch:
+		l.watchDone(q)
 	case kindAccept:
 		l.acceptDone(acceptListener(q.Data), acceptIndex(q.Data), q)
 	case kindEpoll:

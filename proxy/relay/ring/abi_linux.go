@@ -16,7 +16,7 @@ type SQE struct {
 	Data    uint64 // comes back in the CQE
 	Group   uint16 // of buffers, with SelectBuffer
 	_       uint16
-	Limit   uint32 // of a recv with RecvMulti: it ends once so many bytes came; where Features has LimitedRecv
+	Limit   uint32 // of a recv with RecvMulti: it ends with the receive, of Len at most, that reaches it; see LimitedRecv
 	_       [2]uint64
 }
 

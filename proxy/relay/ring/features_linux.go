@@ -23,14 +23,16 @@ func (r *Ring) Features() (f Features, err error) {
 	if _, err = unix.Write(fds[1], make([]byte, 64)); err != nil {
 		return f, os.NewSyscallError("write", err)
 	}
-	const limit = 16
+	const each, limit = 8, 16
 	q, _ := r.Next() // a kernel that does not know the flag says so before it looks for the file
 	q.Op, q.FD, q.Prio, q.Data = OpAccept, -1, AcceptPollFirst, 1
 	q, _ = r.Next()
-	q.Op, q.FD, q.Flags, q.Group, q.Prio, q.Limit, q.Data = OpRecv, int32(fds[0]), SelectBuffer, Group, RecvMulti, limit, 2
+	q.Op, q.FD, q.Flags, q.Group, q.Data = OpRecv, int32(fds[0]), SelectBuffer, Group, 2
+	q.Prio, q.Len, q.Limit = RecvMulti, each, limit
 	_ = r.Wait(0, false)
 	qs, _ := r.Completions()
 	defer r.Done()
+	received := int32(0)
 	for _, c := range qs {
 		if id, ok := c.Buffer(); ok {
 			r.buffers.Taken()
@@ -40,7 +42,8 @@ func (r *Ring) Features() (f Features, err error) {
 		case 1:
 			f.AcceptPollFirst = c.Res == -int32(unix.EBADF)
 		case 2:
-			f.LimitedRecv = c.Res == limit && !c.More()
+			received += c.Res
+			f.LimitedRecv = received == limit && !c.More()
 		}
 	}
 	return f, nil
