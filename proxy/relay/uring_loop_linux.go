@@ -34,10 +34,8 @@ type conns struct {
 }
 
 const (
-	ringRequests    = 4096  // requests a turn without another system call
-	ringCompletions = 16384 // completions the kernel can make without another system call
-	ringBuffers     = 256   // buffers for received bytes a loop: more messages a turn wait for the next
-	ringBuffer      = 16 << 10
+	ringBuffer = 16 << 10 // bytes that one receive brings at most
+
 	// A receive that stays ends once it brought so many bytes, so that a burst for a reader that is slow is bounded. It
 	// brings less than a buffer more; twice that, what is on its way and what came meanwhile, is bufferMax.
 	ringLimit = bufferMax/2 - ringBuffer
@@ -47,6 +45,17 @@ const (
 	ringNotice = 20 * time.Millisecond
 
 	drainLimit = 2 * time.Second // how long the end of a loop waits for the kernel to let go of everything
+)
+
+// ringSize is what a loop asks for. Variables for the sake of tests, as is ringOpened, which is called on each loop before
+// its ring issues anything.
+var (
+	ringSize = struct {
+		requests    uint32 // a turn without another system call
+		completions uint32 // that the kernel can make without another system call
+		buffers     int    // for received bytes: more messages a turn wait for the next
+	}{4096, 16384, 256}
+	ringOpened = func(*uringLoop) {}
 )
 
 // kind says what a completion is of. With side, tag, slot and generation it makes the Data of a request.
@@ -106,10 +115,10 @@ func (l *uringLoop) run(started chan<- error) {
 }
 
 func (l *uringLoop) open() (err error) {
-	if l.ring, err = ring.New(ringRequests, ringCompletions); err != nil {
+	if l.ring, err = ring.New(ringSize.requests, ringSize.completions); err != nil {
 		return err
 	}
-	if l.in, err = l.ring.Provide(ringBuffers, ringBuffer); err != nil {
+	if l.in, err = l.ring.Provide(ringSize.buffers, ringBuffer); err != nil {
 		l.ring.Close()
 		return err
 	}
@@ -117,6 +126,7 @@ func (l *uringLoop) open() (err error) {
 		l.ring.Close()
 		return err
 	}
+	ringOpened(l)
 	l.watchEpoll()
 	for i := range l.lns {
 		l.setAccept(&l.lns[i], true)
