@@ -1,0 +1,87 @@
+package relay
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+const forbiddenChild = "L4FWD_TEST_FORBIDDEN"
+
+// TestForbiddenUring: where a seccomp filter forbids io_uring, as Docker's default profile does, auto takes epoll, says why,
+// and works; uring is refused with the reason. The filter is for life, so this runs in a process of its own.
+func TestForbiddenUring(t *testing.T) {
+	if how := os.Getenv(forbiddenChild); how != "" {
+		withoutUring(t, how)
+		return
+	}
+	needsUring(t)
+	for how, want := range map[string]string{
+		"setup EPERM": "seccomp", "setup ENOSYS": "seccomp", "register EPERM": "provided buffers", "enter EPERM": "io_uring_enter",
+	} {
+		t.Run(how, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestForbiddenUring$", "-test.v")
+			cmd.Env = append(os.Environ(), forbiddenChild+"="+how)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			line := string(out[strings.Index(string(out), "REASON"):])
+			line, _, _ = strings.Cut(line, "\n")
+			t.Log(line)
+			require.Contains(t, line, want)
+		})
+	}
+}
+
+func withoutUring(t *testing.T, how string) {
+	call, errno, _ := strings.Cut(how, " ")
+	nr := map[string]uint32{"setup": unix.SYS_IO_URING_SETUP, "enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER}[call]
+	e := map[string]unix.Errno{"EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS}[errno]
+	require.NoError(t, forbid(nr, e))
+
+	r := newRig(t, "auto", loopback4)
+	c, u := r.pair()
+	c.send("over epoll")
+	u.want("over epoll")
+	name, reason := r.relay.Engine()
+	require.Equal(t, "epoll", name)
+	fmt.Println("REASON", reason)
+	c.fin()
+	u.wantEnd(sawFIN)
+	u.fin()
+	c.wantEnd(sawFIN)
+	r.closed(ClientClosed, 10, 0)
+
+	_, err := Start(Options{Engine: "uring", Handler: r.policy, Listeners: r.opts.Listeners})
+	require.ErrorContains(t, err, "engine uring")
+	require.ErrorContains(t, err, "use auto")
+}
+
+// forbid has a system call fail with e from now on, in all threads of the process: seccomp(2), with a filter in the
+// classic BPF of linux/filter.h.
+func forbid(nr uint32, e unix.Errno) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(e)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(filter)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
