@@ -95,7 +95,7 @@ var metricTable = []metric{
 		values: func(_ *scrape, emit func(float64, ...string)) { emit(1) }},
 	{name: "config_reload_timestamp_seconds", kind: gauge, help: "When the configuration in use was loaded, in Unix time.",
 		values: func(s *scrape, emit func(float64, ...string)) { emit(s.loaded) }},
-	{name: "loop_busy_ratio", kind: gauge, help: "Share of the last 10 to 15 s that the event loop spent working, 0 to 1.", labels: []string{"loop"},
+	{name: "loop_busy_ratio", kind: gauge, help: "Share of the last 12 to 16 s that the event loop spent working, 0 to 1.", labels: []string{"loop"},
 		doc: "Near 1 means that the loop is saturated. The window does not depend on who scrapes. Absent on the portable engine.",
 		values: func(s *scrape, emit func(float64, ...string)) {
 			for i, b := range s.rates.Busy {

@@ -18,8 +18,10 @@ type Rates struct {
 }
 
 const (
-	sampleInterval = 5 * time.Second // also the shortest window, but for the first seconds
-	sampleCount    = 3               // so that a window is 10 to 15 s long
+	// sampleInterval is also the shortest window, but for the first seconds. A multiple of watchInterval, so that an idle
+	// daemon wakes up once for both.
+	sampleInterval = 2 * watchInterval
+	sampleCount    = 4 // so that a window is 12 to 16 s long
 )
 
 // sampler keeps figures of the last seconds, so that rates do not depend on who asks, nor on how many do.
