@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"sync"
 	"time"
 )
@@ -119,11 +120,12 @@ type randomResult struct {
 	Acked   bool // all that was sent before the reset was acknowledged
 	Reset   bool // it did reset
 	Took    time.Duration
+	Sockets string // what ss(8) said of all of them when the exchange had taken half its time
 }
 
 func (r *randomResult) String() string {
-	return fmt.Sprintf("%+v: header %+v, got %d (%v), sent %d (%v), reset %v acked %v, took %v", *r.Plan, r.Head, r.Got,
-		r.ReadErr, r.Sent, r.SendErr, r.Reset, r.Acked, r.Took.Round(time.Millisecond))
+	return fmt.Sprintf("%+v: header %+v, got %d (%v), sent %d (%v), reset %v acked %v, took %v %s", *r.Plan, r.Head, r.Got,
+		r.ReadErr, r.Sent, r.SendErr, r.Reset, r.Acked, r.Took.Round(time.Millisecond), r.Sockets)
 }
 
 func (r *randomResult) hung() bool {
@@ -149,10 +151,22 @@ func runSide(plan *randomPlan, conn *net.TCPConn) *randomResult {
 	conn.SetDeadline(begun.Add(exchangeLimit))
 	s := &randomSide{plan: plan, conn: conn, res: &randomResult{Plan: plan},
 		first: make(chan struct{}), end: make(chan struct{})}
+	looked := make(chan struct{})
+	late := time.AfterFunc(exchangeLimit/2, func() {
+		defer close(looked)
+		out, err := exec.Command("ss", "-tanemio").CombinedOutput()
+		s.res.Sockets = fmt.Sprintf("%v -> %v\n%s", conn.LocalAddr(), conn.RemoteAddr(), out)
+		if err != nil {
+			s.res.Sockets += err.Error()
+		}
+	})
 	var both sync.WaitGroup
 	both.Go(s.send)
 	both.Go(s.receive)
 	both.Wait()
+	if !late.Stop() {
+		<-looked
+	}
 	s.res.Took = time.Since(begun)
 	return s.res
 }
@@ -283,8 +297,22 @@ func (m *matcher) take(b []byte) error {
 	want := m.want[:len(b)]
 	m.body.Read(want)
 	if !bytes.Equal(b, want) {
-		return &mismatch{int64(m.res.Got)}
+		return m.explain(b, want)
 	}
 	m.res.Got += len(b)
 	return nil
+}
+
+// explain says where the bytes that came instead of those that were wanted belong.
+func (m *matcher) explain(got, want []byte) error {
+	at := 0
+	for got[at] == want[at] {
+		at++
+	}
+	all := make([]byte, m.res.Head.Size)
+	newStream(m.res.Head.Seed).Read(all)
+	offset := m.res.Got - headerSize + at
+	sample := got[at:min(len(got), at+16)]
+	return fmt.Errorf("%w: of the stream without its header, at %d came %x, which is what belongs at %d",
+		&mismatch{int64(m.res.Got)}, offset, sample, bytes.Index(all, sample))
 }

@@ -107,8 +107,13 @@ func (run *randomRun) through(r *rig) {
 		return good, None
 	}
 	run.to = r.addr()
+	stop := make(chan struct{})
+	var discarding sync.WaitGroup
+	discarding.Go(func() { r.policy.discard(stop) })
 	run.run(r)
 	r.idle()
+	close(stop)
+	discarding.Wait()
 }
 
 func (run *randomRun) run(t testing.TB) {

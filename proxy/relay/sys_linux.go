@@ -10,12 +10,17 @@ import (
 // The calls of the data path are raw: they do not tell the scheduler. Each returns at once, since every descriptor is
 // non-blocking, so there is nothing the scheduler could use the processor for, and entering and leaving it would cost
 // more than many of the calls themselves.
+//
+// raw3 and raw6 are given addresses as numbers. Where they are inlined, as they are, that is what syscall.RawSyscall6 is made
+// for; nosplit keeps it right where they are not: the stack, and what is on it, does not move before the call.
 
+//go:nosplit
 func raw3(nr, a, b, c uintptr) (int, syscall.Errno) {
 	r, _, e := syscall.RawSyscall(nr, a, b, c)
 	return int(r), e
 }
 
+//go:nosplit
 func raw6(nr, a, b, c, d, e, f uintptr) (int, syscall.Errno) {
 	r, _, errno := syscall.RawSyscall6(nr, a, b, c, d, e, f)
 	return int(r), errno

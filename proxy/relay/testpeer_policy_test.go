@@ -182,3 +182,14 @@ func (p *testPolicy) take(t testing.TB) ended {
 		panic("unreachable")
 	}
 }
+
+// discard takes summaries that nobody looks at, so that Closed never has to wait, until stop is closed.
+func (p *testPolicy) discard(stop chan struct{}) {
+	for {
+		select {
+		case <-p.summaries:
+		case <-stop:
+			return
+		}
+	}
+}

@@ -176,6 +176,7 @@ func (l *uringLoop) take(c *conn, s side, b []byte, e syscall.Errno) {
 		}
 		l.arrive(c)
 	case e == unix.ENOBUFS:
+		l.in.Grow()
 		l.thirsty = append(l.thirsty, conns{c.slot, c.gen, s})
 		l.hurry = true
 	case c.phase == phaseRelaying && e == 0:
@@ -418,6 +419,7 @@ func (l *uringLoop) land() {
 func (l *uringLoop) goOn(c *conn, s side, short bool) {
 	h := &c.halves[s]
 	switch {
+	case c.mode == modeReady: // the other half, settled in the same turn, took it there
 	case c.mode == modeLeaving:
 		l.arrive(c)
 	case short:

@@ -168,6 +168,6 @@ func prepareRing(t *testing.T, f func(l *uringLoop)) {
 // tinyRings gives the loops that start during the test hardly any room.
 func tinyRings(t *testing.T) {
 	before := ringSize
-	ringSize.requests, ringSize.completions, ringSize.buffers = 8, 8, 4
+	ringSize.requests, ringSize.completions, ringSize.buffers, ringSize.first = 8, 8, 4, 1
 	t.Cleanup(func() { ringSize = before })
 }

@@ -54,7 +54,8 @@ var (
 		requests    uint32 // a turn without another system call
 		completions uint32 // that the kernel can make without another system call
 		buffers     int    // for received bytes: more messages a turn wait for the next
-	}{4096, 16384, 256}
+		first       int    // of them, until there are so many messages
+	}{4096, 16384, 256, 16}
 	ringOpened = func(*uringLoop) {}
 )
 
@@ -118,7 +119,7 @@ func (l *uringLoop) open() (err error) {
 	if l.ring, err = ring.New(ringSize.requests, ringSize.completions); err != nil {
 		return err
 	}
-	if l.in, err = l.ring.Provide(ringSize.buffers, ringBuffer); err != nil {
+	if l.in, err = l.ring.Provide(ringSize.buffers, ringSize.first, ringBuffer); err != nil {
 		l.ring.Close()
 		return err
 	}

@@ -18,16 +18,19 @@ type Buffers struct {
 	entry []bufEntry
 	tail  uint16
 	mask  uint16
+	given int // the kernel has, or had, those with a smaller number
 	out   int
 }
 
 // Group is the number of a ring's only group of buffers.
 const Group = 0
 
-// Provide gives the ring n buffers (a power of two, at most 32768) of size bytes. A ring has one such set.
-func (r *Ring) Provide(n, size int) (*Buffers, error) {
+// Provide gives the ring a set of n buffers (a power of two, at most 32768) of size bytes, of which the kernel gets the
+// first few at first: it goes round all that it has, so each costs memory, and more are of use only when there are many
+// receives at once. See Grow. A ring has one such set.
+func (r *Ring) Provide(n, few, size int) (*Buffers, error) {
 	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANON
-	b := &Buffers{size: size, mask: uint16(n - 1), out: n}
+	b := &Buffers{size: size, mask: uint16(n - 1)}
 	var err error
 	if b.mem, err = unix.Mmap(-1, 0, n*size, prot, flags); err != nil {
 		return nil, os.NewSyscallError("mmap", err)
@@ -43,12 +46,22 @@ func (r *Ring) Provide(n, size int) (*Buffers, error) {
 		b.unmap()
 		return nil, os.NewSyscallError("io_uring_register", e)
 	}
-	for id := range n {
-		b.Put(uint16(id))
-	}
+	b.give(few)
 	b.publish()
 	r.buffers = b
 	return b, nil
+}
+
+// Grow gives the kernel twice as many buffers as it has, if there are so many, with the next Wait. It is to be called when
+// a receive found none.
+func (b *Buffers) Grow() { b.give(b.given) }
+
+func (b *Buffers) give(n int) {
+	for range min(n, len(b.entry)-b.given) {
+		b.out++
+		b.Put(uint16(b.given))
+		b.given++
+	}
 }
 
 // Bytes returns the first n bytes of a buffer, n ≤ size.

@@ -45,7 +45,7 @@ func probe() error {
 		return &Unsupported{refused(err), err}
 	}
 	defer r.Close()
-	b, err := r.Provide(4, 4096)
+	b, err := r.Provide(4, 4, 4096)
 	if err != nil {
 		return &Unsupported{"the kernel has no rings of provided buffers: it is to be 6.1 or newer" + release(), err}
 	}
