@@ -1,0 +1,72 @@
+// Package eip holds one Elastic IP address of a pool for as long as a daemon wants one: it claims a free one without ever
+// taking it from somebody, verifies that it is still there, and releases it by its own association.
+//
+// EC2 decides. AssociateAddress with AllowReassociation=false is a compare-and-set: it fails where the address is in use.
+// What DescribeAddresses says may be old, so it only proposes.
+package eip
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// Client is what this package needs of EC2; *ec2.Client is one.
+type Client interface {
+	DescribeAddresses(context.Context, *ec2.DescribeAddressesInput, ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
+	AssociateAddress(context.Context, *ec2.AssociateAddressInput, ...func(*ec2.Options)) (*ec2.AssociateAddressOutput, error)
+	DisassociateAddress(context.Context, *ec2.DisassociateAddressInput, ...func(*ec2.Options)) (*ec2.DisassociateAddressOutput, error)
+}
+
+// LoadConfig returns the SDK's configuration from its standard environment. Without a region there it asks the instance
+// metadata for one.
+func LoadConfig(ctx context.Context) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithEC2IMDSRegion())
+	if err != nil {
+		return cfg, fmt.Errorf("load the AWS configuration: %w; outside EC2 set AWS_REGION and credentials", err)
+	}
+	if cfg.Region == "" {
+		return cfg, fmt.Errorf("no AWS region: set AWS_REGION")
+	}
+	return cfg, nil
+}
+
+// NewClient returns a client of EC2 with that configuration.
+func NewClient(cfg aws.Config) Client { return ec2.NewFromConfig(cfg) }
+
+// Address is one Elastic IP address as EC2 showed it.
+type Address struct {
+	Public     netip.Addr `json:"public_ip"`
+	Allocation string     `json:"allocation_id"`
+
+	Association string     `json:"association_id,omitempty"` // empty: free
+	Interface   string     `json:"network_interface_id,omitempty"`
+	Private     netip.Addr `json:"private_ip,omitzero"`
+	Instance    string     `json:"instance_id,omitempty"` // empty also for interfaces of NAT gateways and the like
+
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// Free reports whether nobody held the address.
+func (a Address) Free() bool { return a.Association == "" }
+
+// Holder says who holds the address: the instance, else the network interface; empty if it is free.
+func (a Address) Holder() string {
+	if a.Instance != "" {
+		return a.Instance
+	}
+	return a.Interface
+}
+
+// Hold is an address that is ours.
+type Hold struct {
+	Public      netip.Addr `json:"public_ip"`
+	Allocation  string     `json:"allocation_id"`
+	Association string     `json:"association_id"`
+	Since       time.Time  `json:"since"` // when this process claimed or found it
+}

@@ -1,0 +1,85 @@
+package eip
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// idle is how long Run sleeps when there is nothing to do until Want.
+const idle = 24 * time.Hour
+
+// Run claims, verifies and gives back until ctx ends, and returns then. It does not release: that is for Release, after
+// the last connection has ended. It may be called once.
+func (k *Keeper) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := k.turn(ctx)
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-k.wake:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// turn does what there is to do now, and returns after what time it is to be called again.
+func (k *Keeper) turn(ctx context.Context) time.Duration {
+	if !k.enter(ctx) {
+		return 0
+	}
+	defer k.leave()
+	select {
+	case <-k.wake: // what it says is heeded now, and must not cut the next wait short
+	default:
+	}
+	hold, held := k.Held()
+	switch want := k.wanted(); {
+	case want && !held:
+		return k.claim(ctx)
+	case want:
+		return k.verify(ctx, hold)
+	}
+	k.walk = newWalk()
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
+	if err := k.giveBack(ctx); err != nil {
+		k.because(err.Error())
+		return releaseTimeout
+	}
+	return idle
+}
+
+// enter waits until nobody else talks to EC2 about our interface.
+func (k *Keeper) enter(ctx context.Context) bool {
+	select {
+	case k.busy <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (k *Keeper) leave() { <-k.busy }
+
+// releaseTimeout bounds all attempts to give an address back.
+const releaseTimeout = 30 * time.Second
+
+// Release gives the address back, whatever was wanted before, and returns once it is gone; nothing is claimed after it
+// until Want. With ReleaseNever, or with no address, it does nothing. It gives up when ctx ends, at the latest after 30
+// s, with an error that names the address which is left.
+func (k *Keeper) Release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
+	k.Want(false)
+	if !k.enter(ctx) {
+		return fmt.Errorf("release the address: %w while another call of EC2 was under way", context.Cause(ctx))
+	}
+	defer k.leave()
+	return k.giveBack(ctx)
+}
+
+// around spreads a regular interval by a tenth to either side, so that daemons do not fall into step.
+func around(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
