@@ -32,6 +32,7 @@ type Config struct {
 	Keepalive Keepalive `key:"keepalive"`
 	Limits    Limits    `key:"limits"`
 	DNS       DNS       `key:"dns"`
+	EIP       EIP       `key:"eip"`
 	Drain     Drain     `key:"drain"`
 	Health    Health    `key:"health"`
 	Admin     Admin     `key:"admin"`

@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"proxy/handoff":    {},
 	"eip":              {"eip/instance"},
 	"eip/instance":     {},
+	"eip/sim":          {},
 	"health":           {"health/probe"},
 	"health/probe":     {},
 }

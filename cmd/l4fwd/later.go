@@ -19,11 +19,6 @@ var laterKeys = []string{
 	"upstreams[].source_addresses",
 	"limits.per_source",
 	"limits.accept_rate",
-	"eip",
-	"eip.pool",
-	"eip.required",
-	"eip.release",
-	"eip.verify_interval",
 	"lifecycle",
 	"lifecycle.asg",
 	"lifecycle.spot",
@@ -31,12 +26,11 @@ var laterKeys = []string{
 
 // laterFlags are the flags of the interface that this version does not have yet.
 var laterFlags = []struct{ name, arg string }{
-	{"eip-pool", "SELECTOR"},
 	{"warm", "N"},
 }
 
 // laterVerbs are the verbs of the interface that this version does not have yet.
-var laterVerbs = []string{"conns", "doctor", "eip", "top", "upgrade"}
+var laterVerbs = []string{"conns", "doctor", "top", "upgrade"}
 
 const notYet = "is not supported by this version yet"
 

@@ -68,7 +68,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"serve":      {[]string{"serve"}, "l4fwd: no upstream: name one with --upstream HOST:443"},
 		"later flag": {[]string{"--upstream", "a.example:443", "--warm", "3"}, "l4fwd: flag --warm: is not supported by this version yet; remove it"},
 		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
-		"later help": {[]string{"eip", "list", "--help"}, `l4fwd: verb "eip" is not supported by this version yet`},
+		"later help": {[]string{"conns", "--help"}, `l4fwd: verb "conns" is not supported by this version yet`},
 		"help later": {[]string{"help", "doctor"}, `l4fwd: verb "doctor" is not supported by this version yet`},
 		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
 		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},

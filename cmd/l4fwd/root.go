@@ -38,7 +38,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	addConfigFlag(root.Flags())
 	addKeyFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newVersion(), newDocs())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newEIP(), newVersion(), newDocs())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}

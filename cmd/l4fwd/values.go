@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/l4fwd/l4fwd/eip"
 )
 
 // kinds are the meanings of texts, by the tag kind: each returns what is wrong with one.
@@ -16,6 +18,7 @@ var kinds = map[string]func(string) error{
 	"service":  func(s string) error { _, err := parseService(s); return err },
 	"admin":    func(s string) error { _, err := parseAdmin(s); return err },
 	"name":     checkName,
+	"pool":     checkPool,
 }
 
 // parse turns a text, from a flag, a variable or the file, into the key's value. The error is a *Fault without place.
@@ -122,6 +125,15 @@ func checkName(s string) error {
 		}
 	}
 	return nil
+}
+
+// checkPool allows the empty text: no pool.
+func checkPool(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := eip.ParseSelector(s)
+	return err
 }
 
 // split cuts a list as flags and variables write it: at commas, without the space around.

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/eip"
+)
+
+// EIP is the Elastic IP address to hold.
+type EIP struct {
+	Pool           string   `key:"pool" kind:"pool" flag:"eip-pool" arg:"SELECTOR" doc:"The Elastic IP addresses to claim one of: tag:KEY=VALUE, tag-key:KEY, or allocation ids with commas between. Empty: none is claimed, and AWS is not called."`
+	Required       bool     `key:"required" default:"true" doc:"Not ready until an address is held."`
+	Release        string   `key:"release" default:"shutdown" allowed:"shutdown|never" doc:"When the address is given back: after the last connection of a drain, or never."`
+	VerifyInterval Duration `key:"verify_interval" default:"30s" min:"1s" max:"1h" doc:"How often it is looked whether the address is still held."`
+}
+
+func newEIP() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "eip",
+		Short:   "List, claim or release addresses of the pool",
+		Example: "  l4fwd eip list --eip-pool tag:l4fwd-pool=aoai",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage(errors.New("eip: name one of list, claim, release; see l4fwd eip --help"))
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	cmd.AddCommand(newEIPList(), newEIPClaim(), newEIPRelease())
+	return cmd
+}
+
+func newEIPList() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Show the pool and who holds what",
+		Long: "Lists the addresses of eip.pool as EC2 shows them. The formats azure-cli and tfvars are for the firewall of the\n" +
+			"Azure OpenAI resource: every address of the pool, held or free, so that it can stay as it is.",
+		Example: "  l4fwd eip list --eip-pool tag:l4fwd-pool=aoai\n" +
+			"  RG=my-group NAME=my-openai sh -c \"$(l4fwd eip list --eip-pool tag:l4fwd-pool=aoai --format azure-cli)\"\n" +
+			"  l4fwd eip list --config /etc/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, known := eipFormats[format]
+			if !known {
+				return usage(fmt.Errorf("flag --format: %q is not a choice; use one of table, json, azure-cli, tfvars", format))
+			}
+			return withPool(cmd, time.Minute, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
+				all, err := eip.List(ctx, client, pool)
+				if err != nil {
+					return err
+				}
+				return write(cmd.OutOrStdout(), all)
+			})
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags(), "eip-pool")
+	cmd.Flags().StringVar(&format, "format", "table", "How to print it: `FORMAT` table, json, azure-cli or tfvars.")
+	return cmd
+}
+
+// place is where an address is to be: our interface and its private address.
+type place struct{ eni, private string }
+
+var eniID = regexp.MustCompile(`^eni-[0-9a-f]{8,17}$`)
+
+func (p *place) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.eni, "interface", "", "The network interface `ENI`, eni-….")
+	cmd.Flags().StringVar(&p.private, "private-ip", "", "The private IPv4 `ADDRESS` on it that the address is for.")
+}
+
+// options returns the options of a claim for that place.
+func (p *place) options(client eip.Client, pool eip.Selector) (eip.Options, error) {
+	if !eniID.MatchString(p.eni) {
+		return eip.Options{}, usage(fmt.Errorf("flag --interface: %q is no network interface; write eni-…", p.eni))
+	}
+	private, err := netip.ParseAddr(p.private)
+	if err != nil || !private.Is4() {
+		return eip.Options{}, usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address", p.private))
+	}
+	return eip.Options{Client: client, Selector: pool, Interface: p.eni, PrivateIP: private}, nil
+}
+
+func newEIPClaim() *cobra.Command {
+	var at place
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "claim",
+		Short: "Claim an address for a network interface by hand",
+		Long: "Associates a free address of eip.pool with the interface, never one that somebody holds, and prints it. One that\n" +
+			"the interface has already is kept.",
+		Example: "  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withPool(cmd, timeout, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
+				o, err := at.options(client, pool)
+				if err != nil {
+					return err
+				}
+				hold, err := eip.Claim(ctx, o)
+				if err != nil {
+					return err
+				}
+				return printHold(cmd, hold)
+			})
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags(), "eip-pool")
+	at.addFlags(cmd)
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "How long to wait for a free address.")
+	return cmd
+}
+
+func newEIPRelease() *cobra.Command {
+	var at place
+	cmd := &cobra.Command{
+		Use:   "release",
+		Short: "Give the address of a network interface back by hand",
+		Long: "Disassociates the address of eip.pool that the interface has, by its association, and prints it. A daemon that holds\n" +
+			"it notices within eip.verify_interval and claims again: drain it first.",
+		Example: "  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withPool(cmd, 30*time.Second, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
+				o, err := at.options(client, pool)
+				if err != nil {
+					return err
+				}
+				hold, err := eip.ReleaseOwn(ctx, o)
+				switch {
+				case err != nil:
+					return err
+				case hold.Allocation == "":
+					return fmt.Errorf("%s on %s has no address of the pool %s", at.private, at.eni, pool)
+				}
+				return printHold(cmd, hold)
+			})
+		},
+	}
+	addConfigFlag(cmd.Flags())
+	addKeyFlags(cmd.Flags(), "eip-pool")
+	at.addFlags(cmd)
+	return cmd
+}
+
+func printHold(cmd *cobra.Command, hold eip.Hold) error {
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", hold.Public, hold.Allocation)
+	return err
+}
+
+// withPool runs do with a client of EC2 and the pool of the configuration, for at most timeout. As of the verbs that ask
+// a daemon, faults in other keys are none of its business.
+func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context, eip.Client, eip.Selector) error) error {
+	l := load(cmd.Flags())
+	var faults Faults
+	for _, f := range l.faults {
+		if !f.Warning && (l.broken || f.Key == "eip.pool") {
+			faults = append(faults, f)
+		}
+	}
+	if len(faults) > 0 {
+		faults.print(cmd.ErrOrStderr())
+		return silent(exitUsage)
+	}
+	if l.cfg.EIP.Pool == "" {
+		return usage(errors.New("no pool: name one with --eip-pool tag:KEY=VALUE, or as eip.pool in a file given with --config"))
+	}
+	pool, err := eip.ParseSelector(l.cfg.EIP.Pool)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+	defer cancel()
+	cfg, err := eip.LoadConfig(ctx)
+	if err != nil {
+		return failure(err)
+	}
+	err = do(ctx, eip.NewClient(cfg), pool)
+	if e := (*exitError)(nil); err == nil || errors.As(err, &e) {
+		return err
+	}
+	return failure(err)
+}

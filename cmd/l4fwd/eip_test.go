@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/eip"
+	"github.com/l4fwd/l4fwd/eip/sim"
+)
+
+// cloud points the SDK at a simulated EC2 with n addresses of the pool.
+func cloud(t *testing.T, n int) *sim.EC2 {
+	t.Helper()
+	s := sim.NewEC2(sim.EC2Options{})
+	for range n {
+		s.AddAddress(map[string]string{"l4fwd-pool": "aoai"})
+	}
+	s.AddAddress(nil) // somebody else's
+	s.AddInterface("eni-0000000a", "i-0000000a", netip.MustParseAddr("10.0.0.10"))
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_EC2": server.URL, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+	} {
+		t.Setenv(name, value)
+	}
+	return s
+}
+
+const testPool = "--eip-pool=tag:l4fwd-pool=aoai"
+
+func eipVerb(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(append([]string{"eip"}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestEIPByHand(t *testing.T) {
+	s := cloud(t, 2)
+	at := []string{testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10"}
+	code, claimed, stderr := eipVerb(append([]string{"claim"}, at...)...)
+	require.Equal(t, exitOK, code, stderr)
+	code, again, _ := eipVerb(append([]string{"claim"}, at...)...)
+	require.Equal(t, exitOK, code)
+	require.Equal(t, claimed, again, "what the interface has is kept")
+	address, allocation, _ := strings.Cut(strings.TrimSpace(claimed), " ")
+	require.Equal(t, map[string]string{allocation: "eni-0000000a"}, s.Holders())
+
+	code, table, _ := eipVerb("list", testPool)
+	require.Equal(t, exitOK, code)
+	require.Regexp(t, address+` +`+allocation+` +i-0000000a +eni-0000000a +10.0.0.10\n`, table)
+	require.Contains(t, table, "2 addresses, 1 free\n")
+
+	code, released, _ := eipVerb(append([]string{"release"}, at...)...)
+	require.Equal(t, exitOK, code)
+	require.Equal(t, claimed, released)
+	require.Empty(t, s.Holders())
+	code, _, stderr = eipVerb(append([]string{"release"}, at...)...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "has no address of the pool")
+}
+
+func TestEIPListFormats(t *testing.T) {
+	cloud(t, 2)
+	_, azure, _ := eipVerb("list", testPool, "--format=azure-cli")
+	require.Equal(t, `az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.1
+az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.2
+`, azure)
+	_, tfvars, _ := eipVerb("list", testPool, "--format=tfvars")
+	require.Equal(t, "ip_rules = [\n  \"198.51.0.1\",\n  \"198.51.0.2\",\n]\n", tfvars)
+	_, text, _ := eipVerb("list", testPool, "--format=json")
+	var all []eip.Address
+	require.NoError(t, json.Unmarshal([]byte(text), &all))
+	require.Len(t, all, 2)
+	require.Equal(t, "198.51.0.2", all[1].Public.String())
+}
+
+func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
+	cloud(t, 101)
+	for _, format := range []string{"azure-cli", "tfvars"} {
+		code, stdout, stderr := eipVerb("list", testPool, "--format", format)
+		require.Equal(t, exitFailure, code)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "101 addresses")
+	}
+	code, _, _ := eipVerb("list", testPool)
+	require.Equal(t, exitOK, code)
+}
+
+func TestEIPFaults(t *testing.T) {
+	cloud(t, 1)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{}, exitUsage, "name one of list, claim, release"},
+		{[]string{"list"}, exitUsage, "no pool: name one with --eip-pool"},
+		{[]string{"list", "--eip-pool=tag:x"}, exitUsage, "has no value"},
+		{[]string{"list", testPool, "--format=csv"}, exitUsage, "table, json, azure-cli, tfvars"},
+		{[]string{"list", "--eip-pool=tag:none=x"}, exitFailure, "no address in this account and region matches tag:none=x"},
+		{[]string{"list", "--eip-pool=eipalloc-0123456789abcdef0"}, exitFailure, "eipalloc-0123456789abcdef0 does not exist"},
+		{[]string{"claim", testPool, "--private-ip=10.0.0.10"}, exitUsage, "flag --interface"},
+		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=::1"}, exitUsage, "flag --private-ip"},
+	} {
+		code, _, stderr := eipVerb(c.args...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, stderr)
+		require.Contains(t, stderr, c.says)
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/l4fwd/l4fwd/eip"
+)
+
+// eipFormats are the ways to print a pool.
+var eipFormats = map[string]func(io.Writer, []eip.Address) error{
+	"table":     writePoolTable,
+	"json":      writePoolJSON,
+	"azure-cli": writeAzureCLI,
+	"tfvars":    writeTFVars,
+}
+
+// maxAzureRules is how many IP rules the firewall of an Azure AI resource takes.
+const maxAzureRules = 100
+
+func tooMany(all []eip.Address) error {
+	if len(all) > maxAzureRules {
+		return fmt.Errorf("the pool has %d addresses, and the firewall of an Azure AI resource takes %d rules: select fewer", len(all), maxAzureRules)
+	}
+	return nil
+}
+
+func writePoolTable(w io.Writer, all []eip.Address) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE")
+	free := 0
+	for _, a := range all {
+		private := "-"
+		if a.Private.IsValid() {
+			private = a.Private.String()
+		}
+		if a.Free() {
+			free++
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.Public, a.Allocation, cmp.Or(a.Holder(), "free"), cmp.Or(a.Interface, "-"), private)
+	}
+	if err := t.Flush(); err != nil { // which keeps the first error
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d addresses, %d free\n", len(all), free)
+	return err
+}
+
+func writePoolJSON(w io.Writer, all []eip.Address) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(all)
+}
+
+// writeAzureCLI writes one command a rule. Azure refuses /31 and /32, so the addresses are plain.
+func writeAzureCLI(w io.Writer, all []eip.Address) error {
+	if err := tooMany(all); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, a := range all {
+		fmt.Fprintf(&b, "az cognitiveservices account network-rule add --resource-group \"$RG\" --name \"$NAME\" --ip-address %s\n", a.Public)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeTFVars(w io.Writer, all []eip.Address) error {
+	if err := tooMany(all); err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("ip_rules = [\n")
+	for _, a := range all {
+		fmt.Fprintf(&b, "  %q,\n", a.Public)
+	}
+	b.WriteString("]\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
