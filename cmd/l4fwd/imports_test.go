@@ -15,7 +15,7 @@ const module = "github.com/l4fwd/l4fwd/"
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
-	"cmd/l4fwd":        {"proxy", "proxy/relay", "eip", "health"},
+	"cmd/l4fwd":        {"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health"},
 	"proxy":            {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/handoff"},
 	"proxy/relay":      {"proxy/relay/ring"},
 	"proxy/relay/ring": {},
@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"proxy/handoff":    {},
 	"eip":              {"eip/instance"},
 	"eip/instance":     {},
+	"eip/lifecycle":    {"eip/instance"},
 	"eip/sim":          {},
 	"health":           {"health/probe"},
 	"health/probe":     {},
@@ -37,8 +38,8 @@ var doors = map[string][]string{
 	"github.com/spf13/pflag":         {"cmd/l4fwd"},
 	"github.com/spf13/viper":         {"cmd/l4fwd"},
 	"github.com/prometheus/":         {"cmd/l4fwd"},
-	"github.com/aws/":                {"eip", "eip/instance"},
-	"go.uber.org/zap":                {"cmd/l4fwd", "proxy", "eip", "health"},
+	"github.com/aws/":                {"eip", "eip/instance", "eip/lifecycle"},
+	"go.uber.org/zap":                {"cmd/l4fwd", "proxy", "eip", "eip/lifecycle", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve"},
 	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},

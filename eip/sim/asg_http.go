@@ -1,0 +1,119 @@
+package sim
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// asgFault is an error of the query protocol.
+type asgFault struct {
+	status        int
+	code, message string
+}
+
+func (f *asgFault) Error() string { return f.code + ": " + f.message }
+
+type asgInstance struct {
+	AutoScalingGroupName string
+	InstanceId           string
+	LifecycleState       string
+	HealthStatus         string
+	AvailabilityZone     string
+	ProtectedFromScaleIn bool
+}
+
+type asgHook struct {
+	AutoScalingGroupName string
+	LifecycleHookName    string
+	LifecycleTransition  string
+	HeartbeatTimeout     int
+	GlobalTimeout        int
+	DefaultResult        string
+}
+
+// ServeHTTP answers the query protocol, API version 2011-01-01.
+func (a *AutoScaling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	action := r.PostForm.Get("Action")
+	result, err := a.call(action, r.PostForm)
+	w.Header().Set("Content-Type", "text/xml")
+	var f *asgFault
+	if errors.As(err, &f) {
+		w.WriteHeader(f.status)
+		fmt.Fprintf(w, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>1</RequestId></ErrorResponse>`,
+			f.code, f.message)
+		return
+	}
+	fmt.Fprintf(w, `<%[1]sResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><%[1]sResult>%[2]s</%[1]sResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></%[1]sResponse>`,
+		action, result)
+}
+
+// call answers an action with what its result holds.
+func (a *AutoScaling) call(action string, form url.Values) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	group, hook, result := form.Get("AutoScalingGroupName"), form.Get("LifecycleHookName"), form.Get("LifecycleActionResult")
+	said := strings.TrimSpace(strings.Join([]string{action, hook, result}, " "))
+	a.calls = append(a.calls, said)
+	if a.onCall != nil {
+		a.onCall(said)
+	}
+	if len(a.faults) > 0 {
+		code := a.faults[0]
+		a.faults = a.faults[1:]
+		return "", &asgFault{400, code, "injected"}
+	}
+	if a.denied[action] {
+		return "", &asgFault{403, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/l4fwd/i is not authorized to perform: autoscaling:" + action}
+	}
+	switch action {
+	case "DescribeAutoScalingInstances":
+		return asgList(a.describe(form))
+	case "DescribeLifecycleHooks":
+		return asgList(a.list(group))
+	case "CompleteLifecycleAction":
+		return "", a.act(group, form.Get("InstanceId"), hook, result)
+	case "RecordLifecycleActionHeartbeat":
+		return "", a.act(group, form.Get("InstanceId"), hook, "")
+	}
+	return "", &asgFault{400, "InvalidAction", action}
+}
+
+func (a *AutoScaling) describe(form url.Values) (string, []asgInstance) {
+	var found []asgInstance
+	for i := 1; form.Has(fmt.Sprintf("InstanceIds.member.%d", i)); i++ {
+		id := form.Get(fmt.Sprintf("InstanceIds.member.%d", i))
+		if m := a.members[id]; m != nil {
+			a.expire(m)
+			found = append(found, asgInstance{m.group, id, m.state, "HEALTHY", "eu-west-1a", false})
+		}
+	}
+	return "AutoScalingInstances", found
+}
+
+func (a *AutoScaling) list(group string) (string, []asgHook) {
+	var found []asgHook
+	for _, h := range a.hooks[group] {
+		seconds := int(h.Timeout.Seconds())
+		found = append(found, asgHook{group, h.Name, h.Transition, seconds, min(100*seconds, 48*3600), "ABANDON"})
+	}
+	return "LifecycleHooks", found
+}
+
+// asgList writes a list as the query protocol does.
+func asgList[T any](name string, all []T) (string, error) {
+	var list struct {
+		XMLName xml.Name
+		Member  []T `xml:"member"`
+	}
+	list.XMLName.Local, list.Member = name, all
+	out, err := xml.Marshal(list)
+	return string(out), err
+}
