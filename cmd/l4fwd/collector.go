@@ -49,12 +49,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 // scrape takes the daemon's state.
 func (d *daemon) scrape() *scrape {
 	st := d.fwd.Stats()
-	return &scrape{
+	s := &scrape{
 		stats: st, rates: d.rates.rates(st), build: d.build,
 		draining: d.draining.Load(), loaded: float64(d.started.Unix()),
 		files: openFiles(), dropped: st.AccessDropped + d.lines.Dropped(),
 		sockets: len(d.cfg.Listeners) * max(d.cfg.Loops, 1),
 	}
+	d.cloud.measure(s)
+	return s
 }
 
 // newMetricsHandler serves /metrics: the table, and what Go and the process tell of themselves.

@@ -33,6 +33,7 @@ type Config struct {
 	Limits    Limits    `key:"limits"`
 	DNS       DNS       `key:"dns"`
 	EIP       EIP       `key:"eip"`
+	Lifecycle Lifecycle `key:"lifecycle"`
 	Drain     Drain     `key:"drain"`
 	Health    Health    `key:"health"`
 	Admin     Admin     `key:"admin"`
@@ -84,6 +85,12 @@ type DNS struct {
 	MinTTL  Duration `key:"min_ttl" default:"5s" min:"100ms" max:"24h" doc:"An answer is kept at least so long, whatever its TTL."`
 	MaxTTL  Duration `key:"max_ttl" default:"5m" min:"100ms" max:"24h" doc:"And at most so long. The last good answer is used for ever when no newer one can be had."`
 	Timeout Duration `key:"timeout" default:"2s" min:"10ms" max:"1m" doc:"How long one resolver may take to answer."`
+}
+
+// Lifecycle says what of the instance's lifecycle is watched, where eip.pool is set.
+type Lifecycle struct {
+	ASG  string `key:"asg" default:"auto" allowed:"auto|off" doc:"auto: with eip.pool, an instance of an Auto Scaling group completes its lifecycle hooks (a launch once ready, a termination once drained and the address released), drains when the group terminates it, and holds an address only while it is to be in service, not in a warm pool. All hooks of the group's launches and terminations are completed, also those meant for others. off: nothing of this."`
+	Spot string `key:"spot" default:"auto" allowed:"auto|off" doc:"auto: with eip.pool, a Spot interruption notice or rebalance recommendation begins a drain, which ends before the instance is taken away. off: they are ignored."`
 }
 
 // Drain is the way to end.

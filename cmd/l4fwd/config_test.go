@@ -93,6 +93,8 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, Upstream{"2001:db8::1", "[2001:db8::1]:443", Connect{Duration(5 * time.Second), 3}}, c.Upstreams[1])
 	require.Equal(t, Duration(90*time.Minute), c.Timeouts.Idle)
 	require.Equal(t, []string{"10.0.0.2", "10.0.0.3:5353", "fd00::53"}, c.DNS.Servers)
+	require.Equal(t, EIP{"tag:l4fwd-pool=aoai", false, "never", Duration(10 * time.Second)}, c.EIP)
+	require.Equal(t, Lifecycle{"off", "off"}, c.Lifecycle)
 	require.Equal(t, Drain{0, Duration(90 * time.Minute)}, c.Drain)
 	require.Equal(t, "all", c.Log.Access)
 }
@@ -118,6 +120,8 @@ func TestContractDefaults(t *testing.T) {
 		Timeouts:  Timeouts{Duration(5 * time.Second), Duration(time.Hour), Duration(5 * time.Minute)},
 		Keepalive: Keepalive{Duration(time.Minute), Duration(15 * time.Second), 4},
 		DNS:       DNS{MinTTL: Duration(5 * time.Second), MaxTTL: Duration(5 * time.Minute), Timeout: Duration(2 * time.Second)},
+		EIP:       EIP{"", true, "shutdown", Duration(30 * time.Second)},
+		Lifecycle: Lifecycle{"auto", "auto"},
 		Drain:     Drain{Duration(5 * time.Second), Duration(5 * time.Minute)},
 		Health:    Health{":8080"},
 		Admin:     Admin{"127.0.0.1:9901", false},

@@ -27,9 +27,9 @@ func (d *daemon) wait(signals *signals) error {
 			d.log.Warn(unsupportedSignal(s))
 		}
 	}
-	d.drain(who, signals)
-	if broken != nil {
-		return failure(broken)
+	left := d.drain(who, signals)
+	if err := errors.Join(broken, left); err != nil {
+		return failure(err)
 	}
 	return nil
 }
@@ -37,12 +37,15 @@ func (d *daemon) wait(signals *signals) error {
 // errCutShort is the cause of a drain's end by a second signal.
 var errCutShort = errors.New("a second signal")
 
-// drain ends the forwarder: not ready, lame duck, stop accepting, wait, close.
-func (d *daemon) drain(who string, signals *signals) {
+// drain ends the forwarder: not ready, lame duck, stop accepting, wait, close; then the daemon's place in AWS. The error is
+// about an Elastic IP that was not released.
+func (d *daemon) drain(who string, signals *signals) error {
 	begun := time.Now()
-	lameDuck, timeout := time.Duration(d.cfg.Drain.LameDuck), time.Duration(d.cfg.Drain.Timeout)
 	d.draining.Store(true)
-	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d", (lameDuck + timeout + 10*time.Second).Microseconds()))
+	d.cloud.settle()
+	lameDuck, timeout := time.Duration(d.cfg.Drain.LameDuck), time.Duration(d.cfg.Drain.Timeout)
+	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d",
+		(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second).Microseconds()))
 	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),
 		zap.Int64("connections", d.fwd.Stats().Relay.Active))
 
@@ -50,10 +53,11 @@ func (d *daemon) drain(who string, signals *signals) {
 	defer cut(nil)
 	defer signals.onEnd(func() { cut(errCutShort) })()
 
-	sleep(ctx, lameDuck)
-	d.fwd.StopAccepting()
-	waiting, cancel := context.WithTimeout(ctx, timeout)
+	waiting, cancel := context.WithTimeout(ctx, lameDuck+timeout)
 	defer cancel()
+	defer d.cloud.beforeAway(cancel)()
+	sleep(waiting, lameDuck)
+	d.fwd.StopAccepting()
 	outcome, reason := "complete", relay.Operator
 	if err := d.fwd.Wait(waiting); err != nil {
 		outcome, reason = "timeout", relay.DrainTimeout
@@ -64,6 +68,7 @@ func (d *daemon) drain(who string, signals *signals) {
 	left := d.fwd.Stats().Relay.Active
 	d.fwd.Close(reason)
 	d.log.Info("drained", zap.String("outcome", outcome), zap.Int64("closed", left), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
+	return d.cloud.leave(ctx)
 }
 
 // sleep waits for d or the end of ctx.

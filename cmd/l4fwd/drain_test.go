@@ -35,7 +35,7 @@ func TestTheOrderOfADrain(t *testing.T) {
 					time.AfterFunc(c.signalAfter, func() { s.end <- syscall.SIGTERM })
 				}
 				begun := time.Now()
-				d.drain("test", s)
+				require.NoError(t, d.drain("test", s))
 				require.Equal(t, c.took, time.Since(begun))
 				require.Equal(t, []string{"stop accepting", "wait", "close " + c.reason}, fwd.calls)
 				require.Error(t, d.notDraining())

@@ -16,7 +16,7 @@ import (
 // EIP is the Elastic IP address to hold.
 type EIP struct {
 	Pool           string   `key:"pool" kind:"pool" flag:"eip-pool" arg:"SELECTOR" doc:"The Elastic IP addresses to claim one of: tag:KEY=VALUE, tag-key:KEY, or allocation ids with commas between. Empty: none is claimed, and AWS is not called."`
-	Required       bool     `key:"required" default:"true" doc:"Not ready until an address is held."`
+	Required       bool     `key:"required" default:"true" doc:"Not ready until an address is held, and no start where there can be none, such as off EC2."`
 	Release        string   `key:"release" default:"shutdown" allowed:"shutdown|never" doc:"When the address is given back: after the last connection of a drain, or never."`
 	VerifyInterval Duration `key:"verify_interval" default:"30s" min:"1s" max:"1h" doc:"How often it is looked whether the address is still held."`
 }

@@ -19,9 +19,6 @@ var laterKeys = []string{
 	"upstreams[].source_addresses",
 	"limits.per_source",
 	"limits.accept_rate",
-	"lifecycle",
-	"lifecycle.asg",
-	"lifecycle.spot",
 }
 
 // laterFlags are the flags of the interface that this version does not have yet.

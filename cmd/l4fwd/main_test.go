@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -14,9 +15,14 @@ import (
 // asL4fwd in the environment makes the test binary be l4fwd, so that exit statuses, signals and sockets are real.
 const asL4fwd = "TEST_AS_L4FWD"
 
+// inAHurry is how often such a process looks at the instance metadata.
+const inAHurry = "TEST_LIFECYCLE_INTERVAL"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asL4fwd) != "" {
 		_ = os.Unsetenv(asL4fwd)
+		lifecycleInterval, _ = time.ParseDuration(os.Getenv(inAHurry))
+		_ = os.Unsetenv(inAHurry)
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	goleak.VerifyTestMain(m)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/l4fwd/l4fwd/eip"
+	"github.com/l4fwd/l4fwd/eip/lifecycle"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -37,6 +39,9 @@ type scrape struct {
 	files    int     // open descriptors; -1: unknown
 	dropped  uint64  // log lines
 	sockets  int     // descriptors of the listeners
+
+	eip       *eip.Stats       // nil: no eip.pool
+	lifecycle *lifecycle.State // nil: not watched
 }
 
 var (
@@ -88,6 +93,40 @@ var metricTable = []metric{
 				emit(s.stats.AnswerAge[name].Seconds(), name)
 			}
 		}},
+	{name: "eip_held", kind: gauge, help: "1 while an Elastic IP is held, else 0.",
+		doc: "Absent without `eip.pool`.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			if s.eip != nil {
+				emit(truth(s.eip.Held))
+			}
+		}},
+	{name: "eip_operations_total", kind: counter, help: "Calls of EC2 for the Elastic IP, by operation and result.", labels: []string{"operation", "result"},
+		closed: map[string][]string{"operation": eip.OperationNames, "result": eip.ResultNames},
+		doc:    "`taken` is an address that another instance was faster to take, which is no fault. Alert on `denied`. Absent without `eip.pool`.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			if s.eip != nil {
+				for _, o := range s.eip.Operations {
+					emit(float64(o.Count), o.Operation, o.Result)
+				}
+			}
+		}},
+	{name: "eip_changes_total", kind: counter, help: "Times the Elastic IP that is held became another, or none.",
+		doc: "Each breaks the open connections to the upstreams. Absent without `eip.pool`.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			if s.eip != nil {
+				emit(float64(s.eip.Changes))
+			}
+		}},
+	{name: "lifecycle_state", kind: gauge, help: "1 for the state the instance is in, 0 for the others.", labels: []string{"state"},
+		closed: map[string][]string{"state": lifecycleStates()},
+		doc:    "Absent without `eip.pool`, and where `lifecycle.asg` and `lifecycle.spot` are off.",
+		values: func(s *scrape, emit func(float64, ...string)) {
+			if s.lifecycle != nil {
+				for _, state := range lifecycle.States {
+					emit(truth(state == *s.lifecycle), string(state))
+				}
+			}
+		}},
 	{name: "draining", kind: gauge, help: "1 while a drain runs, else 0.",
 		values: func(s *scrape, emit func(float64, ...string)) { emit(truth(s.draining)) }},
 	{name: "config_reload_success", kind: gauge, help: "1 if the last load of the configuration succeeded, else 0.",
@@ -112,6 +151,14 @@ var metricTable = []metric{
 		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.dropped)) }},
 	{name: "build_info", kind: gauge, help: "1, labelled with what this binary is.", labels: []string{"version", "commit", "go"},
 		values: func(s *scrape, emit func(float64, ...string)) { emit(1, s.build.Version, s.build.Commit, s.build.Go) }},
+}
+
+func lifecycleStates() []string {
+	all := make([]string, len(lifecycle.States))
+	for i, s := range lifecycle.States {
+		all[i] = string(s)
+	}
+	return all
 }
 
 var directions = []string{"upload", "download"}

@@ -72,6 +72,7 @@ func TestMetricsShowTheForwardersFigures(t *testing.T) {
 
 func TestMetricsAreClean(t *testing.T) {
 	d, _ := newFakeDaemon(t)
+	d.cloud = idleCloud(t, d)
 	text := scrapeText(t, d)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	require.NoError(t, err)
@@ -89,6 +90,7 @@ func TestMetricsAreClean(t *testing.T) {
 func TestLabelsAreOpenOrListed(t *testing.T) {
 	open := []string{"listener", "upstream", "name", "loop", "version", "commit", "go"}
 	d, _ := newFakeDaemon(t)
+	d.cloud = idleCloud(t, d)
 	s := d.scrape()
 	for _, m := range metricTable {
 		for i, label := range m.labels {

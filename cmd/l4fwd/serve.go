@@ -21,7 +21,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the forwarder in the foreground (the default verb)",
 		Long: "Runs the forwarder in the foreground. SIGTERM and SIGINT drain it: not ready, drain.lame_duck, stop accepting,\n" +
-			"wait for connections up to drain.timeout, exit 0. A second one ends it at once.",
+			"wait for connections up to drain.timeout, release the Elastic IP, complete the lifecycle hook, exit 0. A second one\n" +
+			"ends it at once, still releasing the Elastic IP.",
 		Example: "  l4fwd serve --upstream example.openai.azure.com:443\n" +
 			"  l4fwd serve --upstream 10.2.0.4:443 --listen :8443 --health :8081\n" +
 			"  l4fwd serve --config /etc/l4fwd.yaml --log-level debug",
@@ -54,6 +55,7 @@ type daemon struct {
 	health   *health.Health
 	notify   *notifier
 	fwd      forwarder
+	cloud    *presence // nil: no address is to be held
 	rates    *sampler
 	draining atomic.Bool
 	asked    chan string // a request to drain: who asked
@@ -88,6 +90,9 @@ func serve(l *loaded) error {
 	}
 	defer adminPort.Close()
 
+	if d.cloud, err = d.locate(); err != nil {
+		return d.cannotStart(err)
+	}
 	if d.fwd, err = d.forward(); err != nil {
 		return d.cannotStart(explainStart(err))
 	}
@@ -97,6 +102,7 @@ func serve(l *loaded) error {
 	defer d.serveHTTP("admin", adminPort, newAdminServer(d, adminPort))()
 
 	d.announce(healthPort, adminPort)
+	defer d.cloud.run()()
 	defer d.watch()()
 	return d.wait(signals)
 }
@@ -149,6 +155,7 @@ func (d *daemon) register(fwd forwarder) {
 	d.rates = newSampler(fwd.Stats)
 	d.health.Register("listeners", fwd.ListenersReady)
 	d.health.Register("upstream", fwd.UpstreamsReady)
+	d.cloud.register()
 	d.health.Register("draining", d.notDraining)
 }
 

@@ -4,6 +4,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/l4fwd/l4fwd/eip"
+	"github.com/l4fwd/l4fwd/eip/instance"
+	"github.com/l4fwd/l4fwd/eip/lifecycle"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -19,6 +22,11 @@ type State struct {
 	Rates      Rates             `json:"rates"`
 	Sources    map[string]string `json:"listener_sources"` // by listener: opened, or systemd, which passed the socket
 	Proxy      proxy.Status      `json:"proxy"`
+
+	// Without eip.pool there is none of these.
+	Instance  *instance.Identity `json:"instance,omitempty"`
+	EIP       *eip.Status        `json:"eip,omitempty"`
+	Lifecycle *lifecycle.Status  `json:"lifecycle,omitempty"`
 }
 
 // ConditionState is one condition of the readiness.
@@ -43,6 +51,7 @@ func (d *daemon) state() State {
 		s.Sources[in.Name] = sourceOf(d.sources, in.Name)
 	}
 	s.Proxy.Draining = s.Draining // a drain begins before the listeners close
+	d.cloud.tell(&s)
 	for _, c := range d.health.Conditions() {
 		s.Conditions = append(s.Conditions, ConditionState{c.Name, c.Err == nil, c.Reason()})
 		s.Ready = s.Ready && c.Err == nil

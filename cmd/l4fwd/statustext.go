@@ -18,6 +18,7 @@ func writeState(out io.Writer, s State) {
 	fmt.Fprintf(out, "engine %s, %d loops (%s)\n", p.Engine, p.Loops, p.EngineReason)
 	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
 		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
+	writeCloud(out, s)
 	fmt.Fprintln(out)
 	writeListeners(out, p.Listeners, s.Sources)
 	fmt.Fprintln(out)

@@ -132,8 +132,14 @@ func checkPool(s string) error {
 	if s == "" {
 		return nil
 	}
-	_, err := eip.ParseSelector(s)
-	return err
+	if _, err := eip.ParseSelector(s); err != nil {
+		what, allowed, said := strings.Cut(err.Error(), "; ")
+		if !said {
+			allowed = "write tag:KEY=VALUE, tag-key:KEY, or eipalloc-… ids with commas between"
+		}
+		return fault("%s", allowed, what)
+	}
+	return nil
 }
 
 // split cuts a list as flags and variables write it: at commas, without the space around.
