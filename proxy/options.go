@@ -43,8 +43,40 @@ type Upstream struct {
 	Name           string
 	Host           string // host name or IP address
 	Port           uint16
+	Backups        []HostPort    // used only while no primary address is usable
 	ConnectTimeout time.Duration // of one attempt; 0: 5s
 	Attempts       int           // connect attempts a connection makes; 0: 3
+	MaxConnections int           // beyond it a client is refused with LimitUpstream; 0: no limit
+	Balance        string        // least_conn (also empty), round_robin or first
+	Check          Check
+	Outlier        Outlier
+	Removed        Removed
+}
+
+// HostPort is a host name or IP address, and a port.
+type HostPort struct {
+	Host string
+	Port uint16
+}
+
+// Check is active checking of each address of an upstream; the zero value checks nothing.
+type Check struct {
+	Type              string // none (also empty), tcp, or tls: a handshake, with the certificate verified for Upstream.Host
+	Interval, Timeout time.Duration
+	Rise, Fall        int // checks in a row that pass, or fail, before an address is used again, or no more
+}
+
+// Outlier is passive ejection of addresses; the zero value ejects nothing.
+type Outlier struct {
+	Failures          int           // attempts in a row that fail before an address is ejected
+	Ejection          time.Duration // for how long the first time
+	MaxEjectedPercent int           // of the addresses
+}
+
+// Removed says what becomes of connections to an address that left the DNS answer; the zero value keeps them.
+type Removed struct {
+	Close bool
+	After time.Duration
 }
 
 // DNS says how names are resolved; the zero value uses the system's resolv.conf.

@@ -9,7 +9,8 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
-// policy answers the relay's questions. It is called from the loops and neither blocks nor locks.
+// policy answers the relay's questions. It is called from the loops and does not block; only what fails takes a lock,
+// for as long as it takes to look at the addresses of one upstream.
 type policy struct {
 	gates   []*gate   // by listener
 	targets []*target // by listener: the upstream that serves it
@@ -33,8 +34,11 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	i := f.Listener.Tag.(int)
 	t := p.targets[i]
 	if f.Attempts >= t.opts.Attempts {
-		p.allFailed(t)
+		t.refresh()
 		return nil, f.Failure
+	}
+	if f.Attempts == 0 && !t.enter() {
+		return nil, relay.LimitUpstream
 	}
 	var tried []*upstream.Address
 	if f.Tag != nil {
@@ -42,17 +46,13 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	}
 	a := t.set.Pick(tried)
 	if a == nil {
-		p.allFailed(t)
+		if f.Attempts == 0 {
+			t.leave() // Closed does it only for one that made an attempt
+		}
+		t.refresh()
 		return nil, relay.NoAddress
 	}
 	return a.Tag.(*endpoints).byListener[i], relay.None
-}
-
-// allFailed has the name looked up early: its addresses may have moved.
-func (p *policy) allFailed(t *target) {
-	if t.name != nil {
-		t.name.Refresh()
-	}
 }
 
 // Dialed notes how the attempt ended.
@@ -61,8 +61,11 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	t := p.targets[i]
 	a := f.Endpoint.Tag.(*endpoints).addr
 	if failure == relay.None {
-		a.Connected()
+		t.set.Connected(a)
 		t.connect.observe(f.Loop, took)
+		if t.hasBackups {
+			p.noteBackup(t, a)
+		}
 		if t.down.Load() && t.down.CompareAndSwap(true, false) {
 			p.access.note(func() {
 				p.log.Info("upstream answers again", zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr))
@@ -91,7 +94,7 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 // failed notes an attempt that failed for a reason that lies with the address.
 func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
 	now := time.Now()
-	a.Failed(now)
+	t.set.Failed(a, now)
 	t.lastFail.Store(&dialFailure{addr: a.Addr, reason: failure, at: now})
 	if t.set.AllFailing() && t.down.CompareAndSwap(false, true) {
 		p.access.note(func() {
@@ -99,6 +102,22 @@ func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
 				zap.String("upstream", t.opts.Name), zap.Stringer("last_address", a.Addr), zap.Stringer("last_reason", failure))
 		})
 	}
+}
+
+// noteBackup logs when connections begin to go to backups, and when they go to a primary again.
+func (p *policy) noteBackup(t *target, a *upstream.Address) {
+	backup := t.set.IsBackup(a)
+	if t.onBackup.Load() == backup || !t.onBackup.CompareAndSwap(!backup, backup) {
+		return
+	}
+	p.access.note(func() {
+		fields := []zap.Field{zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr)}
+		if backup {
+			p.log.Warn("a backup serves: no primary address is usable", fields...)
+		} else {
+			p.log.Info("a primary address serves again", fields...)
+		}
+	})
 }
 
 // Closed counts the connection's end and has it logged.
@@ -115,6 +134,9 @@ func (p *policy) Closed(s *relay.Summary) {
 	default:
 		c.active.Add(-1)
 		g.refused[s.Reason].Add(1)
+	}
+	if s.Attempts > 0 {
+		t.leave()
 	}
 	if s.Connected {
 		s.Endpoint.Tag.(*endpoints).addr.Release()

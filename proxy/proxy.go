@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,6 +27,7 @@ type Server struct {
 	targets  []*target
 	policy   *policy
 	lookups  lookups
+	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
 	once     sync.Once
 }
@@ -43,6 +45,7 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, log: o.Log}
 	if err := s.build(); err != nil {
+		s.policy.access.close()
 		return nil, err
 	}
 	s.resolver = resolve.New(resolve.Options{
@@ -60,18 +63,23 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.relay = r
+	s.started.Store(true)
 	return s, nil
 }
 
 // build makes the upstreams and joins the listeners to them.
 func (s *Server) build() error {
+	access := s.opts.AccessLogger
+	if access == nil {
+		access = s.log
+	}
+	s.policy = &policy{log: s.log, access: newAccessLog(s.opts.Access, access)}
 	byName := make(map[string]*target)
 	for _, u := range s.opts.Upstreams {
-		t := newTarget(u, s.opts.Listeners, s.opts.Loops, s.log)
+		t := newTarget(u, s)
 		byName[u.Name] = t
 		s.targets = append(s.targets, t)
 	}
-	s.policy = &policy{}
 	for _, ln := range s.opts.Listeners {
 		t := byName[ln.Upstream]
 		if t == nil {
@@ -80,12 +88,6 @@ func (s *Server) build() error {
 		s.policy.gates = append(s.policy.gates, newGate(s.opts.Loops))
 		s.policy.targets = append(s.policy.targets, t)
 	}
-	access := s.opts.AccessLogger
-	if access == nil {
-		access = s.log
-	}
-	s.policy.log = s.log
-	s.policy.access = newAccessLog(s.opts.Access, access)
 	return nil
 }
 
@@ -103,6 +105,7 @@ func (s *Server) relayOptions() relay.Options {
 
 // unwind ends what Start began before the relay ran.
 func (s *Server) unwind() {
+	s.closeTargets()
 	s.resolver.Close()
 	s.policy.access.close()
 }
@@ -121,7 +124,8 @@ func (s *Server) ListenersReady() error {
 	return nil
 }
 
-// UpstreamsReady returns nil while each upstream has an address to connect to, else it says which has none, and why.
+// UpstreamsReady returns nil while each upstream has an address that is neither failed by its check nor ejected, else it
+// says which has none, and why.
 func (s *Server) UpstreamsReady() error {
 	var faults []string
 	for _, t := range s.targets {
@@ -133,6 +137,15 @@ func (s *Server) UpstreamsReady() error {
 		return errors.New(strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+// UpstreamNotes says of each address that is in no good state why, one line each.
+func (s *Server) UpstreamNotes() []string {
+	var notes []string
+	for _, t := range s.targets {
+		notes = append(notes, t.notes(time.Now())...)
+	}
+	return notes
 }
 
 // StopAccepting serves the clients the kernel has queued and closes the listeners. Open connections go on.
@@ -148,8 +161,16 @@ func (s *Server) Wait(ctx context.Context) error { return s.relay.Wait(ctx) }
 func (s *Server) Close(reason relay.Reason) {
 	s.once.Do(func() {
 		s.stopped.Store(true)
+		s.closeTargets()
 		s.relay.Close(reason)
 		s.resolver.Close()
 		s.policy.access.close()
 	})
+}
+
+// closeTargets ends the checks. Addresses are picked still.
+func (s *Server) closeTargets() {
+	for _, t := range s.targets {
+		t.set.Close()
+	}
 }

@@ -139,14 +139,19 @@ func (t *target) stats(st *Stats) {
 		}
 	}
 	st.Connect[name], st.FirstByte[name], st.Duration[name] = t.connect.stats(), t.firstByte.stats(), t.duration.stats()
-	st.Addresses[[2]string{name, stateUsable}], st.Addresses[[2]string{name, stateFailing}] = 0, 0
-	now := time.Now()
-	for _, a := range t.set.Addresses() {
-		st.Addresses[[2]string{name, stateOf(a)}]++
+	for _, state := range AddressStates() {
+		st.Addresses[[2]string{name, state}] = 0
 	}
-	if t.name != nil {
-		if at := t.name.Stats().Answered; !at.IsZero() {
-			st.AnswerAge[t.opts.Host] = now.Sub(at)
+	now := time.Now()
+	for _, a := range t.set.Standings(now) {
+		st.Addresses[[2]string{name, string(a.State)}]++
+	}
+	for _, src := range t.sources {
+		if src.name == nil {
+			continue
+		}
+		if at := src.name.Stats().Answered; !at.IsZero() {
+			st.AnswerAge[src.host] = now.Sub(at)
 		}
 	}
 }

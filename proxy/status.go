@@ -34,10 +34,11 @@ type ListenerStatus struct {
 type UpstreamStatus struct {
 	Name      string          `json:"name"`
 	Address   string          `json:"address"` // as configured, host:port
-	Usable    bool            `json:"usable"`  // it has an address to connect to
+	Usable    bool            `json:"usable"`  // it has an address that is neither failed by its check nor ejected
 	Failing   bool            `json:"failing"` // the last attempt at every address failed
 	Detail    string          `json:"detail"`  // why it is not usable, or how it fails
 	Active    int64           `json:"active"`
+	MaxConns  int             `json:"max_connections"` // 0: no limit
 	Total     uint64          `json:"total"`
 	BytesUp   uint64          `json:"bytes_up"`
 	BytesDown uint64          `json:"bytes_down"`
@@ -49,7 +50,9 @@ type UpstreamStatus struct {
 // AddressStatus is the standing of one upstream address.
 type AddressStatus struct {
 	Addr     netip.AddrPort `json:"address"`
-	State    string         `json:"state"` // usable or failing
+	State    string         `json:"state"`         // one of AddressStates
+	Why      string         `json:"why,omitempty"` // why it is in no good state
+	Backup   bool           `json:"backup"`
 	Active   int64          `json:"active"`
 	Failures uint64         `json:"failures"` // connect attempts failed in a row
 }
@@ -67,7 +70,7 @@ type Stats struct {
 	FirstByte     map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte
 	Duration      map[string]HistogramStats // by upstream: seconds from accept to end
 	Dials         map[[2]string]uint64      // by upstream, reason: failed connect attempts
-	Addresses     map[[2]string]int         // by upstream, state (usable, failing)
+	Addresses     map[[2]string]int         // by upstream, state (one of AddressStates)
 	Lookups       map[[2]string]uint64      // by name, result
 	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
 	AccessDropped uint64                    // access-log lines dropped because the log did not keep up

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,21 +17,38 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
+// slowStart is how long an address that was out takes to get its full share of the connections again.
+const slowStart = 30 * time.Second
+
 // target is an upstream at work: its addresses, kept fresh, and what is counted on it.
 type target struct {
-	opts      Upstream
-	listeners []Listener
-	log       *zap.Logger
-	set       *upstream.Set
-	name      *resolve.Name // nil where the host is an address
-	pairs     []*pair       // by listener; nil where the listener has another upstream
+	opts       Upstream
+	server     *Server
+	log        *zap.Logger
+	set        *upstream.Set
+	sources    []*source // the primary first
+	hasBackups bool
+	pairs      []*pair // by listener; nil where the listener has another upstream
 
+	mu sync.Mutex // of the addresses of the sources
+
+	open       atomic.Int64 // connections that made an attempt, kept only with a limit
 	dialErrors [reasons]atomic.Uint64
 	down       atomic.Bool // every address fails; told once
+	onBackup   atomic.Bool // the last connection went to a backup
 	lastFail   atomic.Pointer[dialFailure]
 	connect    *histogram
 	firstByte  *histogram
 	duration   *histogram
+}
+
+// source is a host and port that addresses of an upstream come from.
+type source struct {
+	host   string
+	port   uint16
+	backup bool
+	name   *resolve.Name    // nil where the host is an address
+	addrs  []netip.AddrPort // under target.mu
 }
 
 // dialFailure is how an attempt failed.
@@ -46,28 +64,34 @@ type endpoints struct {
 	byListener []*relay.Endpoint
 }
 
-func newTarget(o Upstream, listeners []Listener, loops int, log *zap.Logger) *target {
+func newTarget(o Upstream, s *Server) *target {
 	if o.Attempts <= 0 {
 		o.Attempts = 3
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = relay.DefaultConnectTimeout
 	}
+	loops := s.opts.Loops
 	t := &target{
-		opts:      o,
-		listeners: listeners,
-		log:       log,
-		pairs:     make([]*pair, len(listeners)),
-		connect:   newHistogram(connectBounds, loops),
-		firstByte: newHistogram(firstByteBounds, loops),
-		duration:  newHistogram(durationBounds, loops),
+		opts:       o,
+		server:     s,
+		log:        s.log,
+		sources:    []*source{{host: o.Host, port: o.Port}},
+		hasBackups: len(o.Backups) > 0,
+		pairs:      make([]*pair, len(s.opts.Listeners)),
+		connect:    newHistogram(connectBounds, loops),
+		firstByte:  newHistogram(firstByteBounds, loops),
+		duration:   newHistogram(durationBounds, loops),
 	}
-	for i, ln := range listeners {
+	for _, b := range o.Backups {
+		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
+	}
+	for i, ln := range s.opts.Listeners {
 		if ln.Upstream == o.Name {
 			t.pairs[i] = newPair(ln.Name, o.Name, loops)
 		}
 	}
-	t.set = upstream.NewSet(t.endpoints)
+	t.set = upstream.NewSet(t.setOptions())
 	return t
 }
 
@@ -82,37 +106,77 @@ func (t *target) endpoints(addr *upstream.Address) any {
 	return e
 }
 
+// enter takes one of the connections that max_connections allows, until leave.
+func (t *target) enter() bool {
+	if t.opts.MaxConnections <= 0 {
+		return true
+	}
+	if t.open.Add(1) <= int64(t.opts.MaxConnections) {
+		return true
+	}
+	t.open.Add(-1)
+	return false
+}
+
+func (t *target) leave() {
+	if t.opts.MaxConnections > 0 {
+		t.open.Add(-1)
+	}
+}
+
+// refresh has the names looked up early: the addresses may have moved.
+func (t *target) refresh() {
+	for _, src := range t.sources {
+		if src.name != nil {
+			src.name.Refresh()
+		}
+	}
+}
+
 // watch begins to keep the addresses fresh.
 func (t *target) watch(r *resolve.Resolver) error {
-	if a, err := netip.ParseAddr(t.opts.Host); err == nil {
-		t.update([]netip.Addr{a})
-		return nil
+	for _, src := range t.sources {
+		if a, err := netip.ParseAddr(src.host); err == nil {
+			t.update(src, []netip.Addr{a})
+			continue
+		}
+		n, err := r.Watch(src.host, func(addrs []netip.Addr) { t.update(src, addrs) })
+		if err != nil {
+			return fmt.Errorf("upstream %q: %w", t.opts.Name, err)
+		}
+		src.name = n
 	}
-	n, err := r.Watch(t.opts.Host, t.update)
-	if err != nil {
-		return fmt.Errorf("upstream %q: %w", t.opts.Name, err)
-	}
-	t.name = n
 	return nil
 }
 
-func (t *target) update(addrs []netip.Addr) {
+func (t *target) update(src *source, addrs []netip.Addr) {
 	aps := make([]netip.AddrPort, 0, len(addrs))
 	for _, a := range addrs {
-		ap := netip.AddrPortFrom(a.Unmap(), t.opts.Port)
+		ap := netip.AddrPortFrom(a.Unmap(), src.port)
 		if name := t.ownListener(ap); name != "" {
 			t.log.Error("an address of the upstream is this forwarder's own listener: it is left out, since connections would go in circles",
-				zap.String("upstream", t.opts.Name), zap.String("host", t.opts.Host), zap.Stringer("address", ap), zap.String("listener", name))
+				zap.String("upstream", t.opts.Name), zap.String("host", src.host), zap.Stringer("address", ap), zap.String("listener", name))
 			continue
 		}
 		aps = append(aps, ap)
 	}
-	t.set.Update(aps)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	src.addrs = aps
+	var primaries, backups []netip.AddrPort
+	for _, s := range t.sources {
+		if s.backup {
+			backups = append(backups, s.addrs...)
+		} else {
+			primaries = append(primaries, s.addrs...)
+		}
+	}
+	t.set.Update(primaries, backups)
 }
 
 // ownListener returns the name of the listener that would accept a connection to ap, "" if none would.
 func (t *target) ownListener(ap netip.AddrPort) string {
-	for _, ln := range t.listeners {
+	for _, ln := range t.server.opts.Listeners {
 		if ln.Addr.Port() != ap.Port() {
 			continue
 		}
@@ -138,70 +202,4 @@ func ofThisHost(a netip.Addr) bool {
 	})
 }
 
-// ready returns nil while there is an address to connect to, else why there is none.
-func (t *target) ready() error {
-	if len(t.set.Addresses()) > 0 {
-		return nil
-	}
-	if t.name == nil {
-		return fmt.Errorf("upstream %q has no address", t.opts.Name)
-	}
-	if why := t.name.Stats().LastError; why != "" {
-		return fmt.Errorf("upstream %q has no address: %s", t.opts.Name, why)
-	}
-	return fmt.Errorf("upstream %q has no address yet: %s is being looked up", t.opts.Name, t.opts.Host)
-}
-
-func (t *target) status(now time.Time) UpstreamStatus {
-	s := UpstreamStatus{
-		Name:    t.opts.Name,
-		Address: net.JoinHostPort(t.opts.Host, strconv.Itoa(int(t.opts.Port))),
-	}
-	s.Usable = len(t.set.Addresses()) > 0
-	s.Failing = t.set.AllFailing()
-	switch f := t.lastFail.Load(); {
-	case !s.Usable:
-		s.Detail = "no address"
-	case s.Failing && f != nil:
-		s.Detail = fmt.Sprintf("every address fails; last: %s at %s, %s ago", f.reason, f.addr, now.Sub(f.at).Round(time.Second))
-	}
-	if t.name != nil {
-		st := t.name.Stats()
-		s.DNSError = st.LastError
-		if !st.Answered.IsZero() {
-			s.DNSAge = now.Sub(st.Answered).Seconds()
-		}
-	}
-	for _, p := range t.pairs {
-		if p == nil {
-			continue
-		}
-		b := p.tally.Sum()
-		s.BytesUp += b.Up
-		s.BytesDown += b.Down
-		s.Active += p.active()
-		for _, r := range reasonList {
-			s.Total += p.ended(r)
-		}
-	}
-	s.Total += uint64(max(s.Active, 0))
-	for _, a := range t.set.Addresses() {
-		s.Addresses = append(s.Addresses, AddressStatus{
-			Addr: a.Addr, State: stateOf(a), Active: a.Active(), Failures: uint64(a.Failures()),
-		})
-	}
-	return s
-}
-
-const (
-	stateUsable  = "usable"
-	stateFailing = "failing"
-)
-
-// stateOf says how the last attempt at an address went.
-func stateOf(a *upstream.Address) string {
-	if a.Failures() > 0 {
-		return stateFailing
-	}
-	return stateUsable
-}
+func (src *source) String() string { return net.JoinHostPort(src.host, strconv.Itoa(int(src.port))) }

@@ -1,14 +1,18 @@
 // Package upstream keeps the addresses of an upstream and their standing, and picks one for each connect attempt.
 //
-//	         attempt failed: avoided for 1s, 2s, 4s … 30s
-//	usable ─────────────────────────────────────────────► failing
-//	       ◄─────────────────────────────────────────────
-//	         attempt connected
+//	          attempt failed: avoided for 1s, 2s, 4s … 30s        Outlier.Failures in a row
+//	usable ─────────────────────────────────────────────► failing ─────────────────────────► ejected
+//	 ▲ ▲ ▲    attempt connected                              │                                  │
+//	 │ │ └───────────────────────────────────────────────────┘                                  │
+//	 │ └──────────────────────────── slow start ◄── Outlier.Ejection over, or attempt connected ┘
+//	 └────────── slow start ◄── Check.Rise checks passed ── check failed ◄── Check.Fall checks failed
 //
-// A failing address is avoided for a while: it is picked only where no other is left, so that never all are out.
+// A failing address is usable, and picked where no better one is left. An ejected one, and one whose check failed, is
+// picked only by a connection that has tried all usable ones. An address is ejected only while another one is usable.
 package upstream
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"sync"
@@ -16,141 +20,195 @@ import (
 	"time"
 )
 
-// Address is one address of an upstream. It stays the same while the name keeps answering with it, and while
-// connections to it are open.
-type Address struct {
-	Addr netip.AddrPort
-	Tag  any // the owner's, set when the address is made
+// Balance says how addresses of equal standing share the connections.
+type Balance uint8
 
-	active   atomic.Int64
-	failures atomic.Uint32 // failed attempts in a row
-	avoid    atomic.Int64  // until when it is failing, Unix nanoseconds
-}
-
+// The ways to balance.
 const (
-	avoidFirst = time.Second
-	avoidMax   = 30 * time.Second
+	LeastConn  Balance = iota // the one with the fewest connections; equals take turns
+	RoundRobin                // each in turn
+	First                     // the first, in the order of Update
 )
 
-// Active returns the connections and attempts that use the address now.
-func (a *Address) Active() int64 { return a.active.Load() }
-
-// Failures returns the attempts that failed in a row.
-func (a *Address) Failures() uint32 { return a.failures.Load() }
-
-// Avoided reports whether attempts at the address failed of late, so that another is preferred.
-func (a *Address) Avoided(now time.Time) bool {
-	return a.failures.Load() > 0 && now.UnixNano() < a.avoid.Load()
+// Outlier is passive ejection: an address is out for a while after attempts at it failed.
+type Outlier struct {
+	Failures          int           // attempts in a row that fail; 0: nothing is ejected
+	Ejection          time.Duration // for how long; twice, three times … ten times as long if it fails again at once
+	MaxEjectedPercent int           // of the primaries, and of the backups, 1 at least; 0: nothing is ejected
 }
 
-// Connected reports that an attempt succeeded.
-func (a *Address) Connected() {
-	if a.failures.Load() != 0 {
-		a.failures.Store(0)
-	}
+// Options of a Set; the zero value works.
+type Options struct {
+	Balance   Balance
+	Outlier   Outlier
+	Check     Check
+	SlowStart time.Duration // how long an address that was out takes to get its full share again
+
+	Tag func(*Address) any // makes the Tag of each address that joins; nil: none has one
+
+	// OnChange hears of each address that goes out or comes back by a check or an ejection; the end of an ejection by
+	// time is not told. It is called from loops and checks: it must not block, nor call the Set. Nil: nobody hears.
+	OnChange func(Change)
+
+	// OnRemoved is called, CloseAfter after an address left, while connections to it are open; again each second until
+	// none is. It must not call the Set. Nil: they stay.
+	OnRemoved  func(*Address)
+	CloseAfter time.Duration
 }
 
-// Failed reports that an attempt failed, for a reason that lies with the address.
-func (a *Address) Failed(now time.Time) {
-	n := a.failures.Add(1)
-	d := avoidMax
-	if n < 6 {
-		d = min(avoidFirst<<(n-1), avoidMax)
-	}
-	a.avoid.Store(now.Add(d).UnixNano())
+// Change tells that an address went out or came back.
+type Change struct {
+	Addr   netip.AddrPort
+	State  State // StateUsable: it is back
+	Why    string
+	Others int // usable addresses besides this one
 }
 
-// Release ends a use that began with Pick.
-func (a *Address) Release() { a.active.Add(-1) }
-
-// Set is the addresses of one upstream. Pick may be called from any goroutine and takes no lock; Update takes one.
+// Set is the addresses of one upstream. Pick and Connected may be called from any goroutine and take no lock, Failed
+// takes one only to eject.
 type Set struct {
-	tag  func(*Address) any
-	cur  atomic.Pointer[[]*Address]
+	opts Options
+	cur  atomic.Pointer[snapshot]
 	turn atomic.Uint32
 
-	mu   sync.Mutex
-	gone []*Address // out of the answer, still in use
+	mu     sync.Mutex
+	gone   []*Address // out of the answer, in use when they left
+	closed bool
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
 }
 
-// NewSet returns an empty set. tag makes the Tag of each address that joins; nil: none has one.
-func NewSet(tag func(*Address) any) *Set {
-	s := &Set{tag: tag}
-	s.cur.Store(&[]*Address{})
+// snapshot is an immutable list of addresses: the primaries first, then the backups.
+type snapshot struct {
+	list      []*Address
+	primaries int
+}
+
+// NewSet returns an empty set. The caller ends its checks with Close.
+func NewSet(o Options) *Set {
+	s := &Set{opts: o}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.cur.Store(&snapshot{})
 	return s
 }
 
-// Update replaces the addresses. Those that were there before keep their standing.
-func (s *Set) Update(addrs []netip.AddrPort) {
+// Update replaces the addresses. Those that were there before keep their standing; what is in both lists is a primary.
+// Families are interleaved (RFC 8305, section 4), so that neither hides the other.
+func (s *Set) Update(primaries, backups []netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := append(slices.Clone(s.gone), *s.cur.Load()...)
-	next := make([]*Address, 0, len(addrs))
-	for _, ap := range addrs {
-		i := slices.IndexFunc(known, func(a *Address) bool { return a.Addr == ap })
-		if i >= 0 {
-			next = append(next, known[i])
+	known := append(slices.Clone(s.gone), s.cur.Load().list...)
+	next := &snapshot{}
+	join := func(addrs []netip.AddrPort) {
+		for _, ap := range interleave(addrs) {
+			if slices.ContainsFunc(next.list, func(a *Address) bool { return a.Addr == ap }) {
+				continue
+			}
+			i := slices.IndexFunc(known, func(a *Address) bool { return a.Addr == ap })
+			if i < 0 {
+				next.list = append(next.list, s.newAddress(ap))
+				continue
+			}
+			next.list = append(next.list, known[i])
 			known = slices.Delete(known, i, i+1)
-			continue
 		}
-		a := &Address{Addr: ap}
-		if s.tag != nil {
-			a.Tag = s.tag(a)
-		}
-		next = append(next, a)
+	}
+	join(primaries)
+	next.primaries = len(next.list)
+	join(backups)
+	s.cur.Store(next)
+	for _, a := range next.list {
+		s.joined(a)
+	}
+	for _, a := range known {
+		s.left(a)
 	}
 	s.gone = slices.DeleteFunc(known, func(a *Address) bool { return a.Active() == 0 })
-	s.cur.Store(&next)
+	s.spare(time.Now())
 }
 
-// Addresses returns the current addresses. The slice is shared: read it only.
-func (s *Set) Addresses() []*Address { return *s.cur.Load() }
-
-// Pick chooses the address for an attempt and counts it as in use until Release: of those not in tried, the usable one
-// with the fewest connections, else a failing one; where all were tried, the same among all. It returns nil if the set
-// is empty.
-func (s *Set) Pick(tried []*Address) *Address {
-	list := *s.cur.Load()
-	if len(list) == 1 {
-		list[0].active.Add(1)
-		return list[0]
+func (s *Set) newAddress(ap netip.AddrPort) *Address {
+	a := &Address{Addr: ap}
+	if s.opts.Tag != nil {
+		a.Tag = s.opts.Tag(a)
 	}
-	best := choose(list, tried, time.Now(), s.turn.Add(1))
-	if best != nil {
-		best.active.Add(1)
-	}
-	return best
+	return a
 }
 
-// choose ranks by: not tried before failing-free before fewest in use; turn rotates where the search starts, so that
-// equals take turns.
-func choose(list, tried []*Address, now time.Time, turn uint32) *Address {
-	var best *Address
-	var bestRank, bestActive int64
-	for i := range list {
-		a := list[(uint64(i)+uint64(turn))%uint64(len(list))]
-		var rank int64
-		if slices.Contains(tried, a) {
-			rank += 2
-		}
-		if a.Avoided(now) {
-			rank++
-		}
-		active := a.Active()
-		if best == nil || rank < bestRank || rank == bestRank && active < bestActive {
-			best, bestRank, bestActive = a, rank, active
-		}
+// joined begins what goes on while an address is one of the set. The caller holds s.mu.
+func (s *Set) joined(a *Address) {
+	if a.closing != nil {
+		a.closing.Stop()
+		a.closing = nil
 	}
-	return best
+	if a.stop == nil && s.opts.Check.Probe != nil && !s.closed {
+		var ctx context.Context
+		ctx, a.stop = context.WithCancel(s.ctx)
+		s.work.Go(func() { s.check(ctx, a) })
+	}
 }
 
-// AllFailing reports whether there are addresses and the last attempt at every one failed, however long ago.
-func (s *Set) AllFailing() bool {
-	list := *s.cur.Load()
-	for _, a := range list {
-		if a.Failures() == 0 {
-			return false
+// left ends it. The caller holds s.mu.
+func (s *Set) left(a *Address) {
+	if a.stop != nil {
+		a.stop()
+		a.stop = nil
+	}
+	if s.opts.OnRemoved != nil && a.closing == nil && a.Active() > 0 && !s.closed {
+		a.closing = time.AfterFunc(s.opts.CloseAfter, func() { s.closeRemoved(a) })
+	}
+}
+
+// closeAgain is how soon connections to a removed address are looked for again: one may have been dialed just as it left.
+const closeAgain = time.Second
+
+func (s *Set) closeRemoved(a *Address) {
+	s.mu.Lock()
+	if s.closed || a.closing == nil {
+		s.mu.Unlock()
+		return
+	}
+	if a.Active() == 0 {
+		a.closing = nil
+		s.mu.Unlock()
+		return
+	}
+	s.work.Add(1)
+	a.closing.Reset(closeAgain)
+	s.mu.Unlock()
+	defer s.work.Done()
+	s.opts.OnRemoved(a)
+}
+
+// Close ends the checks and returns when none runs any more, and when no callback does. Pick goes on.
+func (s *Set) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, a := range s.gone {
+		if a.closing != nil {
+			a.closing.Stop()
 		}
 	}
-	return len(list) > 0
+	s.mu.Unlock()
+	s.cancel()
+	s.work.Wait()
+}
+
+// interleave alternates between the families, beginning with that of the first address.
+func interleave(addrs []netip.AddrPort) []netip.AddrPort {
+	var own, other []netip.AddrPort
+	for _, a := range addrs {
+		if a.Addr().Is4() == addrs[0].Addr().Is4() {
+			own = append(own, a)
+		} else {
+			other = append(other, a)
+		}
+	}
+	out := make([]netip.AddrPort, 0, len(addrs))
+	for i := range max(len(own), len(other)) {
+		out = append(out, own[min(i, len(own)):min(i+1, len(own))]...)
+		out = append(out, other[min(i, len(other)):min(i+1, len(other))]...)
+	}
+	return out
 }

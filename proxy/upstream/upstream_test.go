@@ -19,8 +19,8 @@ func addrs(list ...string) (out []netip.AddrPort) {
 
 // Connections go where the fewest are, and equals take turns.
 func TestPickTakesTheLeastBusy(t *testing.T) {
-	s := NewSet(nil)
-	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"))
+	s := NewSet(Options{})
+	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"), nil)
 	count := map[*Address]int{}
 	for range 300 {
 		count[s.Pick(nil)]++
@@ -39,10 +39,10 @@ func TestPickTakesTheLeastBusy(t *testing.T) {
 
 func TestPickPrefersUntriedThenUsable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSet(nil)
-		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"))
+		s := NewSet(Options{})
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"), nil)
 		l := s.Addresses()
-		l[0].Failed(time.Now())
+		s.Failed(l[0], time.Now())
 		assert.NotSame(t, l[0], s.Pick(nil))
 		assert.Same(t, l[2], s.Pick([]*Address{l[1]}), "neither tried nor failing")
 		assert.Same(t, l[0], s.Pick([]*Address{l[1], l[2]}), "failing, but not tried yet")
@@ -53,11 +53,11 @@ func TestPickPrefersUntriedThenUsable(t *testing.T) {
 // An address that failed is avoided for longer each time, is never out for good, and is trusted again once it connects.
 func TestFailingEndsByTimeOrSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSet(nil)
-		s.Update(addrs("127.0.0.1:1"))
+		s := NewSet(Options{})
+		s.Update(addrs("127.0.0.1:1"), nil)
 		a := s.Addresses()[0]
 		for i, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-			a.Failed(time.Now())
+			s.Failed(a, time.Now())
 			assert.True(t, s.AllFailing())
 			assert.Same(t, a, s.Pick(nil), "the last one is never out")
 			time.Sleep(want*time.Second - time.Millisecond)
@@ -65,8 +65,8 @@ func TestFailingEndsByTimeOrSuccess(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			assert.False(t, a.Avoided(time.Now()), "failure %d", i+1)
 		}
-		a.Failed(time.Now())
-		a.Connected()
+		s.Failed(a, time.Now())
+		s.Connected(a)
 		assert.False(t, a.Avoided(time.Now()))
 		assert.Zero(t, a.Failures())
 	})
@@ -75,17 +75,17 @@ func TestFailingEndsByTimeOrSuccess(t *testing.T) {
 // What leaves the answer and comes back while connections to it are open is the same address still.
 func TestUpdateKeepsStanding(t *testing.T) {
 	made := 0
-	s := NewSet(func(*Address) any { made++; return made })
+	s := NewSet(Options{Tag: func(*Address) any { made++; return made }})
 	assert.Nil(t, s.Pick(nil), "an empty set")
-	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"))
+	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
 	a, b := s.Addresses()[0], s.Addresses()[1]
 	first := s.Pick([]*Address{b})
 	require.Same(t, a, first)
-	s.Update(addrs("127.0.0.2:1", "127.0.0.3:1"))
+	s.Update(addrs("127.0.0.2:1", "127.0.0.3:1"), nil)
 	assert.Same(t, b, s.Addresses()[0])
-	s.Update(addrs("127.0.0.1:1"))
+	s.Update(addrs("127.0.0.1:1"), nil)
 	assert.Same(t, a, s.Addresses()[0], "in use while it was gone")
 	assert.EqualValues(t, 1, a.Active())
-	assert.NotSame(t, b, func() *Address { s.Update(addrs("127.0.0.2:1")); return s.Addresses()[0] }(), "not in use while it was gone")
+	assert.NotSame(t, b, func() *Address { s.Update(addrs("127.0.0.2:1"), nil); return s.Addresses()[0] }(), "not in use while it was gone")
 	assert.Equal(t, 4, made)
 }

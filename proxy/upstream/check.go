@@ -1,0 +1,77 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+// Probe asks an address whether it works. The error is told to operators as it is. It must return when ctx ends.
+type Probe func(ctx context.Context, addr netip.AddrPort) error
+
+// Check is active checking: each address has a goroutine that probes it until it leaves the set.
+type Check struct {
+	Probe    Probe         // nil: nothing is checked
+	Interval time.Duration // from the end of one check to the next, up to a tenth shorter or longer
+	Timeout  time.Duration // of one check
+	Rise     int           // checks in a row that pass before an address that failed is used again
+	Fall     int           // and that fail before it is not; the first check of an address decides alone
+}
+
+// firstCheck is when an address is checked for the first time, at the latest: soon, but not all at once.
+const firstCheck = time.Second
+
+// check probes an address until ctx ends.
+func (s *Set) check(ctx context.Context, a *Address) {
+	c := s.opts.Check
+	wait := time.NewTimer(rand.N(min(c.Interval/10, firstCheck) + 1))
+	defer wait.Stop()
+	run := streak{bad: max(c.Fall-1, 0)}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+		}
+		probing, cancel := context.WithTimeout(ctx, c.Timeout)
+		err := c.Probe(probing, a.Addr)
+		cancel()
+		if ctx.Err() != nil {
+			return // cut short: says nothing of the address
+		}
+		s.checked(a, &run, err)
+		wait.Reset(c.Interval - c.Interval/10 + rand.N(c.Interval/5+1))
+	}
+}
+
+// streak counts the checks in a row that ended alike.
+type streak struct{ good, bad int }
+
+// checked draws the consequences of a check.
+func (s *Set) checked(a *Address, run *streak, err error) {
+	down := a.down.Load()
+	now := time.Now()
+	if err == nil {
+		run.good, run.bad = run.good+1, 0
+		if down != nil && run.good >= s.opts.Check.Rise {
+			a.back.Store(now.UnixNano())
+			a.down.Store(nil)
+			s.tell(s.change(a, StateUsable, "its check passes", now))
+		}
+		return
+	}
+	run.good, run.bad = 0, run.bad+1
+	why := fmt.Sprintf("check failed: %v", err)
+	switch {
+	case down != nil:
+		a.down.Store(&Down{Why: why, Since: down.Since})
+	case run.bad >= s.opts.Check.Fall:
+		a.down.Store(&Down{Why: why, Since: now})
+		s.mu.Lock()
+		s.spare(now)
+		s.mu.Unlock()
+		s.tell(s.change(a, StateDown, why, now))
+	}
+}

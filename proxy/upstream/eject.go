@@ -1,0 +1,103 @@
+package upstream
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxEjections bounds how much longer each ejection in a row is.
+const maxEjections = 10
+
+// Connected reports that an attempt at an address succeeded. It ends an ejection.
+func (s *Set) Connected(a *Address) {
+	if a.failures.Load() == 0 {
+		return
+	}
+	a.failures.Store(0)
+	if a.ejected.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	now := time.Now()
+	a.ejections = 0
+	if early := now.UnixNano() < a.ejected.Load(); early {
+		a.back.Store(now.UnixNano())
+		a.ejected.Store(0)
+		defer s.tell(s.change(a, StateUsable, "an attempt connected", now))
+	}
+	s.mu.Unlock()
+}
+
+// Failed reports that an attempt failed for a reason that lies with the address.
+func (s *Set) Failed(a *Address, now time.Time) {
+	n := a.fail(now)
+	if o := s.opts.Outlier; o.Failures <= 0 || n < uint32(o.Failures) || !a.Usable(now) {
+		return
+	}
+	s.mu.Lock()
+	ejected := s.mayEject(a, now.UnixNano())
+	var c Change
+	if ejected {
+		a.ejections = min(a.ejections+1, maxEjections)
+		d := s.opts.Outlier.Ejection * time.Duration(a.ejections)
+		a.ejected.Store(now.Add(d).UnixNano())
+		c = s.change(a, StateEjected, fmt.Sprintf("%d attempts failed in a row, for %s", n, d), now)
+	}
+	s.mu.Unlock()
+	if ejected {
+		s.tell(c)
+	}
+}
+
+// mayEject reports whether an address may be ejected: another must be usable, and not too many of its kind be out. The
+// caller holds s.mu.
+func (s *Set) mayEject(a *Address, now int64) bool {
+	snap := s.cur.Load()
+	i := slices.Index(snap.list, a)
+	if i < 0 || !a.usable(now) || s.opts.Outlier.MaxEjectedPercent <= 0 {
+		return false
+	}
+	others := slices.ContainsFunc(snap.list, func(b *Address) bool { return b != a && b.usable(now) })
+	kind := snap.list[:snap.primaries]
+	if i >= snap.primaries {
+		kind = snap.list[snap.primaries:]
+	}
+	out := 1
+	for _, b := range kind {
+		if now < b.ejected.Load() {
+			out++
+		}
+	}
+	return others && out <= max(1, len(kind)*s.opts.Outlier.MaxEjectedPercent/100)
+}
+
+// spare ends all ejections if no address is usable any more: an ejection is worth it only while there is another one.
+// The caller holds s.mu.
+func (s *Set) spare(now time.Time) {
+	list := s.cur.Load().list
+	if slices.ContainsFunc(list, func(a *Address) bool { return a.Usable(now) }) {
+		return
+	}
+	for _, a := range list {
+		if a.down.Load() == nil {
+			a.ejected.Store(0)
+		}
+	}
+}
+
+func (s *Set) change(a *Address, state State, why string, now time.Time) Change {
+	c := Change{Addr: a.Addr, State: state, Why: why}
+	for _, b := range s.cur.Load().list {
+		if b != a && b.Usable(now) {
+			c.Others++
+		}
+	}
+	return c
+}
+
+func (s *Set) tell(c Change) {
+	if s.opts.OnChange != nil {
+		s.opts.OnChange(c)
+	}
+}

@@ -1,0 +1,124 @@
+package upstream
+
+import (
+	"slices"
+	"time"
+)
+
+// Pick chooses the address for an attempt and counts it as in use until Release. tried are the addresses this
+// connection failed at, the last one last: they are picked again only if all were tried. It returns nil if the set is
+// empty. It allocates nothing.
+//
+// Of the others usable primaries go first, then usable backups, then what is ejected, then what failed its check. Among
+// equals one that did not fail of late goes before one that did, and one of another family than the last tried before
+// one of the same, so that a family without a route costs one attempt. Balance decides between the rest.
+func (s *Set) Pick(tried []*Address) *Address {
+	snap := s.cur.Load()
+	var a *Address
+	switch len(snap.list) {
+	case 0:
+		return nil
+	case 1:
+		a = snap.list[0]
+	default:
+		c := choice{set: s, snap: snap, tried: tried, now: time.Now().UnixNano(), turn: s.turn.Add(1)}
+		a = c.choose()
+	}
+	a.active.Add(1)
+	return a
+}
+
+// choice is one Pick among several addresses.
+type choice struct {
+	set   *Set
+	snap  *snapshot
+	tried []*Address
+	now   int64
+	turn  uint32
+}
+
+func (c *choice) choose() *Address {
+	n := len(c.snap.list)
+	start := 0
+	if c.set.opts.Balance == LeastConn {
+		start = int(c.turn % uint32(n)) // equals take turns
+	}
+	best, bestRank, bestLoad, equals := 0, -1, int64(0), 0
+	for k := range n {
+		i := (start + k) % n
+		rank, load := c.rank(i), int64(0)
+		if c.set.opts.Balance == LeastConn {
+			a := c.snap.list[i]
+			load = a.Active() * whole / a.weight(c.now, c.set.opts.SlowStart)
+		}
+		switch {
+		case bestRank < 0 || rank < bestRank:
+			best, bestRank, bestLoad, equals = i, rank, load, 1
+		case rank == bestRank:
+			equals++
+			if load < bestLoad {
+				best, bestLoad = i, load
+			}
+		}
+	}
+	if c.set.opts.Balance == RoundRobin && equals > 1 {
+		return c.nth(bestRank, int(c.turn%uint32(equals)), best)
+	}
+	return c.snap.list[best]
+}
+
+// nth returns the k-th address of a rank, or the fallback if there are not so many any more.
+func (c *choice) nth(rank, k, fallback int) *Address {
+	for i, a := range c.snap.list {
+		if c.rank(i) != rank {
+			continue
+		}
+		if k == 0 {
+			return a
+		}
+		k--
+	}
+	return c.snap.list[fallback]
+}
+
+// What makes an address worse than others, the least first.
+const (
+	rankRamp    = 1 << iota // it is back since short, and this turn is not for it
+	rankFamily              // of the family that the last attempt failed in
+	rankAvoided             // failed of late
+	rankBackup
+	rankEjected
+	rankDown
+	rankTried
+)
+
+// rank is lower the better the address is for this attempt.
+func (c *choice) rank(i int) int {
+	a := c.snap.list[i]
+	rank := 0
+	if len(c.tried) > 0 {
+		if slices.Contains(c.tried, a) {
+			rank |= rankTried
+		}
+		if c.tried[len(c.tried)-1].Addr.Addr().Is4() == a.Addr.Addr().Is4() {
+			rank |= rankFamily
+		}
+	}
+	if i >= c.snap.primaries {
+		rank |= rankBackup
+	}
+	switch {
+	case a.down.Load() != nil:
+		rank |= rankDown
+	case c.now < a.ejected.Load():
+		rank |= rankEjected
+	}
+	if a.avoided(c.now) {
+		rank |= rankAvoided
+	}
+	// A multiple of the golden ratio spreads the turns of an address evenly over time.
+	if w := a.weight(c.now, c.set.opts.SlowStart); w < whole && int64(c.turn*2654435769>>22) >= w {
+		rank |= rankRamp
+	}
+	return rank
+}
