@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -26,15 +27,15 @@ func Handle(mux *http.ServeMux, h *Health, alive func(context.Context) error) {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		_, verbose := r.URL.Query()["verbose"]
-		status, body := readyz(h.Conditions(), verbose)
+		status, body := readyz(h, verbose)
 		answer(w, status, body)
 	})
 }
 
-func readyz(conditions []Condition, verbose bool) (status int, body string) {
+func readyz(h *Health, verbose bool) (status int, body string) {
 	var b bytes.Buffer
 	status = http.StatusOK
-	for _, c := range conditions {
+	for _, c := range h.Conditions() {
 		if c.Err != nil {
 			status = http.StatusServiceUnavailable
 		}
@@ -45,6 +46,11 @@ func readyz(conditions []Condition, verbose bool) (status int, body string) {
 			b.WriteString("[-]" + c.line())
 		case c.Err != nil:
 			b.WriteString(c.line())
+		}
+		if verbose {
+			for _, note := range h.describe(c.Name) {
+				fmt.Fprintf(&b, "   %s\n", strings.Join(strings.Fields(note), " "))
+			}
 		}
 	}
 	if b.Len() == 0 {

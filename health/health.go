@@ -26,6 +26,7 @@ func (c Condition) Reason() string {
 type Health struct {
 	mu     sync.Mutex
 	checks []check
+	notes  map[string]func() []string // by condition
 }
 
 type check struct {
@@ -50,6 +51,28 @@ func (h *Health) Register(name string, fn func() error) {
 		}
 	}
 	h.checks = append(h.checks, check{name, fn})
+}
+
+// Describe has /readyz?verbose show, below the condition of that name and whether it holds or not, what fn says, one line
+// each. fn must not block, and is called from several goroutines.
+func (h *Health) Describe(name string, fn func() []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.notes == nil {
+		h.notes = make(map[string]func() []string)
+	}
+	h.notes[name] = fn
+}
+
+// describe returns what is to be said of a condition.
+func (h *Health) describe(name string) []string {
+	h.mu.Lock()
+	fn := h.notes[name]
+	h.mu.Unlock()
+	if fn == nil {
+		return nil
+	}
+	return fn()
 }
 
 // Conditions asks every condition, in the order of registration.

@@ -59,8 +59,29 @@ func compileListener(in Listener) (proxy.Listener, error) {
 
 func compileUpstream(u Upstream) (proxy.Upstream, error) {
 	host, port, err := parseHostPort(u.Address)
+	if err != nil {
+		return proxy.Upstream{}, err
+	}
+	backups, err := compileAll(u.Backups, compileHostPort)
+	if err != nil {
+		return proxy.Upstream{}, err
+	}
+	removed, err := parseRemoved(u.OnRemoved)
 	return proxy.Upstream{
-		Name: u.Name, Host: host, Port: port,
+		Name: u.Name, Host: host, Port: port, Backups: backups,
 		ConnectTimeout: time.Duration(u.Connect.Timeout), Attempts: u.Connect.Attempts,
+		MaxConnections: u.MaxConnections, Balance: u.Balance, Removed: removed,
+		Check: proxy.Check{
+			Type: u.Check.Type, Interval: time.Duration(u.Check.Interval), Timeout: time.Duration(u.Check.Timeout),
+			Rise: u.Check.Rise, Fall: u.Check.Fall,
+		},
+		Outlier: proxy.Outlier{
+			Failures: u.Outlier.Failures, Ejection: time.Duration(u.Outlier.Ejection), MaxEjectedPercent: u.Outlier.MaxEjectedPercent,
+		},
 	}, err
+}
+
+func compileHostPort(text string) (proxy.HostPort, error) {
+	host, port, err := parseHostPort(text)
+	return proxy.HostPort{Host: host, Port: port}, err
 }

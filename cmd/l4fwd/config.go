@@ -49,9 +49,32 @@ type Listener struct {
 
 // Upstream is one destination.
 type Upstream struct {
-	Name    string  `key:"name" kind:"name" doc:"Its name in logs and metrics. Default: the host of the address."`
-	Address string  `key:"address" kind:"hostport" required:"true" doc:"HOST:PORT; the host is a DNS name, which is kept resolved, or an IP address."`
-	Connect Connect `key:"connect"`
+	Name            string   `key:"name" kind:"name" doc:"Its name in logs and metrics. Default: the host of the address."`
+	Address         string   `key:"address" kind:"hostport" required:"true" doc:"HOST:PORT; the host is a DNS name, which is kept resolved, or an IP address."`
+	Backups         []string `key:"backups" kind:"hostport" doc:"HOST:PORT each, used only while no primary address is usable, and by a connection that has tried every usable primary. Resolved as the address is."`
+	Balance         string   `key:"balance" default:"least_conn" allowed:"least_conn|round_robin|first" doc:"Which address of equal standing a connection gets: the one with the fewest connections, each in turn, or the first. One that was out gets its share back over 30 s."`
+	MaxConnections  int      `key:"max_connections" default:"0" min:"0" max:"10000000" doc:"Open connections to this upstream, over all listeners; beyond it a client is refused with limit_upstream. 0: no limit."`
+	Connect         Connect  `key:"connect"`
+	Check           Check    `key:"check"`
+	Outlier         Outlier  `key:"outlier"`
+	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, for more than about 64,000 connections to one destination. Not supported by this version yet: only the empty list is allowed."`
+	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed. Where this version does not support close_after, check says so."`
+}
+
+// Check is active checking of each address of an upstream.
+type Check struct {
+	Type     string   `key:"type" default:"tcp" allowed:"none|tcp|tls" doc:"none; tcp: a connection can be made; tls: a handshake as well, with a certificate that is valid for the host of the upstream's address (the certificates of the system, or SSL_CERT_FILE). Nothing else is sent. Backups are checked for the same name, since clients ask them for it."`
+	Interval Duration `key:"interval" default:"10s" min:"100ms" max:"24h" doc:"From the end of one check of an address to the next, up to a tenth shorter or longer."`
+	Timeout  Duration `key:"timeout" default:"3s" min:"10ms" max:"5m" doc:"How long one check may take."`
+	Rise     int      `key:"rise" default:"2" min:"1" max:"1000" doc:"Checks in a row that pass before an address that failed is used again."`
+	Fall     int      `key:"fall" default:"3" min:"1" max:"1000" doc:"Checks in a row that fail before an address is not used any more. The first check of an address decides alone."`
+}
+
+// Outlier is passive ejection of addresses, by what becomes of connect attempts.
+type Outlier struct {
+	Failures          int      `key:"failures" default:"5" min:"0" max:"1000000" doc:"Connect attempts in a row that fail before an address is ejected. 0: none is. The last usable address is never ejected."`
+	Ejection          Duration `key:"ejection" default:"30s" min:"100ms" max:"24h" doc:"For how long; twice, three times … ten times as long if attempts fail again when it is over. One that connects ends it."`
+	MaxEjectedPercent int      `key:"max_ejected_percent" default:"50" min:"0" max:"100" doc:"How many of the primaries, and of the backups, may be ejected at a time; one may, unless it is 0. To have backups take over without a check, 100."`
 }
 
 // Connect says how an upstream connection is tried.
@@ -101,7 +124,7 @@ type Drain struct {
 
 // Health is the port for load balancers and Prometheus.
 type Health struct {
-	Address string `key:"address" default:":8080" kind:"service" flag:"health" arg:"ADDR" doc:"Where /livez, /readyz and /metrics are served, IP:PORT, :PORT or localhost:PORT: read-only, safe to expose inside a VPC. off: not at all. In this version ready means that the name of each upstream has an address, not that it answers: alert on l4fwd_upstream_addresses{state=\"usable\"} == 0."`
+	Address string `key:"address" default:":8080" kind:"service" flag:"health" arg:"ADDR" doc:"Where /livez, /readyz and /metrics are served, IP:PORT, :PORT or localhost:PORT: read-only, safe to expose inside a VPC. off: not at all. Ready wants of each upstream an address that is neither failed by its check nor ejected; /readyz?verbose says which are, and why."`
 }
 
 // Admin is the port for operators.

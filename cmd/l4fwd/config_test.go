@@ -90,7 +90,12 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "2001:db8::1"},
 	}, c.Listeners)
 	require.Equal(t, Connect{Duration(3 * time.Second), 2}, c.Upstreams[0].Connect)
-	require.Equal(t, Upstream{"2001:db8::1", "[2001:db8::1]:443", Connect{Duration(5 * time.Second), 3}}, c.Upstreams[1])
+	require.Equal(t, upstreamWithDefaults("2001:db8::1", "[2001:db8::1]:443"), c.Upstreams[1])
+	require.Equal(t, []string{"10.2.0.4:443", "backup.example:443"}, c.Upstreams[0].Backups)
+	require.Equal(t, "round_robin", c.Upstreams[0].Balance)
+	require.Equal(t, 100, c.Upstreams[0].MaxConnections)
+	require.Equal(t, Check{"tls", Duration(time.Second), Duration(500 * time.Millisecond), 1, 2}, c.Upstreams[0].Check)
+	require.Equal(t, Outlier{3, Duration(10 * time.Second), 100}, c.Upstreams[0].Outlier)
 	require.Equal(t, Duration(90*time.Minute), c.Timeouts.Idle)
 	require.Equal(t, []string{"10.0.0.2", "10.0.0.3:5353", "fd00::53"}, c.DNS.Servers)
 	require.Equal(t, EIP{"tag:l4fwd-pool=aoai", false, "never", Duration(10 * time.Second)}, c.EIP)
@@ -109,6 +114,17 @@ func TestMergedSectionsGiveWay(t *testing.T) {
 	require.Equal(t, Duration(time.Hour), l.cfg.Timeouts.HalfClose)
 }
 
+// upstreamWithDefaults is what the operator's interface promises of an upstream that says no more.
+func upstreamWithDefaults(name, address string) Upstream {
+	return Upstream{
+		Name: name, Address: address, Balance: "least_conn",
+		Connect:   Connect{Duration(5 * time.Second), 3},
+		Check:     Check{"tcp", Duration(10 * time.Second), Duration(3 * time.Second), 2, 3},
+		Outlier:   Outlier{5, Duration(30 * time.Second), 50},
+		OnRemoved: "keep",
+	}
+}
+
 // The defaults that INTERFACE.md fixes, since scripts rely on them.
 func TestContractDefaults(t *testing.T) {
 	l, said := try(t, "--upstream", "example.com:443")
@@ -116,7 +132,7 @@ func TestContractDefaults(t *testing.T) {
 	require.Equal(t, Config{
 		Engine:    "auto",
 		Listeners: []Listener{{":443", ":443", "example.com"}},
-		Upstreams: []Upstream{{"example.com", "example.com:443", Connect{Duration(5 * time.Second), 3}}},
+		Upstreams: []Upstream{upstreamWithDefaults("example.com", "example.com:443")},
 		Timeouts:  Timeouts{Duration(5 * time.Second), Duration(time.Hour), Duration(5 * time.Minute)},
 		Keepalive: Keepalive{Duration(time.Minute), Duration(15 * time.Second), 4},
 		DNS:       DNS{MinTTL: Duration(5 * time.Second), MaxTTL: Duration(5 * time.Minute), Timeout: Duration(2 * time.Second)},

@@ -31,8 +31,11 @@ func (f *fakeForwarder) note(s string) {
 func (f *fakeForwarder) Addrs() []netip.AddrPort {
 	return []netip.AddrPort{netip.MustParseAddrPort("[::]:8443")}
 }
-func (f *fakeForwarder) ListenersReady() error       { return nil }
-func (f *fakeForwarder) UpstreamsReady() error       { return f.upstreams }
+func (f *fakeForwarder) ListenersReady() error { return nil }
+func (f *fakeForwarder) UpstreamsReady() error { return f.upstreams }
+func (f *fakeForwarder) UpstreamNotes() []string {
+	return []string{"192.0.2.2:443 failing (3 attempts failed in a row)"}
+}
 func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
 func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }
 func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.String()) }

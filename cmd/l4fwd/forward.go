@@ -13,6 +13,7 @@ type forwarder interface {
 	Addrs() []netip.AddrPort     // in the order of Options.Listeners
 	ListenersReady() error       // nil: accepting; else why not
 	UpstreamsReady() error       // nil: each upstream has a usable address; else which has not and why
+	UpstreamNotes() []string     // why addresses are in no good state, one each
 	Alive(context.Context) error // nil once every loop has turned
 	StopAccepting()              // open connections go on
 	Wait(context.Context) error  // nil when no connection is open

@@ -241,6 +241,12 @@ func (l *loaded) combine(read *file) {
 		if host, _, err := parseHostPort(u.Address); err == nil {
 			u.Name = cmp.Or(u.Name, host)
 		}
+		if len(u.Backups) == 0 {
+			u.Backups = nil
+		}
+		if len(u.SourceAddresses) == 0 {
+			u.SourceAddresses = nil
+		}
 	}
 	for i := range l.cfg.Listeners {
 		in := &l.cfg.Listeners[i]

@@ -74,10 +74,11 @@ var metricTable = []metric{
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Duration }},
 	{name: "first_byte_seconds", help: "Time from accept to the first byte of the upstream.", labels: []string{"upstream"},
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.FirstByte }},
-	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state: usable or failing.", labels: []string{"upstream", "state"},
-		closed: map[string][]string{"state": {"usable", "failing"}},
-		doc: "Without a usable address clients are not served: alert on `l4fwd_upstream_addresses{state=\"usable\"} == 0`. " +
-			"`/readyz` does not tell: in this version ready means that the name of each upstream has an address, not that it answers.",
+	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state.", labels: []string{"upstream", "state"},
+		closed: map[string][]string{"state": proxy.AddressStates()},
+		doc: "Each is in one: `failing` is one whose last attempt failed, and which is used where there is no better; `check_failed` and `ejected` are out; " +
+			"`backup` is one that waits, and counts as `usable` once it serves; `removed` is no longer in the DNS answer and still has connections. " +
+			"Alert on `l4fwd_upstream_addresses{state=\"usable\"} == 0`.",
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Addresses, emit) }},
 	{name: "upstream_connect_errors_total", kind: counter, help: "Connect attempts to the upstream that failed, by reason.", labels: []string{"upstream", "reason"},
 		closed: map[string][]string{"reason": dialReasons},

@@ -13,7 +13,7 @@ var reasonDocs = map[relay.Reason]string{
 	relay.ConnectRefused:     "The upstream's addresses refused the connection: nothing listens there.",
 	relay.ConnectTimeout:     "No upstream address answered within `upstreams[].connect.timeout`.",
 	relay.ConnectUnreachable: "The network has no way to the upstream's addresses.",
-	relay.NoAddress:          "The upstream's name has no usable address: see the DNS metrics and the log.",
+	relay.NoAddress:          "The upstream's name has no address: see the DNS metrics and the log.",
 	relay.NoPorts:            "No local port was left towards the upstream's addresses.",
 	relay.PrefaceTimeout:     "The client did not send its first bytes within `timeouts.preface`.",
 	relay.ProxyHeaderBad:     "The PROXY protocol header was malformed.",

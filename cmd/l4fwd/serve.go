@@ -155,6 +155,7 @@ func (d *daemon) register(fwd forwarder) {
 	d.rates = newSampler(fwd.Stats)
 	d.health.Register("listeners", fwd.ListenersReady)
 	d.health.Register("upstream", fwd.UpstreamsReady)
+	d.health.Describe("upstream", fwd.UpstreamNotes)
 	d.cloud.register()
 	d.health.Register("draining", d.notDraining)
 }

@@ -74,6 +74,11 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 	}
 	_ = w.Flush()
 	for _, u := range all {
+		for _, a := range u.Addresses {
+			if a.Why != "" {
+				fmt.Fprintf(out, "%s: %s %s: %s\n", u.Name, a.Addr, a.State, a.Why)
+			}
+		}
 		switch {
 		case u.Failing:
 			fmt.Fprintf(out, "%s: FAILING: %s\n", u.Name, u.Detail)

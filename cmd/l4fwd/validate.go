@@ -11,6 +11,7 @@ import (
 // validate finds what is wrong between keys; each key alone was checked where it was read.
 func (l *loaded) validate() {
 	l.validateUpstreams()
+	l.validateAddressesOfUpstreams()
 	l.validateListeners()
 	l.validateUse()
 	l.validateAddresses()
@@ -157,32 +158,6 @@ func overlap(a, b netip.Addr, strict bool) bool {
 
 // covers reports whether a is the wildcard of a family that b belongs to; the one of IPv6 takes IPv4 as well.
 func covers(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }
-
-// validateLoops finds upstreams that are listeners of this very daemon: each connection would end only when every
-// descriptor is used up. Names are not looked up, except localhost.
-func (l *loaded) validateLoops() {
-	for i, u := range l.cfg.Upstreams {
-		host, port, err := parseHostPort(u.Address)
-		if err != nil {
-			continue
-		}
-		if host == "localhost" {
-			host = "127.0.0.1"
-		}
-		addr, err := netip.ParseAddr(host)
-		if err != nil {
-			continue
-		}
-		at := fmt.Sprintf("upstreams[%d].address", i)
-		for _, b := range l.bounds() {
-			own := b.addr.Addr() == addr || b.addr.Addr().IsUnspecified() && ownAddress(addr)
-			if b.addr.Port() == port && own {
-				l.add(l.origins[at], at, fault("%q is this daemon's own %s, which would have it forward to itself", "name the server behind it", u.Address, l.spelling(b.key)))
-				break
-			}
-		}
-	}
-}
 
 // ownAddress reports whether addr is one of this machine.
 func ownAddress(addr netip.Addr) bool {

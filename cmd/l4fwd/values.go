@@ -17,6 +17,8 @@ var kinds = map[string]func(string) error{
 	"resolver": func(s string) error { _, err := parseResolver(s); return err },
 	"service":  func(s string) error { _, err := parseService(s); return err },
 	"admin":    func(s string) error { _, err := parseAdmin(s); return err },
+	"source":   checkSource,
+	"removed":  func(s string) error { _, err := parseRemoved(s); return err },
 	"name":     checkName,
 	"pool":     checkPool,
 }
