@@ -79,10 +79,8 @@ func (s *Set) spare(now time.Time) {
 	if slices.ContainsFunc(list, func(a *Address) bool { return a.Usable(now) }) {
 		return
 	}
-	for _, a := range list {
-		if a.down.Load() == nil {
-			a.ejected.Store(0)
-		}
+	for _, a := range list { // also of those whose check failed: it may pass again before the others are back
+		a.ejected.Store(0)
 	}
 }
 

@@ -1,0 +1,198 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// patient is a set of probes that answer as they are told, after a while.
+type patient struct {
+	mu    sync.Mutex
+	sick  map[netip.AddrPort]error
+	times map[netip.AddrPort][]time.Time
+	took  time.Duration
+}
+
+func (p *patient) probe(ctx context.Context, a netip.AddrPort) error {
+	p.mu.Lock()
+	if p.times == nil {
+		p.times = make(map[netip.AddrPort][]time.Time)
+	}
+	p.times[a] = append(p.times[a], time.Now())
+	err, took := p.sick[a], p.took
+	p.mu.Unlock()
+	select {
+	case <-time.After(took):
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *patient) say(a netip.AddrPort, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sick == nil {
+		p.sick = make(map[netip.AddrPort]error)
+	}
+	p.sick[a] = err
+}
+
+func (p *patient) count(a netip.AddrPort) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.times[a])
+}
+
+func checked(t *testing.T, p *patient, change func(*Options)) (*Set, *[]Change) {
+	var told []Change
+	o := Options{
+		Check:    Check{Probe: p.probe, Interval: 10 * time.Second, Timeout: 3 * time.Second, Rise: 2, Fall: 3},
+		OnChange: func(c Change) { told = append(told, c) },
+	}
+	if change != nil {
+		change(&o)
+	}
+	s := NewSet(o)
+	t.Cleanup(s.Close)
+	return s, &told
+}
+
+// Three checks in a row that fail take an address out, two that pass bring it back, and each change is told once.
+func TestCheckFallsAndRises(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{}
+		s, told := checked(t, p, nil)
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
+		a := s.Addresses()[0]
+		time.Sleep(60 * time.Second)
+		synctest.Wait()
+		assert.True(t, a.Usable(time.Now()))
+		assert.InDelta(t, 6, p.count(a.Addr), 1, "one in 10 s")
+
+		p.say(a.Addr, errors.New("broken"))
+		before := p.count(a.Addr)
+		for p.count(a.Addr) < before+2 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			assert.True(t, a.Usable(time.Now()), "fewer than three checks failed")
+		}
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		require.False(t, a.Usable(time.Now()))
+		st := s.Standings(time.Now())[0]
+		assert.Equal(t, StateDown, st.State)
+		assert.Contains(t, st.Why, "check failed: broken, for ")
+		for range 20 {
+			assert.NotSame(t, a, s.Pick(nil))
+		}
+
+		p.say(a.Addr, nil)
+		before = p.count(a.Addr)
+		for p.count(a.Addr) < before+1 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		assert.False(t, a.Usable(time.Now()), "one check passed")
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		assert.True(t, a.Usable(time.Now()))
+		require.Len(t, *told, 2)
+		assert.Equal(t, Change{a.Addr, StateDown, "check failed: broken", 1}, (*told)[0])
+		assert.Equal(t, StateUsable, (*told)[1].State)
+	})
+}
+
+// An address that has never passed a check is out with the first that fails.
+func TestTheFirstCheckDecidesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{}
+		s, _ := checked(t, p, nil)
+		a := addrs("127.0.0.1:1")
+		p.say(a[0], errors.New("broken"))
+		s.Update(a, nil)
+		assert.True(t, s.AnyUsable(time.Now()), "trusted until it was checked")
+		time.Sleep(firstCheck + time.Millisecond)
+		synctest.Wait()
+		assert.False(t, s.AnyUsable(time.Now()))
+		assert.NotNil(t, s.Pick(nil), "without a better one it is tried all the same")
+	})
+}
+
+// Checks of many addresses do not happen at once, nor in step.
+func TestChecksAreJittered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{}
+		s, _ := checked(t, p, nil)
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", "127.0.0.4:1"), nil)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		starts, gaps := map[time.Time]int{}, map[time.Duration]int{}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, list := range p.times {
+			for i, at := range list {
+				starts[at]++
+				if i > 0 {
+					gap := at.Sub(list[i-1])
+					gaps[gap]++
+					assert.GreaterOrEqual(t, gap, 9*time.Second)
+					assert.LessOrEqual(t, gap, 11*time.Second+time.Millisecond)
+				}
+			}
+		}
+		assert.Greater(t, len(starts), 230, "of about 240")
+		assert.Greater(t, len(gaps), 200)
+	})
+}
+
+// A probe that hangs is cut short by the timeout, and counts as failed.
+func TestCheckTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{took: time.Hour}
+		s, _ := checked(t, p, nil)
+		s.Update(addrs("127.0.0.1:1"), nil)
+		time.Sleep(firstCheck + 3*time.Second + time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, StateDown, s.Standings(time.Now())[0].State)
+	})
+}
+
+// The check of an address ends when the address leaves, and all end with Close, even one under way.
+func TestChecksEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{took: 2 * time.Second}
+		s, told := checked(t, p, nil)
+		two := addrs("127.0.0.1:1", "127.0.0.2:1")
+		s.Update(two, nil)
+		time.Sleep(30 * time.Second)
+		s.Update(two[1:], nil)
+		synctest.Wait()
+		gone, stays := p.count(two[0]), p.count(two[1])
+		time.Sleep(time.Minute)
+		assert.Equal(t, gone, p.count(two[0]))
+		assert.Greater(t, p.count(two[1]), stays)
+
+		p.mu.Lock()
+		p.took = time.Hour
+		p.mu.Unlock()
+		time.Sleep(12 * time.Second)
+		begun := time.Now()
+		s.Close()
+		assert.Zero(t, time.Since(begun))
+		s.Update(two, nil)
+		after := p.count(two[0])
+		time.Sleep(time.Minute)
+		assert.Equal(t, after, p.count(two[0]), "no new ones after Close")
+		assert.Len(t, s.Addresses(), 2, "but addresses are kept fresh")
+		assert.LessOrEqual(t, len(*told), 1, "what is cut short says nothing of the address")
+	})
+}
