@@ -56,8 +56,7 @@ func (s *Set) checked(a *Address, run *streak, err error) {
 	if err == nil {
 		run.good, run.bad = run.good+1, 0
 		if down != nil && run.good >= s.opts.Check.Rise {
-			a.back.Store(now.UnixNano())
-			a.down.Store(nil)
+			s.rise(a, now)
 			s.tell(s.change(a, StateUsable, "its check passes", now))
 		}
 		return
@@ -74,4 +73,15 @@ func (s *Set) checked(a *Address, run *streak, err error) {
 		s.mu.Unlock()
 		s.tell(s.change(a, StateDown, why, now))
 	}
+}
+
+// rise has an address used again. What attempts met while its check failed counts no more: it can be connected to now.
+func (s *Set) rise(a *Address, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.failures.Store(0)
+	a.ejections = 0
+	a.ejected.Store(0)
+	a.back.Store(now.UnixNano())
+	a.down.Store(nil)
 }

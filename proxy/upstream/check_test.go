@@ -111,6 +111,20 @@ func TestCheckFallsAndRises(t *testing.T) {
 	})
 }
 
+// What was ejected too is used again when its check, which failed, passes: the same can be connected to again.
+func TestARisingCheckEndsAnEjection(t *testing.T) {
+	s := NewSet(Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}, Check: Check{Rise: 1, Fall: 1}})
+	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
+	a := s.Addresses()[0]
+	s.Failed(a, time.Now())
+	s.checked(a, &streak{}, nil)
+	assert.Equal(t, StateEjected, s.Standings(time.Now())[0].State, "a check that never failed says nothing new")
+	s.checked(a, &streak{}, errors.New("broken"))
+	assert.Equal(t, StateDown, s.Standings(time.Now())[0].State)
+	s.checked(a, &streak{}, nil)
+	assert.Equal(t, StateUsable, s.Standings(time.Now())[0].State)
+}
+
 // An address that has never passed a check is out with the first that fails.
 func TestTheFirstCheckDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -45,11 +45,17 @@ func (c *choice) choose() *Address {
 	}
 	best, bestRank, bestLoad, equals := 0, -1, int64(0), 0
 	for k := range n {
-		i := (start + k) % n
-		rank, load := c.rank(i), int64(0)
+		i := start + k
+		if i >= n {
+			i -= n
+		}
+		rank, weight := c.rank(i)
+		load := int64(0)
 		if c.set.opts.Balance == LeastConn {
-			a := c.snap.list[i]
-			load = a.Active() * whole / a.weight(c.now, c.set.opts.SlowStart)
+			load = c.snap.list[i].Active()
+			if weight < whole {
+				load = load * whole / weight
+			}
 		}
 		switch {
 		case bestRank < 0 || rank < bestRank:
@@ -70,7 +76,7 @@ func (c *choice) choose() *Address {
 // nth returns the k-th address of a rank, or the fallback if there are not so many any more.
 func (c *choice) nth(rank, k, fallback int) *Address {
 	for i, a := range c.snap.list {
-		if c.rank(i) != rank {
+		if r, _ := c.rank(i); r != rank {
 			continue
 		}
 		if k == 0 {
@@ -93,9 +99,8 @@ const (
 )
 
 // rank is lower the better the address is for this attempt.
-func (c *choice) rank(i int) int {
+func (c *choice) rank(i int) (rank int, weight int64) {
 	a := c.snap.list[i]
-	rank := 0
 	if len(c.tried) > 0 {
 		if slices.Contains(c.tried, a) {
 			rank |= rankTried
@@ -117,8 +122,9 @@ func (c *choice) rank(i int) int {
 		rank |= rankAvoided
 	}
 	// A multiple of the golden ratio spreads the turns of an address evenly over time.
-	if w := a.weight(c.now, c.set.opts.SlowStart); w < whole && int64(c.turn*2654435769>>22) >= w {
+	weight = a.weight(c.now, c.set.opts.SlowStart)
+	if weight < whole && int64(c.turn*2654435769>>22) >= weight {
 		rank |= rankRamp
 	}
-	return rank
+	return rank, weight
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,8 +297,19 @@ func TestFamiliesAlternate(t *testing.T) {
 // Connections to an address that left are closed after the time given, unless it comes back before.
 func TestRemovedAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var closed []*Address
-		s := NewSet(Options{CloseAfter: 10 * time.Second, OnRemoved: func(a *Address) { closed = append(closed, a); a.Release() }})
+		var mu sync.Mutex
+		var list []*Address
+		s := NewSet(Options{CloseAfter: 10 * time.Second, OnRemoved: func(a *Address) {
+			mu.Lock()
+			defer mu.Unlock()
+			list = append(list, a)
+			a.Release()
+		}})
+		closed := func() []*Address {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(list)
+		}
 		defer s.Close()
 		two := addrs("127.0.0.1:1", "127.0.0.2:1")
 		s.Update(two, nil)
@@ -310,15 +322,15 @@ func TestRemovedAddresses(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		s.Update(two, nil)
 		time.Sleep(time.Minute)
-		assert.Empty(t, closed, "it came back")
+		assert.Empty(t, closed(), "it came back")
 		s.Update(two[1:], nil)
 		time.Sleep(9 * time.Second)
-		assert.Empty(t, closed)
+		assert.Empty(t, closed())
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, []*Address{a, a}, closed, "again each second while any is open")
+		assert.Equal(t, []*Address{a, a}, closed(), "again each second while any is open")
 		time.Sleep(time.Minute)
-		assert.Len(t, closed, 2)
+		assert.Len(t, closed(), 2)
 		assert.Len(t, s.Standings(time.Now()), 1)
 	})
 }

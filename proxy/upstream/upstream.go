@@ -5,7 +5,7 @@
 //	 ▲ ▲ ▲    attempt connected                              │                                  │
 //	 │ │ └───────────────────────────────────────────────────┘                                  │
 //	 │ └──────────────────────────── slow start ◄── Outlier.Ejection over, or attempt connected ┘
-//	 └────────── slow start ◄── Check.Rise checks passed ── check failed ◄── Check.Fall checks failed
+//	 └────────── slow start ◄── Check.Rise checks passed ── check failed ◄── Check.Fall checks failed, from any of them
 //
 // A failing address is usable, and picked where no better one is left. An ejected one, and one whose check failed, is
 // picked only by a connection that has tried all usable ones. An address is ejected only while another one is usable.
