@@ -74,6 +74,20 @@ func TestReadyzNamesWhatFails(t *testing.T) {
 	require.Equal(t, "[+]listeners ok\n[-]upstream: a.example: no address yet\n", body)
 }
 
+// What is to be said of a condition is shown in the verbose answer only, and does not decide.
+func TestNotesAreShownBelowTheirCondition(t *testing.T) {
+	h := New()
+	h.Register("listeners", func() error { return nil })
+	h.Register("upstream", func() error { return nil })
+	h.Describe("upstream", func() []string { return []string{"10.0.0.1:443 ejected\n(5 attempts failed)", "second"} })
+	addr := serve(t, h, fine)
+	status, body, _ := request(t, addr, "", "GET", "/readyz?verbose")
+	require.Equal(t, 200, status)
+	require.Equal(t, "[+]listeners ok\n[+]upstream ok\n   10.0.0.1:443 ejected (5 attempts failed)\n   second\n", body)
+	_, body, _ = request(t, addr, "", "GET", "/readyz")
+	require.Equal(t, "ok\n", body)
+}
+
 func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 	addr := serve(t, New(), fine)
 	for _, path := range []string{"/livez", "/readyz"} {

@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// closer is a relay with some flows, of which it notes those it closes.
+type closer struct {
+	flows  []*relay.Flow
+	closed []*relay.Flow
+	reason relay.Reason
+}
+
+func (c *closer) CloseFlows(match func(*relay.Flow) bool, reason relay.Reason) {
+	c.reason = reason
+	for _, f := range c.flows {
+		if match(f) {
+			c.closed = append(c.closed, f)
+		}
+	}
+}
+
+// Exactly the connections to the address that left are closed, those being dialed too, and none without an endpoint.
+func TestFlowsOfARemovedAddressAreClosed(t *testing.T) {
+	s := start(t, engines()[0], "127.0.0.1", greeter(t, "127.0.0.1:0", "one").Port(), func(o *Options) {
+		o.Upstreams[0].Backups = []HostPort{{"127.0.0.2", 1}}
+	})
+	all := s.targets[0].set.Addresses()
+	require.Len(t, all, 2)
+	on := func(i int) *relay.Flow { return &relay.Flow{Endpoint: all[i].Tag.(*endpoints).byListener[0]} }
+	c := &closer{flows: []*relay.Flow{on(0), on(1), {}, on(1)}}
+	closeFlows(c, all[1])
+	assert.Equal(t, []*relay.Flow{c.flows[1], c.flows[3]}, c.closed)
+	assert.Equal(t, relay.AddressRemoved, c.reason)
+}
+
+// A connection is refused beyond the limit, also one whose attempts fail gives its place back, and so does one that
+// finds no address.
+func TestUpstreamLimitIsGivenBack(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		up := greeter(t, "127.0.0.1:0", "one")
+		ns := startNameserver(t)
+		ns.say(dns.RcodeServerFailure, false)
+		s := start(t, engine, "model.test", up.Port(), func(o *Options) {
+			o.DNS.Servers = []netip.AddrPort{ns.addr}
+			o.Upstreams[0].MaxConnections, o.Upstreams[0].Attempts = 1, 2
+		})
+		ended := func(reason string, n uint64) {
+			t.Helper()
+			require.Eventually(t, func() bool { return s.Stats().Ended[[3]string{"in", "up", reason}] == n }, 5*time.Second, 5*time.Millisecond)
+		}
+		for i := range uint64(3) {
+			_, _, err := greeting(s)
+			require.Error(t, err)
+			ended("no_address", i+1)
+		}
+		ns.say(dns.RcodeSuccess, false, "127.0.0.9")
+		require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 10*time.Second, 10*time.Millisecond)
+		for i := range uint64(3) {
+			_, _, err := greeting(s)
+			require.Error(t, err)
+			ended("connect_refused", i+1)
+		}
+		ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+		require.Eventually(t, func() bool {
+			a := s.Status().Upstreams[0].Addresses
+			return len(a) == 1 && a[0].Addr == up
+		}, 10*time.Second, 10*time.Millisecond)
+		c, _ := greet(t, s)
+		_, _, err := greeting(s)
+		require.Error(t, err, "the second is one too many")
+		assert.EqualValues(t, 1, s.Stats().Refused[[2]string{"in", "limit_upstream"}])
+		c.Close()
+		require.Eventually(t, func() bool { return s.targets[0].open.Load() == 0 }, 5*time.Second, 5*time.Millisecond)
+		greet(t, s)
+	})
+}
+
+// A family that fails as a whole leaves the other its attempts: one address of IPv4 among many of IPv6 is found by each
+// client, with two attempts.
+func TestAFamilyThatFailsIsPassedOver(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		up := greeter(t, "127.0.0.1:0", "one")
+		s := start(t, engine, "127.0.0.1", up.Port(), func(o *Options) { o.Upstreams[0].Attempts = 2 })
+		t6 := s.targets[0]
+		addrs := []netip.AddrPort{up}
+		for i := range byte(8) { // 2001:db8::/32 is documentation: nobody answers there
+			addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 15: i + 1}), up.Port()))
+		}
+		t6.opts.ConnectTimeout = 50 * time.Millisecond // before their endpoints are made
+		t6.set.Update(addrs, nil)
+		for range 12 {
+			_, line := greet(t, s)
+			assert.Equal(t, "one\n", line)
+		}
+		st := s.Stats()
+		failed := st.Dials[[2]string{"up", "connect_unreachable"}] + st.Dials[[2]string{"up", "connect_timeout"}]
+		assert.NotZero(t, failed, "others were tried first")
+	})
+}
