@@ -189,7 +189,9 @@ func TestABackupTakesOverAndReturns(t *testing.T) {
 
 	one.die()
 	bak.die()
-	p.eventually(t, func() bool { return strings.HasPrefix(p.get("/readyz"), `503 upstream: upstream "up" has no usable address: `) })
+	p.eventually(t, func() bool {
+		return strings.HasPrefix(p.get("/readyz"), `503 upstream: upstream "up" has no usable address: `)
+	})
 	require.Contains(t, p.get("/readyz"), bak.addr+" check_failed (check failed: connect: connection refused, ")
 }
 
@@ -274,7 +276,9 @@ func TestTLSChecksVerifyTheName(t *testing.T) {
 	mu.Unlock()
 
 	p = run("wrong.test", trusted)
-	p.eventually(t, func() bool { return strings.HasPrefix(p.get("/readyz"), "503 ") && strings.Contains(p.get("/readyz"), "check_failed") })
+	p.eventually(t, func() bool {
+		return strings.HasPrefix(p.get("/readyz"), "503 ") && strings.Contains(p.get("/readyz"), "check_failed")
+	})
 	why := "check failed: tls handshake with wrong.test: tls: failed to verify certificate: x509: certificate is valid for right.test, not wrong.test"
 	require.Contains(t, p.get("/readyz"), why)
 	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).stdout, why)

@@ -2,9 +2,11 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -41,9 +43,22 @@ func (s *Set) check(ctx context.Context, a *Address) {
 		if ctx.Err() != nil {
 			return // cut short: says nothing of the address
 		}
-		s.checked(a, &run, err)
+		if !ofThisHost(err) {
+			s.checked(a, &run, err)
+		}
 		wait.Reset(c.Interval - c.Interval/10 + rand.N(c.Interval/5+1))
 	}
+}
+
+// ofThisHost reports whether a check failed for want of something here: descriptors, memory, local ports. That says
+// nothing of the address, and taking it out would make it worse.
+func ofThisHost(err error) bool {
+	for _, here := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, here) {
+			return true
+		}
+	}
+	return false
 }
 
 // streak counts the checks in a row that ended alike.

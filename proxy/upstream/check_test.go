@@ -3,8 +3,11 @@ package upstream
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +180,22 @@ func TestCheckTimesOut(t *testing.T) {
 		time.Sleep(firstCheck + 3*time.Second + time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, StateDown, s.Standings(time.Now())[0].State)
+	})
+}
+
+// A check that cannot be made for want of a local port or descriptor is neither passed nor failed.
+func TestWhatFailsHereIsNoFaultOfTheAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{}
+		s, told := checked(t, p, nil)
+		a := addrs("127.0.0.1:1")
+		p.say(a[0], explain("connect", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, time.Now()))
+		s.Update(a, nil)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		assert.Greater(t, p.count(a[0]), 10)
+		assert.True(t, s.AnyUsable(time.Now()))
+		assert.Empty(t, *told)
 	})
 }
 
