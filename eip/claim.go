@@ -40,7 +40,7 @@ type walk struct {
 
 func newWalk() walk {
 	return walk{
-		list:      backoff{first: time.Second, limit: 3500 * time.Millisecond, factor: 1.5},
+		list:      backoff{first: time.Second, limit: 4 * time.Second, factor: 1.5},
 		associate: backoff{first: 80 * time.Millisecond, limit: 200 * time.Millisecond, factor: 1.5},
 		none:      backoff{first: 3 * time.Second, limit: 30 * time.Second, factor: 2},
 		failed:    backoff{first: time.Second, limit: 30 * time.Second, factor: 2},
