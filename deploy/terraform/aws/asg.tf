@@ -1,0 +1,215 @@
+data "aws_ssm_parameter" "al2023" {
+  count = var.ami_id == null ? 1 : 0
+  name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
+}
+
+resource "aws_launch_template" "this" {
+  name_prefix            = "${var.name}-"
+  image_id               = var.ami_id != null ? var.ami_id : nonsensitive(data.aws_ssm_parameter.al2023[0].value)
+  instance_type          = var.instance_types[0]
+  update_default_version = true
+  user_data              = base64encode(local.user_data)
+  tags                   = local.tags
+
+  iam_instance_profile {
+    arn = aws_iam_instance_profile.this.arn
+  }
+
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = var.metadata_hop_limit
+  }
+
+  network_interfaces {
+    device_index                = 0
+    associate_public_ip_address = var.public_address_at_boot
+    delete_on_termination       = true # and with it the association: the address is back in the pool
+    security_groups             = [aws_security_group.instance.id]
+
+    # Newer instance types forget an established connection after 350 s of silence; l4fwd's own limit, an hour, is to decide.
+    connection_tracking_specification {
+      tcp_established_timeout = 3900
+    }
+  }
+
+  monitoring {
+    enabled = true # a minute, not five: scaling by CPU
+  }
+
+  dynamic "tag_specifications" {
+    for_each = toset(["instance", "volume", "network-interface"])
+    content {
+      resource_type = tag_specifications.value
+      tags          = local.tags
+    }
+  }
+}
+
+resource "aws_autoscaling_group" "this" {
+  name                      = local.asg_name
+  min_size                  = var.size.min
+  max_size                  = var.size.max
+  desired_capacity          = coalesce(var.size.desired, var.size.min)
+  vpc_zone_identifier       = local.instance_subnet_ids
+  target_group_arns         = [for tg in aws_lb_target_group.this : tg.arn]
+  health_check_type         = "ELB"
+  health_check_grace_period = 60 # begins after the launch hook, which l4fwd completes once it is ready
+  default_instance_warmup   = 60
+  capacity_rebalance        = var.spot != null
+  enabled_metrics           = ["GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances", "GroupTotalInstances", "GroupDesiredCapacity"]
+  wait_for_capacity_timeout = "${var.launch_timeout + 300}s"
+
+  dynamic "launch_template" {
+    for_each = local.mixed ? [] : [1]
+    content {
+      id      = aws_launch_template.this.id
+      version = aws_launch_template.this.latest_version
+    }
+  }
+
+  dynamic "mixed_instances_policy" {
+    for_each = local.mixed ? [1] : []
+    content {
+      instances_distribution {
+        on_demand_allocation_strategy            = "prioritized"
+        on_demand_base_capacity                  = try(var.spot.on_demand_base, 0)
+        on_demand_percentage_above_base_capacity = try(var.spot.on_demand_percentage, 100)
+        spot_allocation_strategy                 = "price-capacity-optimized"
+      }
+      launch_template {
+        launch_template_specification {
+          launch_template_id = aws_launch_template.this.id
+          version            = aws_launch_template.this.latest_version
+        }
+        dynamic "override" {
+          for_each = var.instance_types
+          content {
+            instance_type = override.value
+          }
+        }
+      }
+    }
+  }
+
+  # Made with the group: a hook of its own resource would miss the first instances. The instance itself completes both.
+  initial_lifecycle_hook {
+    name                 = "${var.name}-launch"
+    lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
+    heartbeat_timeout    = var.launch_timeout
+    default_result       = "ABANDON" # without an address of the pool it must not serve
+  }
+  initial_lifecycle_hook {
+    name                 = "${var.name}-terminate"
+    lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
+    heartbeat_timeout    = max(120, local.drain + 60)
+    default_result       = "CONTINUE"
+  }
+
+  # Replacements come first, whatever the cause: refresh, failed health check, rebalance.
+  instance_maintenance_policy {
+    min_healthy_percentage = 100
+    max_healthy_percentage = local.max_healthy
+  }
+
+  instance_refresh {
+    strategy = "Rolling"
+    preferences {
+      min_healthy_percentage = 100
+      max_healthy_percentage = local.max_healthy
+      instance_warmup        = 60
+      auto_rollback          = true
+      skip_matching          = true
+    }
+  }
+
+  dynamic "tag" {
+    for_each = local.tags
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = false # the launch template tags instances, volumes and interfaces
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [desired_capacity] # scaling's business after the start
+  }
+
+  # The first instances need the whole way to the APIs, their permissions and addresses to claim.
+  depends_on = [
+    aws_eip.pool, aws_iam_role_policy.l4fwd, aws_iam_role_policy.artifact, aws_lb_listener.this, aws_route.internet,
+    aws_route_table_association.public, aws_vpc_endpoint.interface, aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.instance, aws_vpc_security_group_egress_rule.nlb,
+    aws_vpc_security_group_ingress_rule.endpoints, aws_vpc_security_group_ingress_rule.instance,
+  ]
+}
+
+locals {
+  mixed = var.spot != null || length(var.instance_types) > 1
+  # Percent of the desired capacity: at size.max it allows surge instances, never more; AWS takes 200 at most.
+  max_healthy = min(200, 100 + max(1, floor(100 * var.surge / var.size.max)))
+}
+
+resource "aws_autoscaling_policy" "cpu" {
+  count                  = var.scaling.metric == "cpu" ? 1 : 0
+  name                   = "${var.name}-cpu"
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  policy_type            = "TargetTrackingScaling"
+
+  target_tracking_configuration {
+    target_value = var.scaling.target
+    predefined_metric_specification {
+      predefined_metric_type = "ASGAverageCPUUtilization"
+    }
+  }
+}
+
+resource "aws_autoscaling_policy" "connections" {
+  count                  = var.scaling.metric == "connections" ? 1 : 0
+  name                   = "${var.name}-connections"
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  policy_type            = "TargetTrackingScaling"
+
+  target_tracking_configuration {
+    target_value = var.scaling.target
+    customized_metric_specification {
+      metrics {
+        id          = "flows"
+        return_data = false
+        metric_stat {
+          stat = "Average"
+          metric {
+            namespace   = "AWS/NetworkELB"
+            metric_name = "ActiveFlowCount_TCP"
+            dimensions {
+              name  = "LoadBalancer"
+              value = aws_lb.this.arn_suffix
+            }
+          }
+        }
+      }
+      metrics {
+        id          = "instances"
+        return_data = false
+        metric_stat {
+          stat = "Average"
+          metric {
+            namespace   = "AWS/AutoScaling"
+            metric_name = "GroupInServiceInstances"
+            dimensions {
+              name  = "AutoScalingGroupName"
+              value = aws_autoscaling_group.this.name
+            }
+          }
+        }
+      }
+      metrics {
+        id          = "each"
+        label       = "connections an instance"
+        expression  = "flows / instances"
+        return_data = true
+      }
+    }
+  }
+}

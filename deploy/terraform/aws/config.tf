@@ -1,0 +1,31 @@
+locals {
+  config = merge(
+    { log = { format = "json" } },
+    var.config,
+    {
+      upstreams = [for u in var.upstreams : merge(
+        { name = u.name, address = u.address },
+        length(u.backups) > 0 ? { backups = u.backups } : {},
+      )]
+      listeners = [for p in var.listen_ports : merge(
+        { name = "port-${p}", address = ":${p}", accept_proxy = var.proxy_protocol ? "required" : "off" },
+        length(var.allow_vpce) > 0 ? { allow_vpce = var.allow_vpce } : {},
+        length(flatten(var.upstreams[*].sni)) > 0 ? {
+          routes = [for u in var.upstreams : { sni = u.sni, upstream = u.name }]
+        } : {},
+      )]
+      eip    = { pool = "tag:${var.pool_tag_key}=${var.name}", required = true }
+      drain  = { lame_duck = "${local.lame_duck}s", timeout = "${var.drain_timeout}s" }
+      health = { address = ":${var.health_port}" }
+    },
+  )
+  config_yaml = yamlencode(local.config)
+
+  user_data = templatefile("${path.module}/templates/user_data.sh.tftpl", {
+    source       = var.artifact.source
+    sha256       = var.artifact.sha256
+    region       = local.region
+    config       = local.config_yaml
+    stop_timeout = local.drain + 60 # beyond the drain: release of the address, completion of the hook
+  })
+}

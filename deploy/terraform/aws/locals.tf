@@ -1,0 +1,25 @@
+locals {
+  region    = data.aws_region.current.id
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  tags      = merge({ Name = var.name }, var.tags)
+  pool_tag  = { (var.pool_tag_key) = var.name }
+  pool_size = coalesce(var.pool_size, var.size.max + var.surge)
+
+  asg_name = var.name
+  asg_arn  = "arn:${local.partition}:autoscaling:${local.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${local.asg_name}"
+
+  # Ready ends at once, but the load balancer needs so many failed checks to see it: clients are accepted for that long, and a
+  # margin, before l4fwd stops.
+  lame_duck = var.health_check.interval * var.health_check.unhealthy_threshold + 5
+  drain     = local.lame_duck + var.drain_timeout
+
+  principals = var.allowed_principals != null ? var.allowed_principals : [
+    "arn:${local.partition}:iam::565502421330:role/private-connectivity-role-${local.region}"
+  ]
+
+  vpc_id              = var.vpc != null ? var.vpc.id : aws_vpc.this[0].id
+  instance_subnet_ids = var.vpc != null ? var.vpc.instance_subnet_ids : aws_subnet.public[*].id
+  nlb_subnet_ids      = var.vpc != null ? var.vpc.nlb_subnet_ids : aws_subnet.private[*].id
+  interface_endpoints = var.interface_endpoints != null ? var.interface_endpoints : toset(var.public_address_at_boot ? [] : ["ec2", "autoscaling"])
+}
