@@ -1,4 +1,9 @@
 locals {
+  # Ready ends at once, but the load balancer needs so many failed checks to see it: clients are accepted for that long, and a
+  # margin, before l4fwd stops.
+  lame_duck = var.health_check.interval * var.health_check.unhealthy_threshold + 5
+  drain     = local.lame_duck + var.drain_timeout
+
   config = merge(
     { log = { format = "json" } },
     var.config,

@@ -9,11 +9,6 @@ locals {
   asg_name = var.name
   asg_arn  = "arn:${local.partition}:autoscaling:${local.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${local.asg_name}"
 
-  # Ready ends at once, but the load balancer needs so many failed checks to see it: clients are accepted for that long, and a
-  # margin, before l4fwd stops.
-  lame_duck = var.health_check.interval * var.health_check.unhealthy_threshold + 5
-  drain     = local.lame_duck + var.drain_timeout
-
   principals = var.allowed_principals != null ? var.allowed_principals : [
     "arn:${local.partition}:iam::565502421330:role/private-connectivity-role-${local.region}"
   ]

@@ -74,3 +74,8 @@ output "user_data" {
 output "alarm_topic_arn" {
   value = local.alarm_topic
 }
+
+output "accepted" {
+  description = "Endpoint connections that Terraform accepted, by the names of accept_vpc_endpoints."
+  value       = { for name, a in aws_vpc_endpoint_connection_accepter.this : name => a.vpc_endpoint_id }
+}

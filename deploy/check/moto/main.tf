@@ -1,0 +1,33 @@
+# The AWS module as a person would call it, for an endpoint on this machine (AWS_ENDPOINT_URL). The module's copy beside it has
+# moto_override.tf laid over.
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+provider "aws" {
+  region      = "us-west-2"
+  max_retries = 1 # what moto does not implement answers 500, which the provider would retry for ever
+}
+
+module "l4fwd" {
+  source = "./aws"
+
+  upstreams = [{
+    name    = "aoai"
+    address = "dais24-aoai-demo.openai.azure.com:443"
+  }]
+  artifact = {
+    source = "s3://releases/l4fwd/l4fwd.tar.gz"
+    sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+  }
+  zones        = 2
+  listen_ports = [443, 8443]
+  alarm_emails = ["ops@example.com"]
+  tags         = { owner = "check" }
+}
+
+output "l4fwd" {
+  value = module.l4fwd
+}

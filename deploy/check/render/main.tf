@@ -1,0 +1,13 @@
+# The parts of the AWS module that render text, without a provider: variables*.tf, config.tf and templates/ are copied beside this
+# file.
+locals {
+  region = "us-west-2"
+}
+
+output "config_yaml" {
+  value = local.config_yaml
+}
+
+output "user_data" {
+  value = local.user_data
+}

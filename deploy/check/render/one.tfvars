@@ -1,0 +1,1 @@
+upstreams = [{ name = "aoai", address = "dais24-aoai-demo.openai.azure.com:443" }]

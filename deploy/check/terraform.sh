@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# Checks deploy/terraform as far as this machine can: formatting, validation and tests by Terraform; the AWS module applied against
+# moto; azurerm and databricks by schema; what is rendered by the tools that will read it.
+#
+#   TF_PLUGIN_DIR  a filesystem mirror with the AWS provider (terraform providers mirror DIR); else the usual places are searched
+#   TFSCHEMA_DIR   provider schemas and their checker; else ../shared/tfschema beside the checkout
+set -uo pipefail
+# shellcheck source=deploy/check/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+tf=$root/deploy/terraform
+check=$root/deploy/check
+work=$(mktemp -d)
+moto_pid=
+# shellcheck disable=SC2329 # called by the trap
+cleanup() {
+  [ -z "$moto_pid" ] || kill "$moto_pid" 2>/dev/null
+  rm -rf "$work"
+}
+trap cleanup EXIT
+export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
+
+plugin_dir() {
+  local d
+  for d in "${TF_PLUGIN_DIR:-}" "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*/; do
+    [ -d "$d/registry.terraform.io/hashicorp/aws" ] && { echo "$d"; return; }
+  done
+}
+
+module_copy() { # module_copy MODULE DIR: without what Terraform left there
+  mkdir -p "$2"
+  (cd "$tf/$1" && tar --exclude=.terraform --exclude='.terraform.lock.hcl' --exclude='*.tfstate*' -cf - .) | tar -xf - -C "$2"
+}
+
+inputs() { # inputs MODULE: the checks of its variables, which need no provider once the mock is taken out
+  local dir=$work/inputs-$1
+  mkdir -p "$dir"
+  cp "$tf/$1"/variables*.tf "$dir"
+  sed -e '/^mock_provider .*{}$/d' -e '/^mock_provider .*{$/,/^}$/d' "$tf/$1/tests/inputs.tftest.hcl" >"$dir/inputs.tftest.hcl"
+  cd "$dir" && terraform init -no-color && terraform test -no-color
+}
+
+render() { # render VARS DIR: config and user data as the module renders them
+  mkdir -p "$2"
+  cp -r "$tf/aws"/variables*.tf "$tf/aws/config.tf" "$tf/aws/templates" "$check/render/main.tf" "$2"
+  cp "$check/render/$1.tfvars" "$2/terraform.tfvars"
+  cd "$2" && terraform init -no-color && terraform apply -auto-approve -no-color \
+    -var "artifact={source=\"s3://releases/l4fwd.tar.gz\",sha256=\"$(sha256sum "$work/l4fwd.tar.gz" | cut -d' ' -f1)\"}" &&
+    terraform output -raw config_yaml >l4fwd.yaml && terraform output -raw user_data >user_data.sh
+}
+
+config_check() { # config_check FILE: by the real binary. Keys that this version announces for later are told, and no fault here.
+  local out
+  if out=$("$work/l4fwd" check --config "$1" 2>&1); then return 0; fi
+  echo "$out"
+  ! grep -v -e 'is not supported by this version yet' -e '^l4fwd: warning:' <<<"$out" | grep -q .
+}
+
+knows_all_keys() { "$work/l4fwd" check --config "$1" >/dev/null 2>&1; }
+
+user_data() { # user_data DIR: in a copy-on-write root of this machine, which is thrown away
+  shellcheck --shell=bash "$1/user_data.sh" && unshare --mount --propagation private \
+    bash "$check/userdata.sh" "$1/user_data.sh" "$work/l4fwd.tar.gz" "$1/l4fwd.yaml"
+}
+
+example() { # the example with stand-ins for the two modules whose providers cannot be had, the AWS provider mocked
+  local dir=$work/example m
+  mkdir -p "$dir"/{aws,azure,databricks,complete}
+  module_copy aws "$dir/aws"
+  for m in azure databricks; do cp "$tf/$m"/variables*.tf "$check/stubs/$m/main.tf" "$dir/$m"; done
+  cp "$tf/examples/complete"/{variables,outputs}.tf "$check/stubs/complete.tftest.hcl" "$dir/complete"
+  sed -e 's|"../../|"../|' -e '/providers = {/d' "$tf/examples/complete/main.tf" >"$dir/complete/main.tf"
+  cp -r "$tf/aws/tests/mocks" "$dir/complete/mocks"
+  cd "$dir/complete" && terraform init -no-color -plugin-dir="$plugins" && terraform test -no-color
+}
+
+aws_init() { module_copy aws "$work/aws" && cd "$work/aws" && terraform init -no-color -plugin-dir="$plugins"; }
+aws_validate() { cd "$work/aws" && terraform validate -no-color; }
+aws_plan() { cd "$work/aws" && terraform test -no-color -filter=tests/plan.tftest.hcl; }
+
+start_moto() {
+  local port try
+  for try in 1 2 3; do
+    port=$((20000 + RANDOM % 20000))
+    MOTO_IAM_LOAD_MANAGED_POLICIES=true moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+    moto_pid=$!
+    for _ in $(seq 100); do
+      (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break 2
+      kill -0 "$moto_pid" 2>/dev/null || break
+      sleep 0.2
+    done
+  done
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
+  kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
+}
+
+moto_init() {
+  mkdir -p "$work/moto" && cp "$check/moto/main.tf" "$work/moto" && module_copy aws "$work/moto/aws" &&
+    rm -r "$work/moto/aws/tests" && cp "$check/moto/moto_override.tf" "$work/moto/aws" &&
+    cd "$work/moto" && terraform init -no-color -plugin-dir="$plugins"
+}
+moto_apply() { cd "$work/moto" && terraform apply -auto-approve -no-color; }
+moto_replan() { cd "$work/moto" && terraform plan -detailed-exitcode -no-color; }
+moto_destroy() { cd "$work/moto" && terraform destroy -auto-approve -no-color; }
+
+schema() { # schema MODULE PROVIDER=VERSION...
+  local dir=$tf/$1 at=() v
+  shift
+  for v in "$@"; do at+=(-at "$v"); done
+  "$work/tfcheck" -schema "$schemas" "${at[@]}" "$dir"
+}
+
+if ! have terraform; then
+  skip "terraform: everything" "no terraform here"
+  summary deploy-check-terraform
+  exit
+fi
+
+step "terraform fmt" terraform fmt -check -recursive -diff "$tf"
+for m in aws azure databricks; do step "terraform test: inputs of $m" inputs "$m"; done
+
+if have go && (cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd); then
+  bash "$check/archive.sh" "$work/l4fwd" "$work/l4fwd.tar.gz" || exit 1
+  for v in one many plain; do
+    step "render: $v" render "$v" "$work/render-$v"
+    step "l4fwd check: rendered $v" config_check "$work/render-$v/l4fwd.yaml"
+    knows_all_keys "$work/render-$v/l4fwd.yaml" || skip "l4fwd check: keys of rendered $v" "this version of l4fwd announces some of them for later"
+  done
+  if ! have shellcheck || ! have unshare || ! unshare --mount true 2>/dev/null; then
+    skip "user data run in a root of its own" "needs shellcheck, and to be root with mount namespaces"
+  else
+    step "user data run in a root of its own" user_data "$work/render-one"
+  fi
+else
+  skip "rendered configuration and user data" "go, or a build of l4fwd, is missing"
+fi
+
+plugins=$(plugin_dir)
+if [ -z "$plugins" ]; then
+  skip "AWS module: init, validate, plans, apply; wiring of the example" "no AWS provider: set TF_PLUGIN_DIR"
+else
+  step "aws: init from the plugin directory" aws_init
+  step "aws: terraform validate" aws_validate
+  step "aws: terraform test, provider mocked" aws_plan
+  step "examples/complete: wiring" example
+  if ! have moto_server; then
+    skip "aws: apply against moto" "no moto_server: pip install 'moto[server]'"
+  elif start_moto; then
+    step "aws: init for moto" moto_init
+    step "aws: apply against moto" moto_apply
+    step "aws: second plan without changes" moto_replan
+    step "aws: destroy" moto_destroy
+  else
+    failed+=("moto_server")
+  fi
+fi
+
+schemas=${TFSCHEMA_DIR:-$root/../shared/tfschema}
+if ! [ -d "$schemas/tfcheck" ] || ! have go; then
+  skip "azure, databricks, examples/complete by schema" "no schemas beside the checkout: set TFSCHEMA_DIR"
+elif ! (cd "$schemas/tfcheck" && go build -o "$work/tfcheck" .); then
+  skip "azure, databricks, examples/complete by schema" "the checker does not build here"
+else
+  for v in 5.0.0 5.2.0; do step "azure by schema, azurerm $v" schema azure "azurerm=$v"; done
+  for v in 1.121.0 1.128.0; do step "databricks by schema, $v" schema databricks "databricks=$v"; done
+  step "examples/complete by schema" schema examples/complete azurerm=5.2.0 databricks=1.128.0
+fi
+summary deploy-check-terraform

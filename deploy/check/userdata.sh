@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# userdata.sh SCRIPT ARCHIVE CONFIG: runs the user data in a copy-on-write root over this machine's, in the caller's private mount
+# namespace. aws, sysctl and systemctl are stand-ins that note how they were called. Twice: with the archive, and with a damaged one.
+set -euo pipefail
+script=$1 archive=$2 config=$3
+
+layer=$(mktemp -d)
+trap 'umount -R "$layer"; rmdir "$layer"' EXIT
+mount -t tmpfs tmpfs "$layer"
+
+fresh_root() { # fresh_root NAME: its path on standard output
+  local at=$layer/$1
+  mkdir -p "$at"/{upper,work,root}
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$at/upper,workdir=$at/work" "$at/root"
+  mount -t tmpfs tmpfs "$at/root/tmp"
+  mount --rbind /dev "$at/root/dev"
+  rm -rf "$at/root/etc/l4fwd" "$at/root/usr/bin/l4fwd" "$at/root"/{etc,usr/lib}/systemd/system/l4fwd.service*
+  mkdir -p "$at/root/tmp/bin"
+  echo "$at/root"
+}
+
+stand_in() { # stand_in ROOT NAME COMMANDS
+  printf '#!/bin/sh\necho "%s $*" >>/tmp/calls\n%s\n' "$2" "$3" >"$1/tmp/bin/$2"
+  chmod 0755 "$1/tmp/bin/$2"
+}
+
+run() { # run ROOT ARCHIVE
+  local r=$1
+  cp "$script" "$r/tmp/user_data.sh"
+  cp "$2" "$r/tmp/artifact"
+  stand_in "$r" aws 'for to; do :; done; cp /tmp/artifact "$to"' # the last argument
+  stand_in "$r" sysctl ''
+  stand_in "$r" systemctl ''
+  stand_in "$r" sleep ''
+  chroot "$r" env -i PATH=/tmp/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /tmp/user_data.sh
+}
+
+expect() { # expect WHAT COMMAND...
+  local what=$1
+  shift
+  "$@" || { echo "user data: $what"; exit 1; }
+}
+
+absent() { ! [ -e "$1" ]; }
+
+# The real binary refuses keys it announces for later; until it knows them all, one that accepts everything takes its place.
+real=$layer/real
+mkdir "$real" && tar -xzf "$archive" -C "$real"
+if ! "$real/l4fwd" check --config "$config" >/dev/null 2>&1; then
+  echo "the binary does not accept the configuration: a stand-in is installed instead"
+  printf '#!/bin/sh\necho "l4fwd $*" >>/tmp/calls\n' >"$real/l4fwd"
+  tar -czf "$layer/archive.tar.gz" -C "$real" .
+  sed -i "s/^echo '[0-9a-f]\{64\}'/echo '$(sha256sum "$layer/archive.tar.gz" | cut -d' ' -f1)'/" "$script"
+  archive=$layer/archive.tar.gz
+fi
+
+good=$(fresh_root good)
+expect "fails with a sound archive" run "$good" "$archive"
+cat "$good/tmp/calls"
+expect "the binary is not the archive's" cmp "$good/usr/bin/l4fwd" "$real/l4fwd"
+expect "the binary is not executable" test -x "$good/usr/bin/l4fwd"
+expect "the unit is not the archive's" cmp "$good/usr/lib/systemd/system/l4fwd.service" "$real/l4fwd.service"
+expect "the sysctl drop-in is missing" cmp "$good/usr/lib/sysctl.d/60-l4fwd.conf" "$real/60-l4fwd.conf"
+expect "the configuration is not as rendered" cmp "$good/etc/l4fwd/l4fwd.yaml" "$config"
+expect "the region is missing" grep -qx 'Environment=AWS_REGION=us-west-2' "$good/etc/systemd/system/l4fwd.service.d/10-aws.conf"
+expect "the download is not from S3" grep -q '^aws s3 cp .*s3://releases/l4fwd.tar.gz ' "$good/tmp/calls"
+expect "the service is not enabled and started, in this order" \
+  diff <(printf 'systemctl %s\n' daemon-reload 'enable l4fwd.service' 'restart l4fwd.service') <(grep '^systemctl' "$good/tmp/calls")
+
+bad=$(fresh_root bad)
+cp "$archive" "$layer/damaged" && echo >>"$layer/damaged"
+if run "$bad" "$layer/damaged"; then echo "user data: installs an archive with another checksum"; exit 1; fi
+expect "installed something of a damaged archive" absent "$bad/usr/bin/l4fwd"
+if grep -q '^systemctl' "$bad/tmp/calls"; then echo "user data: started a service after a failed checksum"; exit 1; fi
