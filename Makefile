@@ -11,7 +11,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz lint bench demo docs image clean
+.PHONY: help build test race fuzz lint bench demo docs image deploy-check deploy-check-terraform clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -60,6 +60,11 @@ image: ## container image l4fwd:VERSION with docker, podman or buildah
 	@if docker info >/dev/null 2>&1; then tool=docker; else tool=$$(command -v podman || command -v buildah); fi; \
 	[ -n "$$tool" ] || { echo "make image: needs a running docker, or podman or buildah: apt-get install podman" >&2; exit 1; }; \
 	$$tool build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t l4fwd:$(VERSION) .
+
+deploy-check: deploy-check-terraform ## everything under deploy/, as far as this machine can; what it cannot is skipped by name
+
+deploy-check-terraform: ## the Terraform modules: fmt, validate, tests, apply against moto, provider schemas
+	@deploy/check/terraform.sh
 
 clean: ## remove what was built
 	rm -rf $(BUILD) bench/results/latest.*

@@ -1,6 +1,7 @@
 # Sourced by the checks in this folder: pass, fail and skip by name, and a summary. A skip is loud and no failure.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # for the script that sources this
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 passed=() failed=() skipped=()
 

@@ -5,7 +5,7 @@
 #   TF_PLUGIN_DIR  a filesystem mirror with the AWS provider (terraform providers mirror DIR); else the usual places are searched
 #   TFSCHEMA_DIR   provider schemas and their checker; else ../shared/tfschema beside the checkout
 set -uo pipefail
-# shellcheck source=deploy/check/lib.sh
+# shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tf=$root/deploy/terraform
@@ -18,7 +18,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
+export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1 AWS_EC2_METADATA_DISABLED=true
 
 plugin_dir() {
   local d
@@ -68,7 +68,7 @@ example() { # the example with stand-ins for the two modules whose providers can
   mkdir -p "$dir"/{aws,azure,databricks,complete}
   module_copy aws "$dir/aws"
   for m in azure databricks; do cp "$tf/$m"/variables*.tf "$check/stubs/$m/main.tf" "$dir/$m"; done
-  cp "$tf/examples/complete"/{variables,outputs}.tf "$check/stubs/complete.tftest.hcl" "$dir/complete"
+  cp "$tf/examples/complete"/{variables,outputs}.tf "$check/stubs/complete.tftest.hcl" "$check/stubs/providers.tf" "$dir/complete"
   sed -e 's|"../../|"../|' -e '/providers = {/d' "$tf/examples/complete/main.tf" >"$dir/complete/main.tf"
   cp -r "$tf/aws/tests/mocks" "$dir/complete/mocks"
   cd "$dir/complete" && terraform init -no-color -plugin-dir="$plugins" && terraform test -no-color
@@ -90,7 +90,7 @@ start_moto() {
       sleep 0.2
     done
   done
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # userdata.sh SCRIPT ARCHIVE CONFIG: runs the user data in a copy-on-write root over this machine's, in the caller's private mount
-# namespace. aws, sysctl and systemctl are stand-ins that note how they were called. Twice: with the archive, and with a damaged one.
+# namespace. aws, sysctl and systemctl are stand-ins that note how they were called. Twice: with the archive, and with another one.
 set -euo pipefail
 script=$1 archive=$2 config=$3
 
@@ -28,6 +28,7 @@ run() { # run ROOT ARCHIVE
   local r=$1
   cp "$script" "$r/tmp/user_data.sh"
   cp "$2" "$r/tmp/artifact"
+  # shellcheck disable=SC2016 # expanded by the stand-in
   stand_in "$r" aws 'for to; do :; done; cp /tmp/artifact "$to"' # the last argument
   stand_in "$r" sysctl ''
   stand_in "$r" systemctl ''
@@ -68,7 +69,8 @@ expect "the service is not enabled and started, in this order" \
   diff <(printf 'systemctl %s\n' daemon-reload 'enable l4fwd.service' 'restart l4fwd.service') <(grep '^systemctl' "$good/tmp/calls")
 
 bad=$(fresh_root bad)
-cp "$archive" "$layer/damaged" && echo >>"$layer/damaged"
-if run "$bad" "$layer/damaged"; then echo "user data: installs an archive with another checksum"; exit 1; fi
-expect "installed something of a damaged archive" absent "$bad/usr/bin/l4fwd"
+echo >>"$real/l4fwd.service"
+tar -czf "$layer/other.tar.gz" -C "$real" . # whole and well-formed, but not what the checksum is of
+if run "$bad" "$layer/other.tar.gz"; then echo "user data: installs an archive with another checksum"; exit 1; fi
+expect "installed something of an archive with another checksum" absent "$bad/usr/bin/l4fwd"
 if grep -q '^systemctl' "$bad/tmp/calls"; then echo "user data: started a service after a failed checksum"; exit 1; fi

@@ -31,7 +31,7 @@ variables {
 
 run "first_apply" {
   assert {
-    condition     = output.ip_rules == ["198.51.100.10", "198.51.100.9"] && output.host == "dais24-aoai-demo.openai.azure.com"
+    condition     = output.ip_rules == tolist(["198.51.100.10", "198.51.100.9"]) && output.host == "dais24-aoai-demo.openai.azure.com"
     error_message = "the pool is what Azure admits"
   }
   assert {
