@@ -14,7 +14,7 @@ need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing:
 .PHONY: help build test race fuzz lint bench demo docs image deploy-check deploy-check-terraform clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 build: ## build/l4fwd for this machine
 	@$(need-go)

@@ -40,6 +40,12 @@ inputs() { # inputs MODULE: the checks of its variables, which need no provider 
   cd "$dir" && terraform init -no-color && terraform test -no-color
 }
 
+messages() { # every error message of a variable begins with the variable's name
+  awk '/^variable "/ { gsub(/"/, "", $2); name = $2 }
+    /error_message *=/ { m = $0; sub(/^[^"]*"/, "", m); if (index(m, name) != 1) { print FILENAME ": " name ": " m; bad = 1 } }
+    END { exit bad }' "$tf"/*/variables*.tf
+}
+
 render() { # render VARS DIR: config and user data as the module renders them
   mkdir -p "$2"
   cp -r "$tf/aws"/variables*.tf "$tf/aws/config.tf" "$tf/aws/templates" "$check/render/main.tf" "$2"
@@ -117,6 +123,7 @@ if ! have terraform; then
 fi
 
 step "terraform fmt" terraform fmt -check -recursive -diff "$tf"
+step "error messages name their variable" messages
 for m in aws azure databricks; do step "terraform test: inputs of $m" inputs "$m"; done
 
 if have go && (cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd); then

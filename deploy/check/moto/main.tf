@@ -30,4 +30,13 @@ module "l4fwd" {
 
 output "l4fwd" {
   value = module.l4fwd
+
+  precondition {
+    condition     = length(distinct(module.l4fwd.ip_rules)) == 5 && length(module.l4fwd.allocation_ids) == 5
+    error_message = "The pool is not five addresses."
+  }
+  precondition {
+    condition     = can(regex("^com\\.amazonaws\\.vpce\\.us-west-2\\.vpce-svc-", module.l4fwd.endpoint_service_name))
+    error_message = "The endpoint service has no name that Databricks takes."
+  }
 }

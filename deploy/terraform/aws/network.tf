@@ -13,6 +13,13 @@ resource "aws_vpc" "this" {
   enable_dns_support   = true
   enable_dns_hostnames = true # private DNS of the interface endpoints
   tags                 = local.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_availability_zones.available.names) >= var.zones
+      error_message = "zones: ${local.region} has ${length(data.aws_availability_zones.available.names)} availability zones for this account, not ${var.zones}."
+    }
+  }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -27,7 +34,7 @@ resource "aws_subnet" "public" {
   count             = var.vpc == null ? var.zones : 0
   vpc_id            = aws_vpc.this[0].id
   cidr_block        = cidrsubnet(var.vpc_cidr, 3, count.index)
-  availability_zone = data.aws_availability_zones.available.names[count.index]
+  availability_zone = element(data.aws_availability_zones.available.names, count.index)
   tags              = merge(local.tags, { Name = "${var.name}-public-${count.index}" })
 }
 
@@ -36,7 +43,7 @@ resource "aws_subnet" "private" {
   count             = var.vpc == null ? var.zones : 0
   vpc_id            = aws_vpc.this[0].id
   cidr_block        = cidrsubnet(var.vpc_cidr, 3, 4 + count.index)
-  availability_zone = data.aws_availability_zones.available.names[count.index]
+  availability_zone = element(data.aws_availability_zones.available.names, count.index)
   tags              = merge(local.tags, { Name = "${var.name}-private-${count.index}" })
 }
 

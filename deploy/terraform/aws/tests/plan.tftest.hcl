@@ -213,3 +213,12 @@ run "vpn_and_accepter" {
     error_message = "the connection is accepted"
   }
 }
+
+run "region_with_fewer_zones" {
+  command = plan
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-west-2a"] }
+  }
+  expect_failures = [aws_vpc.this]
+}
