@@ -7,30 +7,16 @@
 set -uo pipefail
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=SCRIPTDIR/moto.sh
+. "$(dirname "${BASH_SOURCE[0]}")/moto.sh"
 
-tf=$root/deploy/terraform
-check=$root/deploy/check
 work=$(mktemp -d)
-moto_pid=
 # shellcheck disable=SC2329 # called by the trap
 cleanup() {
-  [ -z "$moto_pid" ] || kill "$moto_pid" 2>/dev/null
+  stop_moto
   rm -rf "$work"
 }
 trap cleanup EXIT
-export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1 AWS_EC2_METADATA_DISABLED=true
-
-plugin_dir() {
-  local d
-  for d in "${TF_PLUGIN_DIR:-}" "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*/; do
-    [ -d "$d/registry.terraform.io/hashicorp/aws" ] && { echo "$d"; return; }
-  done
-}
-
-module_copy() { # module_copy MODULE DIR: without what Terraform left there
-  mkdir -p "$2"
-  (cd "$tf/$1" && tar --exclude=.terraform --exclude='.terraform.lock.hcl' --exclude='*.tfstate*' -cf - .) | tar -xf - -C "$2"
-}
 
 inputs() { # inputs MODULE: the checks of its variables, which need no provider once the mock is taken out
   local dir=$work/inputs-$1
@@ -44,6 +30,12 @@ messages() { # every error message of a variable begins with the variable's name
   awk '/^variable "/ { gsub(/"/, "", $2); name = $2 }
     /error_message *=/ { m = $0; sub(/^[^"]*"/, "", m); if (index(m, name) != 1) { print FILENAME ": " name ": " m; bad = 1 } }
     END { exit bad }' "$tf"/*/variables*.tf
+}
+
+actions() { grep -ohE '"(ec2|autoscaling):[A-Z][a-z]+[A-Z][A-Za-z]*"' "$@" | sort -u; }
+
+policy() { # the module's policy allows the actions of the published one, no more and no fewer
+  diff <(actions "$root"/deploy/iam/*.json) <(actions "$tf/aws/policy.json.tftpl")
 }
 
 render() { # render VARS DIR: config and user data as the module renders them
@@ -84,31 +76,6 @@ aws_init() { module_copy aws "$work/aws" && cd "$work/aws" && terraform init -no
 aws_validate() { cd "$work/aws" && terraform validate -no-color; }
 aws_plan() { cd "$work/aws" && terraform test -no-color -filter=tests/plan.tftest.hcl; }
 
-start_moto() {
-  local port try
-  for try in 1 2 3; do
-    port=$((20000 + RANDOM % 20000))
-    MOTO_IAM_LOAD_MANAGED_POLICIES=true moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
-    moto_pid=$!
-    for _ in $(seq 100); do
-      (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break 2
-      kill -0 "$moto_pid" 2>/dev/null || break
-      sleep 0.2
-    done
-  done
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
-}
-
-moto_init() {
-  mkdir -p "$work/moto" && cp "$check/moto/main.tf" "$work/moto" && module_copy aws "$work/moto/aws" &&
-    rm -r "$work/moto/aws/tests" && cp "$check/moto/moto_override.tf" "$work/moto/aws" &&
-    cd "$work/moto" && terraform init -no-color -plugin-dir="$plugins"
-}
-moto_apply() { cd "$work/moto" && terraform apply -auto-approve -no-color; }
-moto_replan() { cd "$work/moto" && terraform plan -detailed-exitcode -no-color; }
-moto_destroy() { cd "$work/moto" && terraform destroy -auto-approve -no-color; }
-
 schema() { # schema MODULE PROVIDER=VERSION...
   local dir=$tf/$1 at=() v
   shift
@@ -123,6 +90,11 @@ if ! have terraform; then
 fi
 
 step "terraform fmt" terraform fmt -check -recursive -diff "$tf"
+if [ -d "$root/deploy/iam" ]; then
+  step "aws: the actions of deploy/iam" policy
+else
+  skip "aws: the actions of deploy/iam" "there is no such folder"
+fi
 step "error messages name their variable" messages
 for m in aws azure databricks; do step "terraform test: inputs of $m" inputs "$m"; done
 

@@ -1,0 +1,49 @@
+# Sourced: the AWS module applied against moto in $work, in the caller's own directory. Needs lib.sh, work, and plugins from plugin_dir.
+# shellcheck shell=bash disable=SC2154 # root, work and plugins are the caller's
+
+tf=$root/deploy/terraform
+check=$root/deploy/check
+moto_pid=
+export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1 AWS_EC2_METADATA_DISABLED=true
+
+plugin_dir() {
+  local d
+  for d in "${TF_PLUGIN_DIR:-}" "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*/; do
+    [ -d "$d/registry.terraform.io/hashicorp/aws" ] && { echo "$d"; return; }
+  done
+}
+
+module_copy() { # module_copy MODULE DIR: without what Terraform left there
+  mkdir -p "$2"
+  (cd "$tf/$1" && tar --exclude=.terraform --exclude='.terraform.lock.hcl' --exclude='*.tfstate*' -cf - .) | tar -xf - -C "$2"
+}
+
+start_moto() {
+  local port try
+  for try in 1 2 3; do
+    port=$((20000 + RANDOM % 20000))
+    MOTO_IAM_LOAD_MANAGED_POLICIES=true moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+    moto_pid=$!
+    for _ in $(seq 100); do
+      (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break 2
+      kill -0 "$moto_pid" 2>/dev/null || break
+      sleep 0.2
+    done
+  done
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
+}
+
+stop_moto() {
+  [ -z "$moto_pid" ] || kill "$moto_pid" 2>/dev/null
+  moto_pid=
+}
+
+moto_init() {
+  mkdir -p "$work/moto" && cp "$check/moto/main.tf" "$work/moto" && module_copy aws "$work/moto/aws" &&
+    rm -r "$work/moto/aws/tests" && cp "$check/moto/moto_override.tf" "$work/moto/aws" &&
+    cd "$work/moto" && terraform init -no-color -plugin-dir="$plugins"
+}
+moto_apply() { cd "$work/moto" && terraform apply -auto-approve -no-color; }
+moto_replan() { cd "$work/moto" && terraform plan -detailed-exitcode -no-color; }
+moto_destroy() { cd "$work/moto" && terraform destroy -auto-approve -no-color; }
