@@ -38,12 +38,12 @@ policy() { # the module's policy allows the actions of the published one, no mor
   diff <(actions "$root"/deploy/iam/*.json) <(actions "$tf/aws/policy.json.tftpl")
 }
 
-render() { # render VARS DIR: config and user data as the module renders them
+render() { # render VARS DIR SOURCE: config and user data as the module renders them, for the archive at hand under that name
   mkdir -p "$2"
   cp -r "$tf/aws"/variables*.tf "$tf/aws/config.tf" "$tf/aws/templates" "$check/render/main.tf" "$2"
   cp "$check/render/$1.tfvars" "$2/terraform.tfvars"
   cd "$2" && terraform init -no-color && terraform apply -auto-approve -no-color \
-    -var "artifact={source=\"s3://releases/l4fwd.tar.gz\",sha256=\"$(sha256sum "$work/l4fwd.tar.gz" | cut -d' ' -f1)\"}" &&
+    -var "artifact={source=\"$3\",sha256=\"$(sha256sum "$work/l4fwd.tar.gz" | cut -d' ' -f1)\"}" &&
     terraform output -raw config_yaml >l4fwd.yaml && terraform output -raw user_data >user_data.sh
 }
 
@@ -59,6 +59,11 @@ knows_all_keys() { "$work/l4fwd" check --config "$1" >/dev/null 2>&1; }
 user_data() { # user_data DIR: in a copy-on-write root of this machine, which is thrown away
   shellcheck --shell=bash "$1/user_data.sh" && unshare --mount --propagation private \
     bash "$check/userdata.sh" "$1/user_data.sh" "$work/l4fwd.tar.gz" "$1/l4fwd.yaml"
+}
+
+user_data_rpm() { # user_data_rpm DIR: download and installation by stand-ins, since this machine has no rpm
+  shellcheck --shell=bash "$1/user_data.sh" && unshare --mount --propagation private \
+    bash "$check/userdata_rpm.sh" "$1/user_data.sh" "$work/l4fwd.tar.gz"
 }
 
 example() { # the example with stand-ins for the two modules whose providers cannot be had, the AWS provider mocked
@@ -101,7 +106,7 @@ for m in aws azure databricks; do step "terraform test: inputs of $m" inputs "$m
 if have go && (cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd); then
   bash "$check/archive.sh" "$work/l4fwd" "$work/l4fwd.tar.gz" || exit 1
   for v in one many plain; do
-    step "render: $v" render "$v" "$work/render-$v"
+    step "render: $v" render "$v" "$work/render-$v" s3://releases/l4fwd.tar.gz
     step "l4fwd check: rendered $v" config_check "$work/render-$v/l4fwd.yaml"
     knows_all_keys "$work/render-$v/l4fwd.yaml" || skip "l4fwd check: keys of rendered $v" "this version of l4fwd announces some of them for later"
   done
@@ -109,6 +114,8 @@ if have go && (cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd
     skip "user data run in a root of its own" "needs shellcheck, and to be root with mount namespaces"
   else
     step "user data run in a root of its own" user_data "$work/render-one"
+    step "render: rpm" render rpm "$work/render-rpm" https://example.com/releases/l4fwd.rpm
+    step "user data with an rpm from a URL" user_data_rpm "$work/render-rpm"
   fi
 else
   skip "rendered configuration and user data" "go, or a build of l4fwd, is missing"

@@ -1,46 +1,10 @@
 #!/usr/bin/env bash
-# userdata.sh SCRIPT ARCHIVE CONFIG: runs the user data in a copy-on-write root over this machine's, in the caller's private mount
-# namespace. aws, sysctl and systemctl are stand-ins that note how they were called. Twice: with the archive, and with another one.
+# userdata.sh SCRIPT ARCHIVE CONFIG: runs the user data twice in a root of its own: with the archive, and with another one.
 set -euo pipefail
 script=$1 archive=$2 config=$3
 
-layer=$(mktemp -d)
-trap 'umount -R "$layer"; rmdir "$layer"' EXIT
-mount -t tmpfs tmpfs "$layer"
-
-fresh_root() { # fresh_root NAME: its path on standard output
-  local at=$layer/$1
-  mkdir -p "$at"/{upper,work,root}
-  mount -t overlay overlay -o "lowerdir=/,upperdir=$at/upper,workdir=$at/work" "$at/root"
-  mount -t tmpfs tmpfs "$at/root/tmp"
-  mount --rbind /dev "$at/root/dev"
-  rm -rf "$at/root/etc/l4fwd" "$at/root/usr/bin/l4fwd" "$at/root"/{etc,usr/lib}/systemd/system/l4fwd.service*
-  mkdir -p "$at/root/tmp/bin"
-  echo "$at/root"
-}
-
-stand_in() { # stand_in ROOT NAME COMMANDS
-  printf '#!/bin/sh\necho "%s $*" >>/tmp/calls\n%s\n' "$2" "$3" >"$1/tmp/bin/$2"
-  chmod 0755 "$1/tmp/bin/$2"
-}
-
-run() { # run ROOT ARCHIVE
-  local r=$1
-  cp "$script" "$r/tmp/user_data.sh"
-  cp "$2" "$r/tmp/artifact"
-  # shellcheck disable=SC2016 # expanded by the stand-in
-  stand_in "$r" aws 'for to; do :; done; cp /tmp/artifact "$to"' # the last argument
-  stand_in "$r" sysctl ''
-  stand_in "$r" systemctl ''
-  stand_in "$r" sleep ''
-  chroot "$r" env -i PATH=/tmp/bin:/usr/sbin:/usr/bin:/sbin:/bin bash /tmp/user_data.sh
-}
-
-expect() { # expect WHAT COMMAND...
-  local what=$1
-  shift
-  "$@" || { echo "user data: $what"; exit 1; }
-}
+# shellcheck source=SCRIPTDIR/root.sh
+. "$(dirname "${BASH_SOURCE[0]}")/root.sh"
 
 absent() { ! [ -e "$1" ]; }
 
