@@ -30,7 +30,7 @@ start_moto() {
       sleep 0.2
     done
   done
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-west-2 AWS_DEFAULT_REGION=us-west-2
   kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
 }
 
@@ -46,4 +46,22 @@ moto_init() {
 }
 moto_apply() { cd "$work/moto" && terraform apply -auto-approve -no-color; }
 moto_replan() { cd "$work/moto" && terraform plan -detailed-exitcode -no-color; }
+pool_is() { # pool_is SELECTOR: what l4fwd finds under it is what Terraform made and hands to Azure
+  diff <("$work/l4fwd" eip list --eip-pool "$1" --format tfvars | grep -oE '([0-9]+\.){3}[0-9]+' | sort) \
+    <(terraform output -json l4fwd | jq -r '.ip_rules[]' | sort)
+}
+
+# An instance of the group claims an address of the pool by the selector of its rendered configuration. The plan that follows must
+# leave it alone.
+moto_claim() {
+  local selector eni ip
+  cd "$work/moto" || return 1
+  selector=$(terraform output -json l4fwd | jq -r .config_yaml | sed -n 's/^ *"pool": "\(.*\)"$/\1/p')
+  pool_is "$selector" || return 1
+  read -r eni ip < <(aws ec2 describe-instances --filters "Name=tag:aws:autoscaling:groupName,Values=l4fwd" --output json |
+    jq -r '.Reservations[0].Instances[0].NetworkInterfaces[0] | "\(.NetworkInterfaceId) \(.PrivateIpAddress)"')
+  "$work/l4fwd" eip claim --eip-pool "$selector" --interface "$eni" --private-ip "$ip" &&
+    "$work/l4fwd" eip list --eip-pool "$selector" | tee "$work/held" && [ "$(grep -c "$eni" "$work/held")" = 1 ]
+}
+
 moto_destroy() { cd "$work/moto" && terraform destroy -auto-approve -no-color; }

@@ -134,6 +134,11 @@ else
   elif start_moto; then
     step "aws: init for moto" moto_init
     step "aws: apply against moto" moto_apply
+    if [ -x "$work/l4fwd" ] && have aws && have jq; then
+      step "aws: l4fwd claims an address of the pool" moto_claim
+    else
+      skip "aws: l4fwd claims an address of the pool" "needs a build of l4fwd, aws and jq"
+    fi
     step "aws: second plan without changes" moto_replan
     step "aws: destroy" moto_destroy
   else
