@@ -7,15 +7,22 @@ import (
 	"syscall"
 
 	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
 // explainStart says what to do about an error of the forwarder's start.
 func explainStart(err error) error {
 	var le *proxy.ListenError
-	if !errors.As(err, &le) {
-		return fmt.Errorf("cannot start: %w", err)
+	var ee *relay.EngineError
+	switch {
+	case errors.As(err, &le):
+		return explainListen(fmt.Sprintf("listener %q", le.Listener), "--listen :8443", le.Addr, le.Err)
+	case errors.As(err, &ee):
+		return advise(err, "engine %s cannot be used: %s; use --engine auto, which takes the next best", ee.Engine, ee.Err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return advise(err, "cannot start: %s; raise the limit of open files with LimitNOFILE= in the unit or ulimit -n", err)
 	}
-	return explainListen(fmt.Sprintf("listener %q", le.Listener), "--listen :8443", le.Addr, le.Err)
+	return fmt.Errorf("cannot start: %w", err)
 }
 
 // explainListen says why who could not listen on addr and what to do about it; flag is one that would help.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
 func TestAPortInUseIsNamed(t *testing.T) {
@@ -51,7 +52,10 @@ func TestStartErrorsSayWhatToDo(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.ErrorIs(t, err, errno)
 	}
-	require.EqualError(t, explainStart(errorText("engine epoll needs Linux")), "cannot start: engine epoll needs Linux")
+	require.EqualError(t, explainStart(errorText("no handler")), "cannot start: no handler")
+	require.EqualError(t, explainStart(fmt.Errorf("start: %w", &relay.EngineError{Engine: "uring", Err: errorText("it is forbidden")})),
+		"engine uring cannot be used: it is forbidden; use --engine auto, which takes the next best")
+	require.ErrorContains(t, explainStart(os.NewSyscallError("epoll_create1", syscall.EMFILE)), "too many open files; raise the limit of open files with LimitNOFILE=")
 }
 
 func TestConnectionsFollowFromTheFiles(t *testing.T) {

@@ -140,6 +140,17 @@ func (e *ListenError) Error() string {
 
 func (e *ListenError) Unwrap() error { return e.Err }
 
+// EngineError says why the engine that was asked for by name cannot be used here.
+type EngineError struct {
+	Engine string // uring or epoll
+	Err    error
+}
+
+func (e *EngineError) Error() string {
+	return fmt.Sprintf("start relay: engine %s: %v", e.Engine, e.Err)
+}
+func (e *EngineError) Unwrap() error { return e.Err }
+
 // DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
 func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
 
@@ -161,12 +172,12 @@ func chooseEngine(want string) (kind, reason string, err error) {
 		return "uring", "auto: the fastest engine, and this kernel and sandbox allow it", nil
 	case "uring":
 		if err := probeUring(); err != nil {
-			return "", "", fmt.Errorf("start relay: engine uring: %w; use auto, which takes epoll then", err)
+			return "", "", &EngineError{"uring", err}
 		}
 		return "uring", "asked for", nil
 	case "epoll":
 		if !epollSupported {
-			return "", "", errors.New("start relay: engine epoll needs Linux; use auto or portable")
+			return "", "", &EngineError{"epoll", errors.New("it needs Linux")}
 		}
 		return "epoll", "asked for", nil
 	case "portable":

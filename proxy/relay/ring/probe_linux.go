@@ -47,12 +47,23 @@ func probe() error {
 	defer r.Close()
 	b, err := r.Provide(4, 4, 4096)
 	if err != nil {
-		return &Unsupported{"the kernel has no rings of provided buffers: it is to be 6.1 or newer" + release(), err}
+		return &Unsupported{lacking("the kernel has no rings of provided buffers: it is to be 6.1 or newer"+release(), err), err}
 	}
 	if err := r.knows(OpPollAdd, OpAccept, OpAsyncCancel, OpClose, OpSend, OpRecv); err != nil {
 		return err
 	}
 	return exercise(r, b)
+}
+
+const forbidden = "io_uring is forbidden here, probably by a seccomp filter such as Docker's default one"
+
+// lacking is what a call on a ring that exists failed for: the kernel itself has no permission to refuse then, a filter of
+// some of the calls has.
+func lacking(what string, err error) string {
+	if errors.Is(err, unix.EPERM) {
+		return forbidden
+	}
+	return what
 }
 
 // refused explains why there is no ring.
@@ -63,7 +74,7 @@ func refused(err error) string {
 	case errors.Is(err, unix.EPERM) && setting == "1":
 		return "kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and the group kernel.io_uring_group may use io_uring"
 	case errors.Is(err, unix.EPERM):
-		return "io_uring is forbidden here, probably by a seccomp filter such as Docker's default one"
+		return forbidden
 	case errors.Is(err, unix.ENOSYS):
 		return "io_uring is not there: the kernel was built without it, is older than 5.1, or a seccomp filter hides it" + release()
 	case errors.Is(err, unix.EINVAL):
@@ -109,7 +120,7 @@ func (r *Ring) knows(ops ...uint8) error {
 	}
 	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerProbe, uintptr(unsafe.Pointer(&p)), uintptr(len(p.ops)), 0, 0)
 	if e != 0 {
-		return &Unsupported{"io_uring does not tell what it can do", os.NewSyscallError("io_uring_register", e)}
+		return &Unsupported{lacking("io_uring does not tell what it can do", e), os.NewSyscallError("io_uring_register", e)}
 	}
 	for _, op := range ops {
 		if op >= p.n || p.ops[op].flags&probeSupported == 0 {
@@ -132,7 +143,7 @@ func exercise(r *Ring, b *Buffers) error {
 	q, _ := r.Next()
 	q.Op, q.FD, q.Flags, q.Prio, q.Len, q.Data = OpRecv, int32(fds[0]), SelectBuffer, PollFirst, 4096, 1
 	if e := r.Wait(0, false); e != 0 {
-		return &Unsupported{"io_uring_enter fails", os.NewSyscallError("io_uring_enter", e)}
+		return &Unsupported{lacking("io_uring fails", e), os.NewSyscallError("io_uring_enter", e)}
 	}
 	q, _ = r.Next()
 	q.Op, q.FD, q.Flags, q.Data = OpSend, int32(fds[1]), SkipSuccess, 2
