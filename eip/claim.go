@@ -22,7 +22,7 @@ const (
 )
 
 // limited is the reason while a bucket is empty.
-const limited = "EC2 refuses for now, since the account makes too many calls; trying again"
+const limited = "EC2 refuses for now, since the account makes too many calls"
 
 // walk is an attempt to claim, kept over the waits in between.
 type walk struct {
@@ -97,6 +97,7 @@ func (k *Keeper) look(ctx context.Context) (wait time.Duration, done bool) {
 		return w.list.next(), true
 	case err != nil:
 		k.because(explain("list the pool", err, opDescribe, "", "").Error())
+		k.despair(r, err)
 		return w.failed.next(), true
 	}
 	w.list.reset()
@@ -114,7 +115,7 @@ func (k *Keeper) look(ctx context.Context) (wait time.Duration, done bool) {
 	w.freshFor = max(time.Second, min(20*time.Second, time.Duration(len(w.candidates))*freshPerFree))
 	if len(w.candidates) == 0 {
 		w.listed = time.Time{}
-		k.because(shortage(k.o.Selector, pool, k.o.Selector.missing(all)))
+		k.because(shortage(k.o.Selector, pool, k.o.Selector.missing(all), regionOf(k.o.Client)))
 		return w.none.next(), true
 	}
 	return 0, false
@@ -206,6 +207,7 @@ func (k *Keeper) keep(ctx context.Context, own Address) time.Duration {
 		return w.associate.next()
 	}
 	k.because(explain("keep "+own.Allocation, err, opAssociate, own.Allocation, k.o.Interface).Error())
+	k.despair(r, err)
 	return w.failed.next()
 }
 
@@ -233,6 +235,7 @@ func (k *Keeper) try(ctx context.Context, a Address) (wait time.Duration, done b
 	}
 	w.listed = time.Time{}
 	k.because(explain("claim "+a.Allocation, err, opAssociate, a.Allocation, k.o.Interface).Error())
+	k.despair(r, err)
 	return w.failed.next(), true
 }
 

@@ -7,6 +7,7 @@ package eip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Client is what this package needs of EC2; *ec2.Client is one.
@@ -26,12 +29,14 @@ type Client interface {
 // LoadConfig returns the SDK's configuration from its standard environment. Without a region there it asks the instance
 // metadata for one.
 func LoadConfig(ctx context.Context) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithEC2IMDSRegion())
-	if err != nil {
-		return cfg, fmt.Errorf("load the AWS configuration: %w; outside EC2 set AWS_REGION and credentials", err)
-	}
-	if cfg.Region == "" {
-		return cfg, fmt.Errorf("no AWS region: set AWS_REGION")
+	// The SDK would write its warnings to standard error, of things that its errors tell as well.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithEC2IMDSRegion(), config.WithLogger(logging.Nop{}))
+	var op *smithy.OperationError
+	switch {
+	case errors.As(err, &op) && op.Operation() == "GetRegion", err == nil && cfg.Region == "":
+		return cfg, errors.New("no AWS region: set AWS_REGION; the environment and the AWS profile name none, and the instance metadata service tells none")
+	case err != nil:
+		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
 	}
 	return cfg, nil
 }

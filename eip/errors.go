@@ -109,19 +109,3 @@ func code(err error) string {
 	}
 	return ""
 }
-
-// brief is the error without the SDK's frame around it, which repeats operation and request.
-func brief(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		if api.ErrorMessage() == "" {
-			return api.ErrorCode()
-		}
-		return api.ErrorCode() + ": " + api.ErrorMessage()
-	}
-	var op *smithy.OperationError
-	if errors.As(err, &op) {
-		return op.Err.Error()
-	}
-	return err.Error()
-}

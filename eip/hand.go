@@ -3,10 +3,12 @@ package eip
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Claim claims one address by hand and returns it, or the one that the interface has already. It waits while there is
-// none until ctx ends, and says then why there was none. Options are those of New; OnEvent is not used.
+// none until ctx ends, and says then why there was none. What waiting does not mend, as a missing permission, ends it at
+// once. Options are those of New; OnEvent is not used.
 func Claim(ctx context.Context, o Options) (Hold, error) {
 	got := make(chan struct{}, 1)
 	o.Required = true
@@ -19,6 +21,7 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 	k := New(o)
 	k.walk.started = true // a person waits, and comes alone
 	running, stop := context.WithCancel(ctx)
+	k.giveUp = stop
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -27,14 +30,24 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 	k.Want(true)
 	select {
 	case <-got:
-	case <-ctx.Done():
+	case <-running.Done():
 	}
 	stop()
 	<-ended
 	if hold, held := k.Held(); held {
 		return hold, nil
 	}
-	return Hold{}, errors.New(k.Status().Reason)
+	if reason := k.Status().Reason; reason != "" {
+		return Hold{}, errors.New(reason)
+	}
+	return Hold{}, fmt.Errorf("claim an address for %s: %w before EC2 was asked", o.Interface, context.Cause(ctx))
+}
+
+// despair ends a claim by hand after a failure that waiting does not mend.
+func (k *Keeper) despair(r result, err error) {
+	if k.giveUp != nil && (r == resultDenied || r == resultError || withoutCredentials(err)) {
+		k.giveUp()
+	}
 }
 
 // ReleaseOwn gives back by hand the address of the pool that the interface has, and returns it. Without one it returns

@@ -72,6 +72,8 @@ type Keeper struct {
 	doubt    doubt
 	released string // the association that we ended last: a listing may still show it
 	absent   int    // how often in a row EC2 did not show the address that we hold
+
+	giveUp func() // of a claim by hand: ends it; nil in a daemon, which tries for ever
 }
 
 // settle is for how long a listing is not believed where it contradicts what we did ourselves. EC2 gives no bound; what is

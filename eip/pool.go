@@ -22,13 +22,21 @@ func List(ctx context.Context, client Client, pool Selector) ([]Address, error) 
 	}
 	all := addresses(out)
 	if gone := pool.missing(all); len(gone) > 0 {
-		return nil, fmt.Errorf("list the pool: %s does not exist in this account and region", strings.Join(gone, ", "))
+		return nil, fmt.Errorf("list the pool: %s does not exist in this account and region%s", strings.Join(gone, ", "), regionOf(client))
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("list the pool: no address in this account and region matches %s", pool)
+		return nil, fmt.Errorf("list the pool: no address in this account and region%s matches %s", regionOf(client), pool)
 	}
 	slices.SortFunc(all, func(a, b Address) int { return a.Public.Compare(b.Public) })
 	return all, nil
+}
+
+// regionOf is the region that the client asks, for a message; empty where it does not tell.
+func regionOf(client Client) string {
+	if c, tells := client.(interface{ Options() ec2.Options }); tells {
+		return " (" + c.Options().Region + ")"
+	}
+	return ""
 }
 
 // filters have EC2 select the pool.
@@ -78,11 +86,11 @@ func addresses(out *ec2.DescribeAddressesOutput) []Address {
 const maxHolders = 10
 
 // shortage says why no address can be had from a listed pool without free ones.
-func shortage(pool Selector, all []Address, missing []string) string {
+func shortage(pool Selector, all []Address, missing []string, region string) string {
 	text := fmt.Sprintf("the pool %s has %d addresses, none is free: ", pool, len(all))
 	switch len(all) {
 	case 0:
-		text = fmt.Sprintf("the pool %s has no address in this account and region", pool)
+		text = fmt.Sprintf("the pool %s has no address in this account and region%s", pool, region)
 	case 1:
 		text = fmt.Sprintf("the pool %s has 1 address, which is not free: ", pool)
 	}

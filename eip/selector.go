@@ -38,6 +38,8 @@ func ParseSelector(text string) (Selector, error) {
 	for _, id := range strings.Split(text, ",") {
 		id = strings.TrimSpace(id)
 		switch {
+		case !allocationID.MatchString(id) && strings.Contains(id, "=") && !strings.Contains(text, ","):
+			return Selector{}, fmt.Errorf("%q selects no addresses, did you mean tag:%s?; %s", text, text[strings.LastIndex(text, ":")+1:], selectorForms)
 		case !allocationID.MatchString(id):
 			return Selector{}, fmt.Errorf("%q selects no addresses: %q is no allocation id; %s", text, id, selectorForms)
 		case slices.Contains(ids, id):

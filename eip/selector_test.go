@@ -32,6 +32,8 @@ func TestSelectorFaults(t *testing.T) {
 	for text, complaint := range map[string]string{
 		"":                                    "no allocation id",
 		"aoai":                                "write tag:KEY=VALUE",
+		"pool=aoai":                           "did you mean tag:pool=aoai?; write tag:KEY=VALUE",
+		"Tag:pool=aoai":                       "did you mean tag:pool=aoai?",
 		"tag:pool":                            "write tag:pool=VALUE, or tag-key:pool for any value",
 		"tag:=x":                              "has no tag key",
 		"tag-key:":                            "has no tag key",

@@ -59,8 +59,9 @@ func (d *daemon) locate() (*presence, error) {
 	aws, id, err := instance.Load(ctx)
 	if err != nil {
 		if d.cfg.EIP.Required {
-			return nil, advise(err, "eip.pool: %s", err)
+			return nil, advise(err, "eip.pool: %s; with eip.required: false l4fwd serves without an address", err)
 		}
+		d.nowhere = err
 		d.log.Error("no Elastic IP will be claimed", zap.Error(err))
 		return nil, nil
 	}

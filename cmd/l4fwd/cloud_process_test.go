@@ -199,7 +199,7 @@ func TestAPoolWhereThereIsNoEC2(t *testing.T) {
 	pool := []string{"L4FWD_EIP_POOL=tag-key:aoai_eip"}
 	p := prepare(t, append(pool, "AWS_EC2_METADATA_DISABLED=true")).start(t)
 	p.exits(t, exitFailure)
-	require.Contains(t, p.log.String(), "\nl4fwd: eip.pool: the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED=true: remove it, or set no eip.pool\n")
+	require.Contains(t, p.log.String(), "\nl4fwd: eip.pool: the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED=true: remove it, or set no eip.pool; with eip.required: false l4fwd serves without an address\n")
 
 	p = prepare(t, append(pool, "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+freePort(t))).start(t)
 	p.exits(t, exitFailure)
@@ -208,6 +208,9 @@ func TestAPoolWhereThereIsNoEC2(t *testing.T) {
 
 	p = started(t, append(pool, "AWS_EC2_METADATA_DISABLED=true", "L4FWD_EIP_REQUIRED=false"))
 	require.Contains(t, p.log.String(), "no Elastic IP will be claimed")
+	o := l4fwd(t, nil, "status", "--admin", p.admin)
+	require.Contains(t, o.stdout, "\nelastic IP NONE: the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED=true")
+	require.Equal(t, exitOK, o.code)
 	p.signal(t, syscall.SIGTERM)
 	p.exits(t, exitOK)
 }

@@ -38,8 +38,11 @@ func (c *presence) measure(s *scrape) {
 
 // writeCloud prints a line for the address and one for the lifecycle.
 func writeCloud(out io.Writer, s State) {
-	if s.EIP != nil && s.Instance != nil {
+	switch {
+	case s.EIP != nil && s.Instance != nil:
 		fmt.Fprintf(out, "elastic IP %s; %s, %s, %s\n", holdText(*s.EIP), s.Instance.Instance, s.Instance.Interface, s.Instance.Region)
+	case s.EIP != nil:
+		fmt.Fprintf(out, "elastic IP %s\n", holdText(*s.EIP))
 	}
 	if s.Lifecycle != nil {
 		fmt.Fprintf(out, "lifecycle %s\n", lifecycleText(*s.Lifecycle))

@@ -79,12 +79,17 @@ func (p *place) addFlags(cmd *cobra.Command) {
 
 // options returns the options of a claim for that place.
 func (p *place) options(client eip.Client, pool eip.Selector) (eip.Options, error) {
-	if !eniID.MatchString(p.eni) {
-		return eip.Options{}, usage(fmt.Errorf("flag --interface: %q is no network interface; write eni-…", p.eni))
+	switch {
+	case p.eni == "":
+		return eip.Options{}, usage(errors.New("flag --interface is missing: write --interface and the network interface, eni-…"))
+	case p.private == "":
+		return eip.Options{}, usage(errors.New("flag --private-ip is missing: write --private-ip and the private IPv4 address on the interface"))
+	case !eniID.MatchString(p.eni):
+		return eip.Options{}, usage(fmt.Errorf("flag --interface: %q is no network interface; write eni- and 8 to 17 hexadecimal digits", p.eni))
 	}
 	private, err := netip.ParseAddr(p.private)
 	if err != nil || !private.Is4() {
-		return eip.Options{}, usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address", p.private))
+		return eip.Options{}, usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address; write the private one of the interface, like 10.0.1.7", p.private))
 	}
 	return eip.Options{Client: client, Selector: pool, Interface: p.eni, PrivateIP: private}, nil
 }
@@ -100,6 +105,9 @@ func newEIPClaim() *cobra.Command {
 		Example: "  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
+			}
 			return withPool(cmd, timeout, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
 				o, err := at.options(client, pool)
 				if err != nil {
@@ -116,7 +124,7 @@ func newEIPClaim() *cobra.Command {
 	addConfigFlag(cmd.Flags())
 	addKeyFlags(cmd.Flags(), "eip-pool")
 	at.addFlags(cmd)
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "How long to wait for a free address.")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "How long, `D`, to wait for a free address.")
 	return cmd
 }
 

@@ -106,13 +106,41 @@ func TestEIPFaults(t *testing.T) {
 		{[]string{"list"}, exitUsage, "no pool: name one with --eip-pool"},
 		{[]string{"list", "--eip-pool=tag:x"}, exitUsage, "has no value"},
 		{[]string{"list", testPool, "--format=csv"}, exitUsage, "table, json, azure-cli, tfvars"},
-		{[]string{"list", "--eip-pool=tag:none=x"}, exitFailure, "no address in this account and region matches tag:none=x"},
+		{[]string{"list", "--eip-pool=tag:none=x"}, exitFailure, "no address in this account and region (eu-central-1) matches tag:none=x"},
 		{[]string{"list", "--eip-pool=eipalloc-0123456789abcdef0"}, exitFailure, "eipalloc-0123456789abcdef0 does not exist"},
 		{[]string{"claim", testPool, "--private-ip=10.0.0.10"}, exitUsage, "flag --interface"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=::1"}, exitUsage, "flag --private-ip"},
+		{[]string{"claim", testPool, "--interface=eni-0000000a"}, exitUsage, "flag --private-ip is missing"},
+		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10", "--timeout=0"}, exitUsage, "flag --timeout: 0s is out of range"},
+		{[]string{"claim", testPool, "--interface=eni-0000000b", "--private-ip=10.0.0.11"}, exitFailure, "InvalidNetworkInterfaceID.NotFound"},
 	} {
 		code, _, stderr := eipVerb(c.args...)
 		require.Equal(t, c.code, code, "%v: %s", c.args, stderr)
 		require.Contains(t, stderr, c.says)
+	}
+}
+
+// What is wrong with the environment is said with the variable to set, and at once.
+func TestEIPWithoutItsEnvironment(t *testing.T) {
+	claim := []string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10"}
+	for _, c := range []struct {
+		env, value string
+		args       []string
+		says       string
+	}{
+		{"AWS_REGION", "", []string{"list", testPool}, "no AWS region: set AWS_REGION"},
+		{"AWS_ACCESS_KEY_ID", "", []string{"list", testPool}, "no AWS credentials ("},
+		{"AWS_ACCESS_KEY_ID", "", claim, "or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+		{"AWS_ENDPOINT_URL_EC2", "127.0.0.1:80", []string{"list", testPool}, "AWS_ENDPOINT_URL begin with http:// or https://"},
+		{"AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1", []string{"list", testPool}, "EC2 cannot be reached at http://127.0.0.1:1/: dial tcp 127.0.0.1:1: connect: connection refused; check AWS_REGION"},
+	} {
+		t.Run(c.env+"="+c.value, func(t *testing.T) {
+			cloud(t, 1)
+			t.Setenv(c.env, c.value)
+			code, _, stderr := eipVerb(c.args...)
+			require.Equal(t, exitFailure, code)
+			require.Contains(t, stderr, c.says)
+			require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+		})
 	}
 }

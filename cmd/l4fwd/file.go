@@ -290,6 +290,8 @@ func (f *file) scalar(n *yaml.Node, k *key, at string, line int) (any, bool) {
 		err = fault("is %s", "write a single value", describe(n))
 	case tag == "!!null":
 		err = fault("has no value", "write one, or remove the key")
+	case tag == "!!bool" && len(k.allowed) > 0 && k.textual():
+		err = fault("%s is not a choice", "use one of "+k.choices(), n.Value)
 	case tag == "!!bool" && k.textual():
 		err = fault("%s is no text", `write it in quotes: "`+n.Value+`"`, n.Value)
 	default:

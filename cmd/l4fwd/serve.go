@@ -56,6 +56,7 @@ type daemon struct {
 	notify   *notifier
 	fwd      forwarder
 	cloud    *presence // nil: no address is to be held
+	nowhere  error     // why none can be, though eip.pool is set; nil where it can, or is to be
 	rates    *sampler
 	draining atomic.Bool
 	asked    chan string // a request to drain: who asked

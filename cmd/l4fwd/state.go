@@ -52,6 +52,9 @@ func (d *daemon) state() State {
 	}
 	s.Proxy.Draining = s.Draining // a drain begins before the listeners close
 	d.cloud.tell(&s)
+	if d.nowhere != nil {
+		s.EIP = &eip.Status{Wanted: true, Reason: d.nowhere.Error()}
+	}
 	for _, c := range d.health.Conditions() {
 		s.Conditions = append(s.Conditions, ConditionState{c.Name, c.Err == nil, c.Reason()})
 		s.Ready = s.Ready && c.Err == nil

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Identity names the machine to the EC2 and Auto Scaling APIs.
@@ -25,7 +26,8 @@ type Identity struct {
 // Load returns the SDK's configuration from its standard environment, and who this machine is, whose region the
 // configuration has where the environment names none. Its errors are those of Discover.
 func Load(ctx context.Context) (aws.Config, Identity, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// The SDK would write its warnings to standard error, between the lines of the log.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return cfg, Identity{}, fmt.Errorf("load the AWS configuration: %w", err)
 	}

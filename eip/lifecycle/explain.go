@@ -66,7 +66,9 @@ func brief(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &op) && errors.As(err, &api) {
 		ours, _, _ := strings.Cut(err.Error(), ": "+op.Error())
-		return ours + ": " + api.ErrorCode() + ": " + api.ErrorMessage()
+		// What follows in a denial is a thousand letters for aws sts decode-authorization-message.
+		message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message:")
+		return ours + ": " + api.ErrorCode() + ": " + message
 	}
 	return err.Error()
 }

@@ -1,0 +1,66 @@
+package eip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// brief is the error in the operator's words, without the SDK's frame around it, which repeats operation and request.
+func brief(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return briefAnswer(err, api)
+	}
+	if withoutCredentials(err) {
+		text := err.Error()
+		return "no AWS credentials (" + text[strings.LastIndex(text, ", ")+len(", "):] + "): give the instance a role, " +
+			"or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	}
+	var sent *url.Error
+	if errors.As(err, &sent) {
+		return briefSilence(sent)
+	}
+	var op *smithy.OperationError
+	if !errors.As(err, &op) {
+		return err.Error()
+	}
+	if strings.Contains(op.Err.Error(), "Failed to parse uri") {
+		return op.Err.Error() + ": AWS_ENDPOINT_URL_EC2 and AWS_ENDPOINT_URL begin with http:// or https://"
+	}
+	return op.Err.Error()
+}
+
+// briefAnswer is what EC2 said, or somebody in its place: the SDK has no words for an answer without an error of EC2 in it.
+func briefAnswer(err error, api smithy.APIError) string {
+	var answer *awshttp.ResponseError
+	switch {
+	case api.ErrorCode() == "UnknownError" && errors.As(err, &answer):
+		return fmt.Sprintf("HTTP status %d without an error of EC2: the endpoint is another server, or a proxy answers in its place", answer.HTTPStatusCode())
+	case api.ErrorMessage() == "":
+		return api.ErrorCode()
+	}
+	// What follows in a denial is a thousand letters for aws sts decode-authorization-message.
+	message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message:")
+	return api.ErrorCode() + ": " + message
+}
+
+func briefSilence(sent *url.Error) string {
+	cause := sent.Err.Error()
+	if errors.Is(sent.Err, context.DeadlineExceeded) {
+		cause = "no answer in time"
+	}
+	return fmt.Sprintf("EC2 cannot be reached at %s: %s; check AWS_REGION and AWS_ENDPOINT_URL_EC2; "+
+		"without a public address it takes an interface endpoint for ec2 in the VPC", sent.URL, cause)
+}
+
+// withoutCredentials reports whether the call was not made for want of credentials, for which the SDK has no type.
+func withoutCredentials(err error) bool {
+	var op *smithy.OperationError
+	return errors.As(err, &op) && strings.HasPrefix(op.Err.Error(), "get identity: get credentials:")
+}

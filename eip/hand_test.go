@@ -1,0 +1,68 @@
+package eip
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/eip/sim"
+)
+
+// A person is not kept waiting for what waiting does not mend, and is for what it does.
+func TestClaimByHandWaitsOnlyForWhatMayCome(t *testing.T) {
+	claim := func(t *testing.T, r *region, daemon int) (took time.Duration, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		_, err = Claim(ctx, r.options(daemon))
+		return time.Since(start), err
+	}
+	t.Run("no permission", func(t *testing.T) {
+		for _, action := range []string{"DescribeAddresses", "AssociateAddress"} {
+			synctest.Test(t, func(t *testing.T) {
+				took, err := claim(t, newRegion(t, 1, 1, sim.EC2Options{Denied: map[string]bool{action: true}}), 0)
+				require.ErrorContains(t, err, "ec2:"+action)
+				require.Less(t, took, 5*time.Second)
+			})
+		}
+	})
+	t.Run("no such interface", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			took, err := claim(t, newRegion(t, 1, 1, sim.EC2Options{}), 7)
+			require.ErrorContains(t, err, "InvalidNetworkInterfaceID.NotFound")
+			require.Less(t, took, 5*time.Second)
+		})
+	})
+	t.Run("none free", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRegion(t, 1, 2, sim.EC2Options{})
+			r.Move(r.pool[0], eni(1))
+			time.AfterFunc(20*time.Second, func() { r.Move(r.pool[0], "") })
+			_, err := claim(t, r, 0)
+			require.NoError(t, err)
+		})
+	})
+	t.Run("no time at all", func(t *testing.T) {
+		r := newRegion(t, 1, 1, sim.EC2Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Claim(ctx, r.options(0))
+		require.EqualError(t, err, "claim an address for "+eni(0)+": context canceled before EC2 was asked")
+	})
+}
+
+// An answer that is not EC2's is told as such.
+func TestAnotherServerAnswers(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	defer server.Client().CloseIdleConnections()
+	cfg := testConfig(server.Client().Transport)
+	cfg.BaseEndpoint = &server.URL
+	_, err := List(t.Context(), NewClient(cfg), selector(t, "tag:a=b"))
+	require.ErrorContains(t, err, "HTTP status 404 without an error of EC2")
+}
