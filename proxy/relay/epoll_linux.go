@@ -138,6 +138,10 @@ func (e *epoll) addrs() []netip.AddrPort { return e.bound }
 func (e *epoll) all(f func(*loop)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.each(f)
+}
+
+func (e *epoll) each(f func(*loop)) {
 	var wg sync.WaitGroup
 	for _, l := range e.loops {
 		wg.Add(1)
@@ -152,8 +156,11 @@ func (e *epoll) stopAccepting() { e.all((*loop).stopAccepting) }
 
 func (e *epoll) closeAll(r Reason) { e.all(func(l *loop) { l.endAll(r) }) }
 
+// stop keeps the lock until the loops have ended: what was posted to one that is about to end would never be called.
 func (e *epoll) stop() {
-	e.all(func(l *loop) { l.done = true })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.each(func(l *loop) { l.done = true })
 	e.ended.Wait()
 }
 

@@ -268,7 +268,7 @@ func (l *loop) pause(a *acceptor) {
 }
 
 func (l *loop) resume(a *acceptor) {
-	if !a.paused || a.fd < 0 {
+	if !a.paused || a.stopping || a.fd < 0 {
 		return
 	}
 	if !l.host.setAccept(a, true) { // no memory for it: later

@@ -50,11 +50,12 @@ func (l *uringLoop) recv(c *conn, s side, idle bool) {
 	l.live++
 }
 
-// watchReset has a reset of the end s reported. A receive that stays does not find one that came together with data: after
-// these the kernel takes the socket for empty and waits for the next event (io_recv_finish in 6.18, by test).
+// watchReset has a reset of the end s reported, and urgent data. A receive that stays does not find a reset that came together
+// with data, nor the data behind an urgent byte: what it got before makes the kernel take the socket for empty and wait for
+// the next event (io_recv_finish in 6.18, by test).
 func (l *uringLoop) watchReset(c *conn, s side) {
 	q, _ := l.ring.Next()
-	q.Op, q.FD = ring.OpPollAdd, c.ends[s].fd // POLLERR and POLLHUP need not be asked for: poll(2)
+	q.Op, q.FD, q.OpFlags = ring.OpPollAdd, c.ends[s].fd, unix.POLLPRI // POLLERR and POLLHUP need not be asked for: poll(2)
 	q.Data = connData(kindWatch, c, s)
 	c.ends[s].watch = true
 	l.live++
@@ -69,7 +70,7 @@ func (l *uringLoop) watchDone(q *ring.CQE) {
 		return
 	}
 	c.ends[s].watch = false
-	if q.Res < 0 || q.Res&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if q.Res < 0 || q.Res&(unix.POLLERR|unix.POLLHUP|unix.POLLPRI) != 0 {
 		l.leave(c)
 	} // else the FIN: the receive tells
 }
@@ -201,7 +202,11 @@ func (l *uringLoop) take(c *conn, s side, b []byte, e syscall.Errno) {
 func (l *uringLoop) refill() {
 	for _, at := range l.thirsty {
 		c := l.conns.lookup(at.slot, at.gen)
-		if c != nil && c.mode == modeRing && c.phase != phaseLingering && !c.ends[at.s].recv && !c.halves[at.s].held() {
+		if c == nil || c.mode != modeRing || c.phase == phaseLingering || c.ends[at.s].recv {
+			continue
+		}
+		// What is held is sent first, and its landing asks; but a preface is held until there is more of it.
+		if c.phase == phasePreface || !c.halves[at.s].held() {
 			l.recv(c, at.s, false)
 		}
 	}

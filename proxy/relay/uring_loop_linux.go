@@ -237,11 +237,11 @@ func (l *uringLoop) complete(q *ring.CQE) {
 func (l *uringLoop) takeReady() {
 	n, _ := sysEpollWait(l.ep, l.events, 0)
 	l.polled = n == len(l.events) // there may be more, and their edge is past
-	l.hurry = l.hurry || l.polled
 	for i := range l.events[:max(n, 0)] {
 		ev := &l.events[i]
 		if ev.Fd < 0 {
 			l.dispatch(ev)
+			l.polled = l.polled || ev.Fd <= keyListener // which stays reported while clients are queued, without another edge
 			continue
 		}
 		c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
@@ -254,6 +254,7 @@ func (l *uringLoop) takeReady() {
 			l.calmDown(c, c.halves[client].bytes+c.halves[upstream].bytes-before)
 		}
 	}
+	l.hurry = l.hurry || l.polled
 }
 
 // end lets the kernel finish with everything, then closes.

@@ -1,0 +1,141 @@
+package relay
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// These are what an attack on the io_uring engine found, each with its story.
+
+// A receive that found no buffer while a client's preface was half there was not asked for again, since the connection holds
+// bytes: a client that sent its hello in two parts at a moment of many messages was refused after the preface timeout.
+func TestThirstInThePrefaceIsQuenched(t *testing.T) {
+	needsUring(t)
+	for name, errno := range map[string]syscall.Errno{"no buffer": unix.ENOBUFS, "no memory": unix.ENOMEM} {
+		t.Run(name, func(t *testing.T) {
+			receives, pending := 0, map[uint64]int32{}
+			prepareRing(t, func(l *uringLoop) {
+				l.ring.Enter = func(r *ring.Ring, c ring.Call) (int, syscall.Errno) {
+					for q := range r.Unsubmitted() {
+						if q.Op != ring.OpRecv {
+							continue
+						}
+						if receives++; receives == 2 { // the one behind the first part
+							pending[q.Data] = -int32(errno)
+							*q = ring.SQE{Op: ring.OpNop, Data: q.Data}
+						}
+					}
+					n, e := ring.Enter(r, c)
+					for data, res := range pending {
+						if r.Rewrite(data, res) {
+							delete(pending, data)
+						}
+					}
+					return n, e
+				}
+			})
+			r := newRig(t, "uring", loopback4)
+			r.opts.Loops = 1
+			r.opts.PrefaceTimeout = 3 * time.Second
+			r.opts.Listeners[0].Preface = true
+			r.policy.preface = func(_ *Flow, b []byte) Verdict { return Verdict{More: len(b) < 4} }
+			c := r.dial()
+			c.send("he")
+			time.Sleep(200 * time.Millisecond)
+			c.send("llo")
+			u := r.accept()
+			u.want("hello")
+		})
+	}
+}
+
+// On kernels before 6.10 epoll tells of clients, for as long as there are some; but the ring tells of events of the epoll
+// instance only once each. Of clients that came together all but the first waited until somebody else came.
+func TestClientsThatComeTogetherAreAllTaken(t *testing.T) {
+	needsUring(t)
+	prepareRing(t, func(l *uringLoop) { l.can = ring.Features{} })
+	r := newRig(t, "uring", loopback4)
+	r.opts.Loops = 1
+	l := r.start().eng.(*uring).members[0]
+	stuck, release := make(chan struct{}), make(chan struct{})
+	require.True(t, l.mail.post(func() { close(stuck); <-release }))
+	<-stuck
+	const together = 5
+	for range together {
+		c, err := net.Dial("tcp", r.addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	close(release)
+	assert.Eventually(t, func() bool { return r.relay.Stats().Active == together }, 2*time.Second, 10*time.Millisecond)
+}
+
+// A listener whose pause ended while it was being closed was accepted from again, and StopAccepting never returned.
+func TestPauseThatEndsWhileClosing(t *testing.T) {
+	needsUring(t)
+	r := newRig(t, "uring", loopback4)
+	r.opts.Loops = 1
+	l := r.start().eng.(*uring).members[0]
+	if !l.can.AcceptPollFirst {
+		t.Skip("epoll accepts on this kernel")
+	}
+	stopped := make(chan struct{})
+	a := &l.lns[0]
+	require.True(t, l.mail.post(func() { // one call ends, as where it finds no descriptor
+		a.paused = true
+		l.cancel(acceptData(0, 0))
+	}))
+	time.Sleep(100 * time.Millisecond)
+	require.True(t, l.mail.post(func() { // all this in one turn, where the loop was kept from running for a while
+		assert.Equal(t, acceptCalls-1, a.armed)
+		l.pause(a)
+		l.stopAccepting(func() { close(stopped) })
+		l.resume(a)
+	}))
+	select {
+	case <-stopped:
+	case <-time.After(2 * time.Second):
+		assert.Fail(t, "still not closed")
+	}
+}
+
+// A receive that stays does not tell of data behind an urgent byte: they stayed in the socket until something else came.
+func TestUrgentDataInTheRing(t *testing.T) {
+	needsUring(t)
+	t.Run("this kernel", urgentInTheRing)
+	t.Run("6.1", func(t *testing.T) {
+		prepareRing(t, func(l *uringLoop) { l.can = ring.Features{} })
+		urgentInTheRing(t)
+	})
+}
+
+func urgentInTheRing(t *testing.T) {
+	r := newRig(t, "uring", loopback4)
+	r.opts.Loops = 1
+	c, u := r.pair()
+	for range 10 {
+		c.send("ping")
+		u.want("ping")
+		u.send("pong")
+		c.want("pong")
+	}
+	raw, err := c.SyscallConn()
+	require.NoError(t, err)
+	for range 5 {
+		c.send("abc")
+		require.NoError(t, raw.Control(func(fd uintptr) { assert.NoError(t, unix.Send(int(fd), []byte("X"), unix.MSG_OOB)) }))
+		c.send("def")
+		u.want("abcdef")
+	}
+	c.fin()
+	u.wantEnd(sawFIN)
+	u.fin()
+	c.wantEnd(sawFIN)
+}
