@@ -15,7 +15,10 @@ const callTimeout = 10 * time.Second
 
 // once turns off the SDK's own retries: each attempt must be seen here, since a repeated association may meet its own
 // first effect, and many daemons that repeat at once only empty the account's token bucket.
-func once(o *ec2.Options) { o.Retryer = aws.NopRetryer{} }
+func once(o *ec2.Options) {
+	o.Retryer = aws.NopRetryer{}
+	o.APIOptions = append(o.APIOptions, genuine)
+}
 
 // call makes one bounded call and counts how it ended.
 func (k *Keeper) call(ctx context.Context, op operation, do func(context.Context) error) (result, error) {

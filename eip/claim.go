@@ -190,7 +190,9 @@ func (k *Keeper) keep(ctx context.Context, own Address) time.Duration {
 		k.gain(Found, own, own.Association)
 		return around(k.o.VerifyInterval)
 	}
-	// The listing may be older than a release. To associate again what is associated changes nothing and is certain.
+	// The listing may be older than a release. To associate again what is associated changes nothing and is certain. Until
+	// then it is ours to give back, if it is there.
+	k.doubt = doubt{allocation: own.Allocation}
 	association, r, err := k.associate(ctx, own.Allocation)
 	switch {
 	case err == nil:

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // result is how a call ended; its name is in ResultNames.
@@ -64,11 +66,17 @@ func resultOf(err error) result {
 	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
 		return resultThrottled
 	}
-	if api.ErrorFault() == smithy.FaultServer {
+	var answer *smithyhttp.ResponseError
+	noCode := api.ErrorCode() == "" || api.ErrorCode() == "UnknownError" // the SDK's, for an answer that is not of EC2
+	if noCode || errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError {
 		return resultUnreachable
 	}
 	return resultError
 }
+
+// passing are refusals that the next attempt may not meet: the SDK has other credentials by then, or knows how wrong the
+// clock is.
+var passing = []string{"AuthFailure", "ExpiredToken", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
 
 // PermissionError says which permission is missing, and how to give it.
 type PermissionError struct {

@@ -1,8 +1,10 @@
 package eip
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -37,9 +39,12 @@ func (k *Keeper) end(ctx context.Context, hold Hold) error {
 			k.drop(kind, hold, "")
 			return nil
 		case resultDenied, resultError:
-			return explain("disassociate "+hold.Allocation, err, opDisassociate, hold.Allocation, k.o.Interface)
+			if !slices.Contains(passing, code(err)) {
+				return explain("disassociate "+hold.Allocation, err, opDisassociate, hold.Allocation, k.o.Interface)
+			}
 		case resultUnreachable:
 			kind = Released // if it is gone next time, that was us
+			k.doubted()
 		}
 		if !sleep(ctx, pause.next()) {
 			return fmt.Errorf("%w; it was not released in time and is still associated with %s",
@@ -48,25 +53,30 @@ func (k *Keeper) end(ctx context.Context, hold Hold) error {
 	}
 }
 
-// undo ends what an association without an answer may have left on our interface.
+// undo ends what may be on our interface without our holding it: what an association without an answer left, or what could
+// not be confirmed. Where it is not known which address that is, it is any of the pool.
 func (k *Keeper) undo(ctx context.Context) error {
-	allocation := k.doubt.allocation
-	if allocation == "" {
+	if k.doubt == (doubt{}) {
 		return nil
 	}
+	allocation := k.doubt.allocation
 	for started := time.Now(); ; {
 		all, _, err := k.describe(ctx, filter("network-interface-id", k.o.Interface))
 		own, ok := k.own(all)
 		switch {
-		case ok && own.Allocation == allocation:
-			k.doubt = doubt{}
-			return k.end(ctx, Hold{Public: own.Public, Allocation: allocation, Association: own.Association})
+		case ok && (own.Allocation == allocation || allocation == "" && k.o.Selector.Matches(own)):
+			k.doubt = doubt{allocation: own.Allocation} // until it is gone
+			err := k.end(ctx, Hold{Public: own.Public, Allocation: own.Allocation, Association: own.Association})
+			if err == nil {
+				k.doubt = doubt{}
+			}
+			return err
 		case err == nil && time.Since(started) > settle:
 			k.doubt = doubt{}
 			return nil
 		}
 		if !sleep(ctx, afterDoubt) {
-			return fmt.Errorf("release %s: it is not known whether it is on %s: %w", allocation, k.o.Interface, context.Cause(ctx))
+			return fmt.Errorf("release %s: it is not known whether it is on %s: %w", cmp.Or(allocation, "the address"), k.o.Interface, context.Cause(ctx))
 		}
 	}
 }

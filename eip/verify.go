@@ -33,6 +33,13 @@ func (k *Keeper) verify(ctx context.Context, hold Hold) time.Duration {
 	return k.claim(ctx)
 }
 
+// doubted has the next verification come at once: the address may be gone by our own doing.
+func (k *Keeper) doubted() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.state.Verified = time.Time{}
+}
+
 func lostTo(hold Hold, own Address, ok bool) string {
 	why := fmt.Sprintf("%s (%s) is no longer on our interface", hold.Public, hold.Allocation)
 	if ok {
