@@ -35,6 +35,9 @@ func (c *presence) obey(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case o := <-c.orders:
+			if ctx.Err() != nil { // both were there: nothing is claimed once a drain has begun
+				return
+			}
 			stop()
 			wg.Wait() // the one before has let go
 			one, cancel := context.WithCancel(ctx)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -43,8 +44,15 @@ func (m *Metadata) PublicIPv4(ctx context.Context) (netip.Addr, error) {
 // TargetState returns the lifecycle state that Auto Scaling takes the instance to, which is not the one it is in:
 // Detached, InService, Standby, Terminated, Warmed:…; empty where Auto Scaling never set one.
 func (m *Metadata) TargetState(ctx context.Context) (string, error) {
-	return m.get(ctx, "autoscaling/target-lifecycle-state")
+	state, err := m.get(ctx, "autoscaling/target-lifecycle-state")
+	if err == nil && !stateText.MatchString(state) {
+		return "", fmt.Errorf("read the target state of the instance metadata: %.40q is none", state)
+	}
+	return state, err
 }
+
+// stateText is what a state looks like, also one that AWS adds later; or none.
+var stateText = regexp.MustCompile(`^[A-Za-z:]{0,64}$`)
 
 // Interruption is a notice that Spot takes the instance away.
 type Interruption struct {

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -50,7 +51,14 @@ type group struct {
 	current string // the lifecycle state
 	hooks   []*hook
 	left    bool // nothing is left to do for the termination
+	unseen  int  // answers in a row that did not show the instance against what the metadata say
 }
+
+// believedAfter is how many answers in a row that do not show the instance are believed where its metadata say that it is in
+// a group: a new one may not be listed yet.
+const believedAfter = 3
+
+var errUnseen = errors.New("the instance, whose metadata say that it is in a group, is not listed by Auto Scaling")
 
 // lookup asks for the state the instance is in, and for the hooks of a group that is new to us.
 func (g *group) lookup(ctx context.Context) error {
@@ -66,6 +74,12 @@ func (g *group) lookup(ctx context.Context) error {
 			name, current = aws.ToString(i.AutoScalingGroupName), aws.ToString(i.LifecycleState)
 		}
 	}
+	if name == "" && g.target != "" && g.target != "Detached" {
+		if g.unseen++; g.unseen < believedAfter {
+			return errUnseen
+		}
+	}
+	g.unseen = 0
 	fresh := !g.known || name != g.name
 	g.current = current
 	if name != "" && fresh {

@@ -3,6 +3,8 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +40,7 @@ type rig struct {
 	watcher *lifecycle.Watcher
 	logs    *observer.ObservedLogs
 	ready   atomic.Bool
+	hidden  atomic.Int32 // how many of the next answers do not show the instance
 
 	mu     sync.Mutex
 	orders []lifecycle.Order
@@ -53,7 +56,7 @@ func run(t *testing.T, hooks []sim.Hook, arrange func(*rig), test func(*testing.
 		r.logs = logs
 		r.watcher = lifecycle.New(lifecycle.Options{
 			Metadata: instance.NewMetadata(aws.Config{HTTPClient: sim.InProcess{Handler: r.imds}}),
-			Client: autoscaling.NewFromConfig(aws.Config{Region: "eu-west-1", HTTPClient: sim.InProcess{Handler: r.asg}, Credentials: anonymous{}},
+			Client: autoscaling.NewFromConfig(aws.Config{Region: "eu-west-1", HTTPClient: sim.InProcess{Handler: http.HandlerFunc(r.api)}, Credentials: anonymous{}},
 				func(o *autoscaling.Options) { o.RetryMaxAttempts = 1 }),
 			Identity: instance.Identity{Region: "eu-west-1", Account: "123456789012", Instance: "i-0a"},
 			Groups:   true, Spot: true,
@@ -78,6 +81,19 @@ func run(t *testing.T, hooks []sim.Hook, arrange func(*rig), test func(*testing.
 		cancel()
 		wg.Wait()
 	})
+}
+
+// api is Auto Scaling, which may not know the instance for a while.
+func (r *rig) api(w http.ResponseWriter, req *http.Request) {
+	if err := req.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if req.PostForm.Get("Action") == "DescribeAutoScalingInstances" && r.hidden.Add(-1) >= 0 {
+		fmt.Fprint(w, "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult/></DescribeAutoScalingInstancesResponse>")
+		return
+	}
+	r.asg.ServeHTTP(w, req)
 }
 
 type anonymous struct{}

@@ -110,7 +110,8 @@ func (w *Watcher) sleep(ctx context.Context) {
 	}
 }
 
-// look reads the metadata and gives the order that follows from them. What cannot be read changes nothing.
+// look reads the metadata and gives the order that follows from them. What cannot be read changes nothing, and hides nothing
+// of the rest.
 func (w *Watcher) look(ctx context.Context) {
 	order := w.Order()
 	if !w.o.Groups {
@@ -120,13 +121,9 @@ func (w *Watcher) look(ctx context.Context) {
 	}
 	if w.o.Spot {
 		taken, err := w.o.Metadata.Interrupted(ctx)
-		if !w.note("spot interruption notice", err) {
-			return
-		}
+		w.note("spot interruption notice", err)
 		advised, err := w.o.Metadata.RebalanceAdvised(ctx)
-		if !w.note("spot rebalance recommendation", err) {
-			return
-		}
+		w.note("spot rebalance recommendation", err)
 		if spot, asked := orderOfSpot(taken, advised); asked && spot.outranks(order) {
 			order = spot
 		}
@@ -138,7 +135,7 @@ func (w *Watcher) look(ctx context.Context) {
 // pool, whose state the API tells; an API that does not answer is no reason not to serve.
 func (w *Watcher) byTarget(ctx context.Context, target string) Order {
 	w.group.target = target
-	if target == "" && !w.group.known {
+	if target == "" && !w.group.known && !w.silenced() {
 		w.note("group", w.group.lookup(ctx))
 	}
 	if target == "" && w.group.warm() {
