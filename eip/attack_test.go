@@ -3,9 +3,11 @@ package eip
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,5 +190,80 @@ func TestReleaseAfterExpiredCredentials(t *testing.T) {
 			require.NoError(t, k.Release(t.Context()), code)
 			require.Empty(t, r.Holders())
 		})
+	}
+}
+
+// A daemon that crashed left its address to the next process; one that never came to want an address, as on standby or in a
+// warm pool, left it for as long as the instance existed.
+func TestReleaseOfWhatAnEarlierProcessLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t, 2, 1, sim.EC2Options{})
+		foreign := r.AddAddress(nil)
+		r.Move(r.pool[0], eni(0))
+		k, stop := start(r.options(0))
+		defer stop()
+		time.Sleep(time.Hour)
+		require.Len(t, r.Holders(), 1, "nothing is given back unasked")
+		require.NoError(t, k.Release(t.Context()))
+		require.Empty(t, r.Holders(), "left behind")
+
+		r.Move(foreign, eni(0))
+		k, stop = start(r.options(0))
+		defer stop()
+		require.NoError(t, k.Release(t.Context()))
+		require.Len(t, r.Holders(), 1, "what is not of the pool is not ours")
+
+		r.Configure(func(o *sim.EC2Options) { o.Fault = func(sim.Call) sim.Fault { return sim.Unreachable } })
+		k, stop = start(r.options(0))
+		defer stop()
+		require.NoError(t, k.Release(t.Context()), "where nothing is known, nothing was left")
+	})
+}
+
+// TestReleaseAtAnyMoment has daemons claim under faults and stop at a random moment, from which on EC2 works: who says that it
+// has released has left nothing behind.
+func TestReleaseAtAnyMoment(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { releaseAtAnyMoment(t, &dice{r: rand.New(rand.NewPCG(seed, 5))}) })
+		})
+	}
+}
+
+func releaseAtAnyMoment(t *testing.T, d *dice) {
+	daemons := 1 + d.n(4)
+	var calm atomic.Bool
+	r := newRegion(t, 1+d.n(4), daemons, sim.EC2Options{
+		RefuseSecond: d.oneIn(2), RefuseRepeat: d.oneIn(2),
+		Latency: func() time.Duration { return d.upTo(2 * time.Second) },
+		Lag:     func() time.Duration { return d.upTo(5 * time.Second) },
+		Fault: func(sim.Call) sim.Fault {
+			if calm.Load() || !d.oneIn(3) {
+				return sim.NoFault
+			}
+			return sim.Fault(1 + d.n(int(sim.InternalDone)))
+		},
+	})
+	var keepers []*Keeper
+	for i := range daemons {
+		k, stop := run(t, r.options(i))
+		defer stop()
+		keepers = append(keepers, k)
+	}
+	for range 10 {
+		time.Sleep(d.upTo(4 * time.Second))
+		if d.oneIn(3) {
+			k := keepers[d.n(daemons)]
+			k.Want(false)
+			time.Sleep(d.upTo(3 * time.Second))
+			k.Want(true)
+		}
+	}
+	calm.Store(true)
+	for i, k := range keepers {
+		require.NoError(t, k.Release(t.Context()))
+		for allocation, holder := range r.Holders() {
+			require.NotEqual(t, eni(i), holder, "%s was left behind", allocation)
+		}
 	}
 }

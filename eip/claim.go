@@ -101,6 +101,7 @@ func (k *Keeper) look(ctx context.Context) (wait time.Duration, done bool) {
 		return w.failed.next(), true
 	}
 	w.list.reset()
+	k.looked = true
 	pool := slices.DeleteFunc(slices.Clone(all), func(a Address) bool { return !k.o.Selector.Matches(a) })
 	k.showPool(pool)
 	if own, ok := k.own(all); ok {

@@ -72,6 +72,7 @@ type Keeper struct {
 	doubt    doubt
 	released string // the association that we ended last: a listing may still show it
 	absent   int    // how often in a row EC2 did not show the address that we hold
+	looked   bool   // a listing has shown whether our interface has an address
 
 	giveUp func() // of a claim by hand: ends it; nil in a daemon, which tries for ever
 }

@@ -75,11 +75,17 @@ func (r *region) options(i int) Options {
 // run starts a keeper that wants an address; stop ends it as a crash would.
 func run(t testing.TB, o Options) (k *Keeper, stop func()) {
 	t.Helper()
+	k, stop = start(o)
+	k.Want(true)
+	return k, stop
+}
+
+// start is run for a keeper that wants none yet.
+func start(o Options) (k *Keeper, stop func()) {
 	k = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { k.Run(ctx) })
-	k.Want(true)
 	return k, func() {
 		cancel()
 		wg.Wait()

@@ -78,7 +78,24 @@ func (k *Keeper) Release(ctx context.Context) error {
 		return fmt.Errorf("release the address: %w while another call of EC2 was under way", context.Cause(ctx))
 	}
 	defer k.leave()
+	if k.o.Release != ReleaseNever && !k.looked {
+		k.inherit(ctx)
+	}
 	return k.giveBack(ctx)
+}
+
+// inherit looks, once, for an address that an earlier process left on our interface before this one came to look for one:
+// after a crash, in an instance that is then stopped or on standby. One that is of the pool is ours to give back.
+func (k *Keeper) inherit(ctx context.Context) {
+	all, _, err := k.describe(ctx, filter("network-interface-id", k.o.Interface))
+	if err != nil {
+		k.because(explain("look for an address of an earlier process", err, opDescribe, "", "").Error())
+		return
+	}
+	k.looked = true
+	if own, ok := k.own(all); ok && k.o.Selector.Matches(own) {
+		k.doubt = doubt{allocation: own.Allocation}
+	}
 }
 
 // around spreads a regular interval by a tenth to either side, so that daemons do not fall into step.
