@@ -61,31 +61,31 @@ func TestAnswersThatAreNotOfEC2(t *testing.T) {
 				o := r.options(0)
 				between := &between{next: r.Transport(), status: answer.status, body: answer.body}
 				o.Client = NewClient(testConfig(between))
-				between.on = "AssociateAddress"
+				between.on.Store("AssociateAddress")
 				k, stop := run(t, o)
 				defer stop()
 				until(t, time.Minute, func() bool { return len(r.Holders()) == 1 })
-				between.on = ""
+				between.on.Store("")
 				until(t, time.Minute, held(k))
 				hold, _ := k.Held()
 				require.NotEmpty(t, hold.Association)
 
 				time.Sleep(time.Minute)
-				between.on = "DescribeAddresses"
+				between.on.Store("DescribeAddresses")
 				for range 600 {
 					time.Sleep(time.Second)
 					require.NoError(t, k.Check(), "what EC2 did not say ends nothing")
 				}
-				between.on = ""
+				between.on.Store("")
 				time.Sleep(time.Minute)
 				require.NoError(t, k.Release(t.Context()))
 				require.Empty(t, r.Holders())
 
-				between.on = "AssociateAddress"
+				between.on.Store("AssociateAddress")
 				k.Want(true)
 				until(t, time.Minute, func() bool { return len(r.Holders()) == 1 })
 				synctest.Wait()
-				between.on = ""
+				between.on.Store("")
 				require.NoError(t, k.Release(t.Context()))
 				require.Empty(t, r.Holders(), "left behind")
 			})
@@ -96,11 +96,11 @@ func TestAnswersThatAreNotOfEC2(t *testing.T) {
 // between stands between the keeper and EC2, lets calls take effect and answers in EC2's place.
 type between struct {
 	next   http.RoundTripper
-	on     string
+	on     atomic.Value // the action
 	status int
 	body   string
 
-	instead bool // the calls have no effect
+	instead bool // the calls have no effect; set before on
 }
 
 func (b *between) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -109,7 +109,8 @@ func (b *between) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(text)))
-	meant := b.on != "" && strings.Contains(string(text), "Action="+b.on)
+	on, _ := b.on.Load().(string)
+	meant := on != "" && strings.Contains(string(text), "Action="+on)
 	if meant && b.instead {
 		r.Body = io.NopCloser(strings.NewReader("Action=None"))
 	}
@@ -185,8 +186,9 @@ func TestReleaseAfterExpiredCredentials(t *testing.T) {
 			defer stop()
 			until(t, time.Minute, held(k))
 			time.Sleep(time.Minute)
-			refused.instead, refused.on = true, "DisassociateAddress"
-			time.AfterFunc(2*time.Second, func() { refused.on = "" })
+			refused.instead = true
+			refused.on.Store("DisassociateAddress")
+			time.AfterFunc(2*time.Second, func() { refused.on.Store("") })
 			require.NoError(t, k.Release(t.Context()), code)
 			require.Empty(t, r.Holders())
 		})
