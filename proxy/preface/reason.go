@@ -1,0 +1,29 @@
+package preface
+
+// Reason says why a client is refused, or what a connection without a complete preface was. The names are those of
+// the access log.
+type Reason uint8
+
+// None refuses nothing.
+const (
+	None               Reason = iota
+	ProxyHeaderBad            // a PROXY header that is malformed, too long or of a kind that names no TCP client
+	ProxyHeaderMissing        // no PROXY header where one is required
+	HelloBad                  // no TLS, or a malformed or incomplete ClientHello
+	SNIMissing                // a ClientHello without a host name
+	PrefaceTimeout            // time ran out
+	Probe                     // no byte of payload came: a health check, no fault
+)
+
+var reasonText = [...]string{
+	None: "", ProxyHeaderBad: "proxy_header_bad", ProxyHeaderMissing: "proxy_header_missing", HelloBad: "hello_bad",
+	SNIMissing: "sni_missing", PrefaceTimeout: "preface_timeout", Probe: "probe",
+}
+
+// String returns the reason as metrics and logs spell it; None is the empty string.
+func (r Reason) String() string {
+	if int(r) >= len(reasonText) {
+		return "internal"
+	}
+	return reasonText[r]
+}
