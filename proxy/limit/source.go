@@ -1,0 +1,94 @@
+package limit
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Ticket is what a connection holds of its source's limit. The zero value holds nothing.
+type Ticket struct{ key uint64 }
+
+// ticketOf returns the ticket of a source. An IPv6 client has a /64 for itself, so that is what counts. IPv4 addresses
+// are put into 0:1::/32 of that space, which is not routed.
+func ticketOf(a netip.Addr) Ticket {
+	a = a.Unmap()
+	if a.Is4() {
+		b := a.As4()
+		return Ticket{1<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
+	b := a.As16()
+	// The last bit of ::/64, which is not routed either, keeps the key from being zero.
+	return Ticket{max(binary.BigEndian.Uint64(b[:8]), 1)}
+}
+
+const (
+	shardBits = 6  // 64 locks: loops rarely meet, unless one source floods
+	shrinkAt  = 64 // entries a shard may have had and keep its memory
+)
+
+// seed keeps clients from choosing which shard they meet in.
+var seed = rand.Uint64() | 1
+
+// sources counts the connections of each source that has some. A source is forgotten with its last connection, so there
+// are never more entries than connections: a flood of addresses that are turned away, or leave, leaves nothing.
+type sources struct {
+	max    atomic.Int64
+	_      [56]byte
+	shards [1 << shardBits]shard
+}
+
+type shard struct {
+	mu   sync.Mutex
+	open map[uint64]int64
+	peak int
+	_    [40]byte // a cache line of its own
+}
+
+func (s *sources) shard(t Ticket) *shard {
+	hi, lo := bits.Mul64(t.key^seed, 0x9e3779b97f4a7c15)
+	return &s.shards[(hi^lo)>>(64-shardBits)]
+}
+
+func (s *sources) acquire(t Ticket, most int64) bool {
+	h := s.shard(t)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.open[t.key]
+	if n >= most {
+		return false
+	}
+	if h.open == nil {
+		h.open = make(map[uint64]int64)
+	}
+	h.open[t.key] = n + 1
+	h.peak = max(h.peak, len(h.open))
+	return true
+}
+
+func (s *sources) release(t Ticket) {
+	h := s.shard(t)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := h.open[t.key]; n > 1 {
+		h.open[t.key] = n - 1
+		return
+	}
+	delete(h.open, t.key)
+	if len(h.open) == 0 && h.peak > shrinkAt { // a map never gives memory back by itself
+		h.open, h.peak = nil, 0
+	}
+}
+
+func (s *sources) count() (n int) {
+	for i := range s.shards {
+		h := &s.shards[i]
+		h.mu.Lock()
+		n += len(h.open)
+		h.mu.Unlock()
+	}
+	return n
+}
