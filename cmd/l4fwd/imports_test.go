@@ -43,6 +43,7 @@ var doors = map[string][]string{
 	"github.com/miekg/dns":           {"proxy/resolve"},
 	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
+	"golang.org/x/crypto/":           {"proxy/preface"},
 	"gonum.org/":                     {},
 }
 
