@@ -165,14 +165,16 @@ type conn struct {
 	calm    uint8 // small messages in a row in modeReady
 	queued  bool  // waits in the loop's list of connections that used up their budget
 	reason  Reason
-	late    bool  // keepalive was set on the upstream's socket
-	linger  side  // phaseLingering: the end that is left
-	opened  int64 // nanoseconds on the loop's clock, as all times here
-	dialed  int64 // begin of the current attempt
-	took    int64 // how long the successful attempt took
-	first   int64 // when the upstream's first byte was read; 0: not yet
-	active  int64 // when a byte last moved
-	expires int64 // when the phase's own limit is reached
+	late    bool   // keepalive was set on the upstream's socket
+	linger  side   // phaseLingering: the end that is left
+	closed  Reason // phasePreface: why the connection ends if the client ends it now
+	expired Reason // phasePreface: why it ends when time runs out
+	opened  int64  // nanoseconds on the loop's clock, as all times here
+	dialed  int64  // begin of the current attempt
+	took    int64  // how long the successful attempt took
+	first   int64  // when the upstream's first byte was read; 0: not yet
+	active  int64  // when a byte last moved
+	expires int64  // when the phase's own limit is reached
 }
 
 // happen applies an event to the half whose source is s, notes the first cause of the end, and draws the

@@ -18,7 +18,9 @@ type core struct {
 	bufs   buffers
 	now    int64 // nanoseconds since shared.base, read once a turn
 	fire   func(slot uint32)
-	notice int64 // nanoseconds until a connection that is half-closed gets attention
+	// scratch is room for what is dealt with at once.
+	scratch []byte
+	notice  int64 // nanoseconds until a connection that is half-closed gets attention
 }
 
 // shared is what the loops of a relay have in common.
@@ -38,6 +40,9 @@ type transport interface {
 	connect(c *conn) Reason
 	// start is called once both ends are connected, to move what can be moved.
 	start(c *conn)
+	// greet sends b, at most MaxHeader bytes, to the upstream, which has just been connected to. It returns false if the
+	// kernel did not take them all.
+	greet(c *conn, b []byte) bool
 	// prefaced is called when a client's first bytes are wanted.
 	prefaced(c *conn)
 	// hangUp closes one end, if it is open; reset tells whether the peer is to see a reset.
@@ -90,6 +95,7 @@ func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
 func (l *core) begin(c *conn) {
 	if c.flow.Listener.Preface {
 		c.phase = phasePreface
+		c.closed, c.expired = Probe, PrefaceTimeout
 		c.expires = l.now + int64(l.opts.PrefaceTimeout)
 		l.timers.set(c.slot, c.expires)
 		l.io.prefaced(c)
@@ -104,6 +110,7 @@ func (l *core) judge(c *conn, b []byte) (skip int, more bool) {
 	v := l.opts.Handler.Preface(&c.flow, b)
 	switch {
 	case v.More && len(b) < MaxPreface:
+		c.closed, c.expired = v.ends()
 		return 0, true
 	case v.More:
 		v.Refuse = HelloBad
@@ -113,6 +120,26 @@ func (l *core) judge(c *conn, b []byte) (skip int, more bool) {
 		return 0, false
 	}
 	return min(max(v.Skip, 0), len(b)), false
+}
+
+// ends returns why a connection ends without more bytes, closed by the client or by time.
+func (v *Verdict) ends() (closed, expired Reason) {
+	closed, expired = v.Closed, v.Expired
+	if closed == None {
+		closed = HelloBad
+	}
+	if expired == None {
+		expired = PrefaceTimeout
+	}
+	return closed, expired
+}
+
+// prefaceEnded acts on the end of a client that has not said enough: a FIN, or a reset.
+func (l *core) prefaceEnded(c *conn, reset bool) {
+	if reset && c.closed != Probe {
+		c.closed = ClientReset
+	}
+	l.finish(c, c.closed)
 }
 
 // dial tries endpoints as the policy names them until one is being connected to, or there is none left.
@@ -166,6 +193,13 @@ func (l *core) connected(c *conn) {
 		l.timers.set(c.slot, at)
 	}
 	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))
+	if f := c.flow.Endpoint.Header; f != nil {
+		b := f(&c.flow, l.io.localAddr(c.ends[client].fd), l.scratch[:0])
+		if len(b) > 0 && !l.io.greet(c, b) {
+			l.finish(c, Internal)
+			return
+		}
+	}
 	l.io.start(c)
 }
 
@@ -174,7 +208,7 @@ func (l *core) expire(slot uint32) {
 	c := l.conns.at(slot)
 	switch c.phase {
 	case phasePreface:
-		l.finish(c, PrefaceTimeout)
+		l.finish(c, c.expired)
 	case phaseDialing:
 		if l.now < c.expires {
 			l.timers.set(slot, c.expires)
@@ -252,6 +286,30 @@ func (l *core) lingerOn(c *conn) {
 	l.timers.set(c.slot, l.now+int64(lingerStep))
 }
 
+// keep adds b to what the half from s holds for its destination.
+func (l *core) keep(c *conn, s side, b []byte) {
+	h := &c.halves[s]
+	if h.state >= halfDead {
+		return // nobody takes it
+	}
+	if s == upstream && c.first == 0 {
+		c.first = l.now
+	}
+	old := h.hold
+	if old == nil || old.to+len(b) > len(old.b) {
+		var held []byte
+		if old != nil {
+			held = old.bytes()
+		}
+		h.hold = l.bufs.get(len(held) + len(b))
+		h.hold.to = copy(h.hold.b, held)
+		if old != nil {
+			l.bufs.put(old)
+		}
+	}
+	h.hold.to += copy(h.hold.b[h.hold.to:], b)
+}
+
 // finish ends a connection: the policy gets the summary, the sockets are closed, the slot is free.
 func (l *core) finish(c *conn, reason Reason) {
 	if c.phase == phaseDialing && c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
@@ -272,6 +330,9 @@ func (l *core) finish(c *conn, reason Reason) {
 // orderly reports whether closing may look like a proper end to the peers. If bytes are lost by it, or the connection
 // was in the middle of something, it must not: the peers are to see a reset.
 func (l *core) orderly(c *conn, reason Reason) bool {
+	if c.phase == phasePreface {
+		return reason == Probe // nothing was to be passed on
+	}
 	if c.phase != phaseRelaying || c.halves[client].held() || c.halves[upstream].held() {
 		return false
 	}

@@ -66,6 +66,7 @@ func (l *loop) init(id int, o *Options, s *shared) error {
 	}
 	l.mail.fd = -1
 	l.io = l
+	l.scratch = l.buf
 	l.host = l
 	l.fire = l.expire
 	l.timers.tick = uint64(l.clock()) / wheelTick

@@ -32,9 +32,13 @@ const MaxPreface = 16 << 10
 
 // Verdict is the policy's answer to the bytes of a preface.
 type Verdict struct {
-	More   bool   // not enough bytes yet; nothing else counts then
+	More   bool   // not enough bytes yet; only Closed and Expired count then
 	Refuse Reason // not None: the client is refused
 	Skip   int    // leading bytes that are not passed on (a PROXY header)
+
+	// Why the connection ends if the client ends it now, or says no more until time runs out. None: HelloBad and
+	// PrefaceTimeout. A reset by the client is ClientReset, unless Closed is Probe.
+	Closed, Expired Reason
 }
 
 // Listener is an address to accept on. Immutable once the relay runs.
@@ -52,7 +56,15 @@ type Endpoint struct {
 	Timeout time.Duration // of one connect attempt; 0: DefaultConnectTimeout
 	Tally   *Tally        // where to count the bytes; nil: nowhere
 	Tag     any           // the policy's own
+
+	// Header appends to b what a new connection is sent first, before the client's bytes: a PROXY header. It is called
+	// on the loop each time one is established; to is the address that the client connected to. What it returns is at
+	// most MaxHeader bytes long, valid until the next call, and counted nowhere. nil: nothing is sent first.
+	Header func(f *Flow, to netip.AddrPort, b []byte) []byte
 }
+
+// MaxHeader is the most that Endpoint.Header may return, in bytes: what the kernel takes for a new socket in one piece.
+const MaxHeader = 8 << 10
 
 // DefaultConnectTimeout is the limit of a connect attempt where the endpoint names none.
 const DefaultConnectTimeout = 5 * time.Second

@@ -89,52 +89,52 @@ const ephemeralFirst = 32768
 
 func (l *loop) start(c *conn) { l.drive(c) }
 
+func (l *loop) greet(c *conn, b []byte) bool {
+	if c.ends[upstream].reset {
+		return true // nobody is there to read it
+	}
+	n, e := sysSend(c.ends[upstream].fd, b)
+	if e == unix.ECONNRESET || e == unix.EPIPE { // reset in the instant of connecting: as for any other byte
+		l.writeEnded(c, client, e)
+		return true
+	}
+	return e == 0 && n == len(b)
+}
+
 func (l *loop) prefaced(*conn) {} // the client's first event brings it to readPreface
 
 // readPreface collects the client's first bytes until the policy has seen enough.
 func (l *loop) readPreface(c *conn) {
 	h, src := &c.halves[client], &c.ends[client]
-	if h.hold == nil {
-		h.hold = l.bufs.get(MaxPreface)
-	}
-	b := h.hold
 	for src.rd {
-		n, e := sysRecv(src.fd, b.b[b.to:MaxPreface])
-		if n <= 0 || e != 0 {
-			l.prefaceEnded(c, n, e == unix.EAGAIN || e == unix.EINTR)
+		room := MaxPreface
+		if h.hold != nil {
+			room -= h.hold.to
+		}
+		n, e := sysRecv(src.fd, l.buf[:room])
+		switch {
+		case e == unix.EAGAIN:
+			src.rd = false
+			return
+		case e == unix.EINTR:
+			continue
+		case n <= 0 || e != 0:
+			l.prefaceEnded(c, e != 0)
 			return
 		}
-		b.to += n
-		skip, more := l.judge(c, b.b[:b.to])
+		l.keep(c, client, l.buf[:n])
+		skip, more := l.judge(c, h.hold.bytes())
 		if more {
 			continue
 		}
 		if c.phase != phasePreface { // refused
 			return
 		}
-		if b.from = skip; b.from == b.to {
-			l.bufs.put(b)
-			h.hold = nil
+		if h.hold.from = skip; h.hold.from == h.hold.to {
+			l.release(h)
 		}
 		l.dial(c)
 		return
-	}
-}
-
-func (l *loop) prefaceEnded(c *conn, n int, again bool) {
-	h := &c.halves[client]
-	if h.hold.to == 0 { // a silent client holds no buffer
-		l.release(h)
-	}
-	switch {
-	case again:
-		c.ends[client].rd = false
-	case n == 0 && h.held():
-		l.finish(c, HelloBad)
-	case n == 0:
-		l.finish(c, ClientClosed)
-	default:
-		l.finish(c, ClientReset)
 	}
 }
 

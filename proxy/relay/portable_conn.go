@@ -17,6 +17,7 @@ type portableConn struct {
 	flow    Flow
 	ends    [2]*net.TCPConn // by side; the upstream's is nil until it is connected
 	refused Reason          // decided before its goroutine began
+	said    bool            // the client sent bytes for the policy to see
 	opened  time.Time
 	connect time.Duration // how long the successful attempt took
 	ctx     context.Context
@@ -81,6 +82,9 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 	if r := c.dial(); r != None {
 		return r, false
 	}
+	if !c.greet() {
+		return Internal, false
+	}
 	return c.relay(preface)
 }
 
@@ -96,16 +100,19 @@ func (c *portableConn) preface() ([]byte, Reason) {
 	defer unhook()
 
 	buf := make([]byte, MaxPreface)
+	closed, expired := Probe, PrefaceTimeout
 	for n := 0; ; {
 		m, err := sock.Read(buf[n:])
 		if err != nil {
-			return nil, c.prefaceFailed(err, n)
+			return nil, c.prefaceFailed(err, closed, expired)
 		}
 		n += m
+		c.said = true
 		switch v := c.eng.opts.Handler.Preface(&c.flow, buf[:n]); {
 		case v.More && n == MaxPreface:
 			return nil, HelloBad
 		case v.More:
+			closed, expired = v.ends()
 		case v.Refuse != None:
 			return nil, v.Refuse
 		default:
@@ -114,19 +121,17 @@ func (c *portableConn) preface() ([]byte, Reason) {
 	}
 }
 
-// prefaceFailed says why reading ended after n bytes without a verdict.
-func (c *portableConn) prefaceFailed(err error, n int) Reason {
+// prefaceFailed says why reading ended without a verdict; closed and expired are the last one's.
+func (c *portableConn) prefaceFailed(err error, closed, expired Reason) Reason {
 	switch {
 	case c.ctx.Err() != nil:
 		return c.killed()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return PrefaceTimeout
-	case !errors.Is(err, io.EOF):
+		return expired
+	case !errors.Is(err, io.EOF) && closed != Probe:
 		return ClientReset
-	case n > 0:
-		return HelloBad
 	}
-	return Probe
+	return closed
 }
 
 // killed is the reason given to kill.
@@ -164,7 +169,7 @@ func (c *portableConn) summary(r Reason) Summary {
 		FirstByte: time.Duration(c.first.Load()),
 		Duration:  time.Since(c.opened),
 	}
-	if s.Up == 0 && s.Down == 0 && (r == ClientClosed || r == ClientReset) {
+	if s.Up == 0 && s.Down == 0 && !c.said && (r == ClientClosed || r == ClientReset) {
 		s.Reason = Probe
 	}
 	if sock := c.ends[upstream]; sock != nil {

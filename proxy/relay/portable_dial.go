@@ -80,6 +80,28 @@ func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) Reason {
 	return None
 }
 
+// greet sends what the upstream is to get first. It returns false if the kernel did not take it.
+func (c *portableConn) greet() bool {
+	f := c.flow.Endpoint.Header
+	if f == nil {
+		return true
+	}
+	b := f(&c.flow, addrPort(c.ends[client].LocalAddr()), nil)
+	if len(b) == 0 {
+		return true
+	}
+	sock := c.ends[upstream]
+	sock.SetWriteDeadline(time.Now().Add(DefaultConnectTimeout))
+	defer sock.SetWriteDeadline(time.Time{})
+	switch _, err := sock.Write(b); {
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		c.broken[upstream].Store(true) // the write took the error, see wasReset
+		return true
+	default:
+		return err == nil
+	}
+}
+
 // cutShort is why the client's side, or the operator, ended the dialing; None if neither did.
 func cutShort(ctx context.Context) Reason {
 	var by endedBy

@@ -17,6 +17,9 @@ var prefaceScenarios = []scenario{
 	{"preface timeout", "a client that says too little for too long", false, prefaceTimeout},
 	{"preface silent", "a client that says nothing for too long", false, prefaceSilent},
 	{"preface cut short", "the client's FIN comes before the preface is complete", false, prefaceCutShort},
+	{"preface reset", "the client resets before the preface is complete", false, prefaceReset},
+	{"preface of a health check", "what the policy takes for a probe is one: ended by FIN, by reset or by time, in order and without a dial", false, prefaceHealthCheck},
+	{"preface named by the policy", "the policy says what a connection was that the client cut short, or left", false, prefaceNamed},
 	{"preface probe", "a health check connects and closes: nothing is dialed", true, prefaceProbe},
 	{"preface all skipped", "nothing remains after the skipped bytes; the connection goes on", false, prefaceAllSkipped},
 	{"ended during preface", "closeAll ends a connection that has not said enough", false, endedDuringPreface},
@@ -197,4 +200,53 @@ func endedDuringPreface(r *rig) {
 	r.relay.eng.closeAll(Operator)
 	c.wantGone()
 	require.Zero(r, r.closed(Operator, 0, 0).Attempts)
+}
+
+func prefaceReset(r *rig) {
+	shown := wantsPreface(r, Verdict{})
+	c := r.dial()
+	c.send("too little")
+	eventually(r, "a look at the bytes", func() bool { return len(r.shown(shown)) == 1 })
+	c.reset()
+	require.Zero(r, r.closed(ClientReset, 0, 0).Attempts)
+}
+
+// says has the policy wait for ever, with that verdict.
+func says(r *rig, v Verdict) (shown *[]string) {
+	shown = wantsPreface(r, v)
+	ask := r.policy.preface
+	r.policy.preface = func(f *Flow, b []byte) Verdict {
+		ask(f, b)
+		return v
+	}
+	return shown
+}
+
+func prefaceHealthCheck(r *rig) {
+	r.opts.PrefaceTimeout = 300 * time.Millisecond
+	shown := says(r, Verdict{More: true, Closed: Probe, Expired: Probe})
+	for i, end := range []func(*peer){(*peer).fin, (*peer).reset, func(*peer) {}} {
+		c := r.dial()
+		c.send("LOCAL")
+		eventually(r, "a look at the bytes", func() bool { return len(r.shown(shown)) == i+1 })
+		end(c)
+		if i != 1 {
+			c.wantEnd(sawFIN)
+		}
+		require.Zero(r, r.closed(Probe, 0, 0).Attempts)
+	}
+}
+
+func prefaceNamed(r *rig) {
+	r.opts.PrefaceTimeout = 300 * time.Millisecond
+	says(r, Verdict{More: true, Closed: ProxyHeaderBad, Expired: ProxyHeaderMissing})
+	c := r.dial()
+	c.send("PRO")
+	c.fin()
+	c.wantEnd(sawRST)
+	r.closed(ProxyHeaderBad, 0, 0)
+	c = r.dial()
+	c.send("PRO")
+	c.wantEnd(sawRST)
+	r.closed(ProxyHeaderMissing, 0, 0)
 }

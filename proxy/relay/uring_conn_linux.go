@@ -216,15 +216,8 @@ func (l *uringLoop) refill() {
 // takePreface adds to a client's first bytes, which the policy judges.
 func (l *uringLoop) takePreface(c *conn, b []byte, e syscall.Errno) {
 	h := &c.halves[client]
-	switch {
-	case e != 0:
-		l.finish(c, ClientReset)
-		return
-	case len(b) == 0 && h.held():
-		l.finish(c, HelloBad)
-		return
-	case len(b) == 0:
-		l.finish(c, ClientClosed)
+	if len(b) == 0 {
+		l.prefaceEnded(c, e != 0)
 		return
 	}
 	l.keep(c, client, b)
@@ -256,30 +249,6 @@ func (l *uringLoop) takeEarly(c *conn, b []byte, e syscall.Errno) {
 	}
 }
 
-// keep adds b to what the half from s holds for its destination.
-func (l *uringLoop) keep(c *conn, s side, b []byte) {
-	h := &c.halves[s]
-	if h.state >= halfDead {
-		return // nobody takes it
-	}
-	if s == upstream && c.first == 0 {
-		c.first = l.now
-	}
-	old := h.hold
-	if old == nil || old.to+len(b) > len(old.b) {
-		var held []byte
-		if old != nil {
-			held = old.bytes()
-		}
-		h.hold = l.bufs.get(len(held) + len(b))
-		h.hold.to = copy(h.hold.b, held)
-		if old != nil {
-			l.bufs.put(old)
-		}
-	}
-	h.hold.to += copy(h.hold.b[h.hold.to:], b)
-}
-
 // start begins to relay: what the client sent early is sent on, and both ends are received from.
 func (l *uringLoop) start(c *conn) {
 	h := &c.halves[client]
@@ -287,7 +256,7 @@ func (l *uringLoop) start(c *conn) {
 		h.hold = nil
 		l.fly(c, client, b.bytes(), flight{hold: b})
 	}
-	if c.ends[upstream].reset {
+	if c.ends[upstream].reset || h.state == halfDead {
 		l.leave(c)
 		return
 	}
