@@ -27,6 +27,7 @@ type accessRecord struct {
 	at                           time.Time
 	id                           uint64
 	listener, upstream           string
+	vpce, sni, detail            string
 	client, addr, local          netip.AddrPort
 	reason                       relay.Reason
 	up, down                     uint64
@@ -43,7 +44,8 @@ func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
 	return a
 }
 
-func (a *accessLog) log(s *relay.Summary, upstream string) {
+// log has a line written of a connection. v is nil if nothing is known of it but the summary.
+func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
 	if a.which == AccessOff || a.which == AccessErrors && s.Reason.Expected() {
 		return
 	}
@@ -54,6 +56,10 @@ func (a *accessLog) log(s *relay.Summary, upstream string) {
 	}
 	if s.Endpoint != nil {
 		r.addr = s.Endpoint.Addr
+	}
+	if v != nil {
+		r.client = v.source(s.Flow)
+		r.vpce, r.sni, r.detail = v.parser.Result.VPCE, v.parser.Result.SNI, v.detail
 	}
 	select {
 	case a.queue <- r:
@@ -77,16 +83,21 @@ func (a *accessLog) write() {
 			r.note()
 			continue
 		}
+		detail := zap.Skip()
+		if r.detail != "" {
+			detail = zap.String("detail", r.detail)
+		}
 		a.to.Info("access",
 			zap.Uint64("id", r.id),
 			zap.String("listener", r.listener),
 			zap.String("upstream", r.upstream),
 			zap.String("client", addrText(r.client)),
-			zap.String("vpce", ""),
-			zap.String("sni", ""),
+			zap.String("vpce", r.vpce),
+			zap.String("sni", r.sni),
 			zap.String("upstream_addr", addrText(r.addr)),
 			zap.String("local_addr", addrText(r.local)),
 			zap.Stringer("reason", r.reason),
+			detail,
 			zap.Uint64("bytes_up", r.up),
 			zap.Uint64("bytes_down", r.down),
 			zap.Float64("connect_ms", millis(r.connect)),

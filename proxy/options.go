@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/proxy/preface"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -17,6 +18,8 @@ type Options struct {
 	Engine         string // auto, uring, epoll or portable
 	Loops          int    // event loops; 0: one for each processor
 	MaxConnections int    // open connections over all listeners; 0: no limit
+	PerSource      int    // open connections of a source (an IPv4 address, an IPv6 /64) to a listener; 0: no limit
+	AcceptRate     int    // clients admitted a second over all listeners, as many at once; 0: no limit
 
 	PrefaceTimeout, IdleTimeout, HalfCloseTimeout time.Duration
 	Keepalive                                     relay.Keepalive
@@ -35,8 +38,29 @@ type Listener struct {
 	Name     string
 	Addr     netip.AddrPort // the unspecified IPv6 address takes IPv4 as well
 	FD       int            // an open listening socket (socket activation); 0: one is opened
-	Upstream string         // name of the upstream that serves all its clients
+	Upstream string         // name of the upstream that serves all its clients; not used with Routes
+	Routes   []Route        // the first that has the name a client asks for serves it; a client that none has is refused
+
+	AcceptProxy  ProxyMode      // whether PROXY headers are expected; the source they name is the client then
+	AllowSources []netip.Prefix // who may enter; empty: all
+	AllowVPCE    []string       // through which VPC endpoints, as PROXY headers tell; empty: all
 }
+
+// Route names the upstream of TLS clients by the host name they ask for.
+type Route struct {
+	SNI      []string // host names, or *. and the rest of one; at least one. See CheckPattern
+	Upstream string
+}
+
+// ProxyMode says whether a listener expects PROXY headers.
+type ProxyMode = preface.Mode
+
+// With ProxyOptional whoever reaches the listener can claim any source.
+const (
+	ProxyOff      = preface.Off
+	ProxyOptional = preface.Optional
+	ProxyRequired = preface.Required
+)
 
 // Upstream is a destination by name or address.
 type Upstream struct {
@@ -51,6 +75,7 @@ type Upstream struct {
 	Check          Check
 	Outlier        Outlier
 	Removed        Removed
+	SendProxy      int // version of the PROXY header that connections begin with, 1 or 2; 0: none
 }
 
 // HostPort is a host name or IP address, and a port.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,27 +13,52 @@ import (
 // policy answers the relay's questions. It is called from the loops and does not block; only what fails takes a lock,
 // for as long as it takes to look at the addresses of one upstream.
 type policy struct {
-	gates   []*gate   // by listener
-	targets []*target // by listener: the upstream that serves it
-	access  *accessLog
-	log     *zap.Logger
+	rules  atomic.Pointer[rules]
+	access *accessLog
+	log    *zap.Logger
 }
 
-// Accepted admits every client: it only counts.
+// Accepted judges a client by its address, as far as that is the true one, and by the limits.
 func (p *policy) Accepted(f *relay.Flow) relay.Reason {
-	i := f.Listener.Tag.(int)
-	p.gates[i].cells[f.Loop].accepted.Add(1)
-	p.targets[i].pairs[i].cells[f.Loop].active.Add(1)
+	all := p.rules.Load()
+	r := all.listeners[f.Listener.Tag.(int)]
+	r.gate.cells[f.Loop].accepted.Add(1)
+	direct := r.preface.Proxy == ProxyOff
+	if direct && !r.admits(f.Client.Addr()) {
+		return relay.SourceDenied
+	}
+	if r.tracked() {
+		v := newVisit(f, r)
+		v.move(f.Loop, r.lobby)
+		if direct && !v.enter(f.Client.Addr()) {
+			return relay.LimitSource
+		}
+	}
+	if all.admission != nil && !all.admission.Admit() {
+		return relay.LimitRate
+	}
 	return relay.None
 }
 
-// Preface is not asked for: no listener of this version looks at a client's first bytes.
-func (p *policy) Preface(*relay.Flow, []byte) relay.Verdict { return relay.Verdict{} }
+// Preface reads a client's first bytes, and judges the client by what they say.
+func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
+	v := visitOf(f)
+	said := v.parser.Parse(b)
+	if said.More {
+		return relay.Verdict{More: true, Closed: reasonOf[said.Closed], Expired: reasonOf[said.Expired]}
+	}
+	v.detail = said.Detail
+	out := relay.Verdict{Refuse: reasonOf[said.Refuse], Skip: said.Skip}
+	if out.Refuse == relay.None {
+		out.Refuse = v.judge(f)
+	}
+	return out
+}
 
 // Dial picks an address for the next attempt.
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
-	i := f.Listener.Tag.(int)
-	t := p.targets[i]
+	i, v := f.Listener.Tag.(int), visitOf(f)
+	t := p.targetOf(f, v)
 	if f.Attempts >= t.opts.Attempts {
 		t.refresh()
 		return nil, f.Failure
@@ -41,8 +67,8 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 		return nil, relay.LimitUpstream
 	}
 	var tried []*upstream.Address
-	if f.Tag != nil {
-		tried = f.Tag.([]*upstream.Address)
+	if v != nil {
+		tried = v.tried
 	}
 	a := t.set.Pick(tried)
 	if a == nil {
@@ -52,14 +78,41 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 		t.refresh()
 		return nil, relay.NoAddress
 	}
+	switch {
+	case v != nil:
+		v.move(f.Loop, t.pairs[i])
+	case f.Attempts == 0:
+		t.pairs[i].cells[f.Loop].active.Add(1)
+	}
 	return a.Tag.(*endpoints).byListener[i], relay.None
+}
+
+// targetOf returns the upstream of a connection; nil if it got to none.
+func (p *policy) targetOf(f *relay.Flow, v *visit) *target {
+	switch {
+	case f.Endpoint != nil:
+		return f.Endpoint.Tag.(*endpoints).target
+	case v != nil && v.target != nil:
+		return v.target
+	}
+	r := p.ruleOf(f, v)
+	if r.matcher != nil {
+		return nil
+	}
+	return r.targets[0]
+}
+
+func (p *policy) ruleOf(f *relay.Flow, v *visit) *rule {
+	if v != nil {
+		return v.rule
+	}
+	return p.rules.Load().listeners[f.Listener.Tag.(int)]
 }
 
 // Dialed notes how the attempt ended.
 func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration) {
-	i := f.Listener.Tag.(int)
-	t := p.targets[i]
-	a := f.Endpoint.Tag.(*endpoints).addr
+	e := f.Endpoint.Tag.(*endpoints)
+	t, a := e.target, e.addr
 	if failure == relay.None {
 		t.set.Connected(a)
 		t.connect.observe(f.Loop, took)
@@ -84,11 +137,12 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable:
 		p.failed(t, a, failure)
 	}
-	var tried []*upstream.Address
-	if f.Tag != nil {
-		tried = f.Tag.([]*upstream.Address)
+	v := visitOf(f)
+	if v == nil {
+		v = newVisit(f, p.ruleOf(f, nil))
+		v.counts = t.pairs[f.Listener.Tag.(int)]
 	}
-	f.Tag = append(tried, a)
+	v.tried = append(v.tried, a)
 }
 
 // failed notes an attempt that failed for a reason that lies with the address.
@@ -122,17 +176,20 @@ func (p *policy) noteBackup(t *target, a *upstream.Address) {
 
 // Closed counts the connection's end and has it logged.
 func (p *policy) Closed(s *relay.Summary) {
-	i := s.Listener.Tag.(int)
-	t, g, c := p.targets[i], p.gates[i].cells[s.Loop], p.targets[i].pairs[i].cells[s.Loop]
+	v := visitOf(s.Flow)
+	t, r := p.targetOf(s.Flow, v), p.ruleOf(s.Flow, v)
+	where := r.lobby
+	if t != nil {
+		where = t.pairs[s.Listener.Tag.(int)]
+	}
+	c, g := where.cells[s.Loop], r.gate.cells[s.Loop]
 	switch {
 	case s.Attempts > 0 || !s.Reason.Refusal():
-		c.active.Add(-1)
 		c.ended[s.Reason].Add(1)
 	case s.Reason == relay.LimitConnections: // turned away before Accepted was asked
 		g.accepted.Add(1)
 		g.refused[s.Reason].Add(1)
 	default:
-		c.active.Add(-1)
 		g.refused[s.Reason].Add(1)
 	}
 	if s.Attempts > 0 {
@@ -145,5 +202,13 @@ func (p *policy) Closed(s *relay.Summary) {
 			t.firstByte.observe(s.Loop, s.FirstByte)
 		}
 	}
-	p.access.log(s, t.opts.Name)
+	p.access.log(s, v, where.upstream)
+	switch {
+	case v != nil:
+		v.move(s.Loop, nil)
+		v.end()
+		s.Tag = nil
+	case s.Attempts > 0:
+		c.active.Add(-1)
+	}
 }

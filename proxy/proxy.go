@@ -5,7 +5,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -74,20 +73,14 @@ func (s *Server) build() error {
 		access = s.log
 	}
 	s.policy = &policy{log: s.log, access: newAccessLog(s.opts.Access, access)}
-	byName := make(map[string]*target)
 	for _, u := range s.opts.Upstreams {
-		t := newTarget(u, s)
-		byName[u.Name] = t
-		s.targets = append(s.targets, t)
+		s.targets = append(s.targets, newTarget(u, s))
 	}
-	for _, ln := range s.opts.Listeners {
-		t := byName[ln.Upstream]
-		if t == nil {
-			return fmt.Errorf("listener %q: there is no upstream %q", ln.Name, ln.Upstream)
-		}
-		s.policy.gates = append(s.policy.gates, newGate(s.opts.Loops))
-		s.policy.targets = append(s.policy.targets, t)
+	rules, err := s.compileRules()
+	if err != nil {
+		return err
 	}
+	s.policy.rules.Store(rules)
 	return nil
 }
 
@@ -98,7 +91,8 @@ func (s *Server) relayOptions() relay.Options {
 		Keepalive: s.opts.Keepalive,
 	}
 	for i, ln := range s.opts.Listeners {
-		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: i})
+		wanted := s.policy.rules.Load().listeners[i].preface.Wanted()
+		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, Preface: wanted, FD: ln.FD, Tag: i})
 	}
 	return o
 }

@@ -103,7 +103,11 @@ func engines() []string {
 	if _, err := relay.EngineFor("epoll"); err != nil {
 		return []string{"portable"}
 	}
-	return []string{"epoll", "portable"}
+	all := []string{"epoll", "portable"}
+	if _, err := relay.EngineFor("uring"); err == nil {
+		all = append(all, "uring")
+	}
+	return all
 }
 
 func eachEngine(t *testing.T, f func(t *testing.T, engine string)) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,14 +76,16 @@ func (s *Server) Status() Status {
 		Draining: s.stopped.Load(),
 	}
 	addrs := s.relay.Addrs()
+	rules := s.policy.rules.Load()
 	for i, ln := range s.opts.Listeners {
-		l := ListenerStatus{Name: ln.Name, Addr: addrs[i], Upstream: ln.Upstream, Open: !s.stopped.Load()}
-		g := s.policy.gates[i]
-		l.Accepted = g.accepted()
-		for _, r := range reasonList {
-			l.Refused += g.refused(r)
+		names := slices.Compact(slices.Sorted(slices.Values(ln.upstreams())))
+		l := ListenerStatus{Name: ln.Name, Addr: addrs[i], Upstream: strings.Join(names, ","), Open: !s.stopped.Load()}
+		r := rules.listeners[i]
+		l.Accepted = r.gate.accepted()
+		for _, why := range reasonList {
+			l.Refused += r.gate.refused(why)
 		}
-		l.Active = s.policy.targets[i].pairs[i].active()
+		l.Active = r.active(i)
 		st.Listeners = append(st.Listeners, l)
 	}
 	for _, t := range s.targets {
@@ -100,13 +103,17 @@ func (s *Server) Stats() Stats {
 		Connect: make(map[string]HistogramStats), FirstByte: make(map[string]HistogramStats), Duration: make(map[string]HistogramStats),
 		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
 	}
+	rules := s.policy.rules.Load()
 	for i, ln := range s.opts.Listeners {
-		g := s.policy.gates[i]
-		st.Accepted[ln.Name] = g.accepted()
-		for _, r := range reasonList {
-			if n := g.refused(r); n > 0 {
-				st.Refused[[2]string{ln.Name, r.String()}] = n
+		r := rules.listeners[i]
+		st.Accepted[ln.Name] = r.gate.accepted()
+		for _, why := range reasonList {
+			if n := r.gate.refused(why); n > 0 {
+				st.Refused[[2]string{ln.Name, why.String()}] = n
 			}
+		}
+		if r.matcher != nil {
+			r.lobby.stats(&st)
 		}
 	}
 	for _, t := range s.targets {
@@ -118,20 +125,23 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
+func (p *pair) stats(st *Stats) {
+	st.Active[[2]string{p.listener, p.upstream}] = p.active()
+	for _, r := range reasonList {
+		if n := p.ended(r); n > 0 {
+			st.Ended[[3]string{p.listener, p.upstream, r.String()}] = n
+		}
+	}
+}
+
 func (t *target) stats(st *Stats) {
 	name := t.opts.Name
 	for _, p := range t.pairs {
 		if p == nil {
 			continue
 		}
-		key := [2]string{p.listener, p.upstream}
-		st.Active[key] = p.active()
-		st.Bytes[key] = p.tally.Sum()
-		for _, r := range reasonList {
-			if n := p.ended(r); n > 0 {
-				st.Ended[[3]string{p.listener, p.upstream, r.String()}] = n
-			}
-		}
+		p.stats(st)
+		st.Bytes[[2]string{p.listener, p.upstream}] = p.tally.Sum()
 	}
 	for _, r := range reasonList {
 		if n := t.dialErrors[r].Load(); n > 0 {

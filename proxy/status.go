@@ -23,7 +23,7 @@ type Status struct {
 type ListenerStatus struct {
 	Name     string         `json:"name"`
 	Addr     netip.AddrPort `json:"address"`
-	Upstream string         `json:"upstream"`
+	Upstream string         `json:"upstream"` // several, by routes, are separated by commas
 	Active   int64          `json:"active"`
 	Accepted uint64         `json:"accepted"`
 	Refused  uint64         `json:"refused"`
@@ -63,8 +63,8 @@ type Stats struct {
 	Draining      bool
 	Accepted      map[string]uint64         // by listener
 	Refused       map[[2]string]uint64      // by listener, reason
-	Ended         map[[3]string]uint64      // by listener, upstream, reason
-	Active        map[[2]string]int64       // by listener, upstream
+	Ended         map[[3]string]uint64      // by listener, upstream, reason; without an upstream where no route was chosen
+	Active        map[[2]string]int64       // by listener, upstream; without an upstream where no route is chosen yet
 	Bytes         map[[2]string]relay.Bytes // by listener, upstream
 	Connect       map[string]HistogramStats // by upstream: seconds to connect
 	FirstByte     map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte

@@ -60,6 +60,7 @@ type dialFailure struct {
 
 // endpoints are what a connection of each listener is given for one address: they differ in where bytes are counted.
 type endpoints struct {
+	target     *target
 	addr       *upstream.Address
 	byListener []*relay.Endpoint
 }
@@ -87,7 +88,7 @@ func newTarget(o Upstream, s *Server) *target {
 		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
 	}
 	for i, ln := range s.opts.Listeners {
-		if ln.Upstream == o.Name {
+		if ln.uses(o.Name) {
 			t.pairs[i] = newPair(ln.Name, o.Name, loops)
 		}
 	}
@@ -97,10 +98,10 @@ func newTarget(o Upstream, s *Server) *target {
 
 // endpoints makes the endpoints of a new address.
 func (t *target) endpoints(addr *upstream.Address) any {
-	e := &endpoints{addr: addr, byListener: make([]*relay.Endpoint, len(t.pairs))}
+	e := &endpoints{target: t, addr: addr, byListener: make([]*relay.Endpoint, len(t.pairs))}
 	for i, p := range t.pairs {
 		if p != nil {
-			e.byListener[i] = &relay.Endpoint{Addr: addr.Addr, Timeout: t.opts.ConnectTimeout, Tally: p.tally, Tag: e}
+			e.byListener[i] = &relay.Endpoint{Addr: addr.Addr, Timeout: t.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: t.header()}
 		}
 	}
 	return e

@@ -94,6 +94,9 @@ func Enter(scopes ...*Scope) Refusal {
 	return None
 }
 
+// Admit takes a connection of the rate alone. It returns false if there is none left.
+func (s *Scope) Admit() bool { return s.rate.allow() }
+
 // Leave gives back what Enter took.
 func Leave(scopes ...*Scope) {
 	for _, s := range scopes {
