@@ -13,6 +13,7 @@ import (
 func compile(cfg Config, log *zap.Logger) (proxy.Options, error) {
 	o := proxy.Options{
 		Engine: cfg.Engine, Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
+		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate,
 		PrefaceTimeout:   time.Duration(cfg.Timeouts.Preface),
 		IdleTimeout:      time.Duration(cfg.Timeouts.Idle),
 		HalfCloseTimeout: time.Duration(cfg.Timeouts.HalfClose),
@@ -54,7 +55,14 @@ func compileAll[F, T any](from []F, one func(F) (T, error)) ([]T, error) {
 
 func compileListener(in Listener) (proxy.Listener, error) {
 	addr, err := parseListen(in.Address)
-	return proxy.Listener{Name: in.Name, Addr: addr, Upstream: in.Upstream}, err
+	if err != nil {
+		return proxy.Listener{}, err
+	}
+	sources, err := compileAll(in.AllowSources, proxy.ParseSource)
+	return proxy.Listener{
+		Name: in.Name, Addr: addr, Upstream: in.Upstream, Routes: compileRoutes(in.Routes),
+		AcceptProxy: proxyModes[in.AcceptProxy], AllowSources: sources, AllowVPCE: in.AllowVPCE,
+	}, err
 }
 
 func compileUpstream(u Upstream) (proxy.Upstream, error) {
@@ -78,6 +86,7 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 		Outlier: proxy.Outlier{
 			Failures: u.Outlier.Failures, Ejection: time.Duration(u.Outlier.Ejection), MaxEjectedPercent: u.Outlier.MaxEjectedPercent,
 		},
+		SendProxy: proxyVersions[u.SendProxy],
 	}, err
 }
 

@@ -44,7 +44,18 @@ type Config struct {
 type Listener struct {
 	Name     string `key:"name" kind:"name" doc:"Its name in logs and metrics, and the FileDescriptorName= of the socket that systemd hands over. Default: the address."`
 	Address  string `key:"address" kind:"listen" required:"true" doc:"IP:PORT, :PORT, which takes IPv4 and IPv6, or localhost:PORT for 127.0.0.1. Port 0: the kernel chooses one. A socket that systemd hands over has its own address."`
-	Upstream string `key:"upstream" doc:"The name of the upstream that serves its clients. Default: the first of upstreams."`
+	Upstream string `key:"upstream" doc:"The name of the upstream that serves its clients, where there are no routes. Default: the first of upstreams."`
+
+	AcceptProxy  string   `key:"accept_proxy" default:"off" allowed:"off|optional|required" doc:"Whether clients begin with a PROXY protocol header, version 1 or 2, as a load balancer writes it; the client it names is the one that is judged, counted and logged. off: the first byte is payload. optional: with or without, so whoever reaches the port can claim any source: only where nobody but the load balancer can. required: a client without is refused with proxy_header_missing."`
+	AllowSources []string `key:"allow_sources" kind:"cidr" doc:"Who may enter, CIDRs or addresses; others are refused with source_denied. The client's address is that of the PROXY header where one is accepted, else the peer's, which may be the load balancer's. None: all."`
+	AllowVPCE    []string `key:"allow_vpce" kind:"vpce" doc:"Ids of the VPC endpoints that clients may come through (PROXY v2, as an AWS NLB tells it), needs accept_proxy; others are refused with vpce_denied. None: all."`
+	Routes       []Route  `key:"routes" doc:"Which upstream serves a TLS client, by the host name it asks for (SNI); the first that lists it wins. A client that matches none is refused with sni_unlisted, one without a name with sni_missing, one that speaks no TLS with hello_bad: none of them is ever dialed for. Without routes, one upstream serves all, TLS or not."`
+}
+
+// Route sends clients that ask for certain host names to an upstream.
+type Route struct {
+	SNI      []string `key:"sni" kind:"sni" required:"true" doc:"Host names. *.example.com stands for one label before example.com, as in a certificate: not for example.com, nor for a.b.example.com."`
+	Upstream string   `key:"upstream" required:"true" doc:"The name of the upstream that serves them."`
 }
 
 // Upstream is one destination.
@@ -59,6 +70,7 @@ type Upstream struct {
 	Outlier         Outlier  `key:"outlier"`
 	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, for more than about 64,000 connections to one destination. Not supported by this version yet: only the empty list is allowed."`
 	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed. Where this version does not support close_after, check says so."`
+	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one."`
 }
 
 // Check is active checking of each address of an upstream.
@@ -100,6 +112,8 @@ type Keepalive struct {
 // Limits bound what clients can use up.
 type Limits struct {
 	MaxConnections int `key:"max_connections" default:"0" min:"0" max:"10000000" doc:"Open connections over all listeners; beyond it a client is refused with limit_connections. 0: what the limit of open files (RLIMIT_NOFILE) allows, at two files a connection."`
+	PerSource      int `key:"per_source" default:"0" min:"0" max:"10000000" doc:"Open connections of one client to one listener, counted by its IPv4 address or IPv6 /64; beyond it a client is refused with limit_source. The address is judged as for allow_sources: behind a load balancer without accept_proxy it is the load balancer's. 0: no limit."`
+	AcceptRate     int `key:"accept_rate" default:"0" min:"0" max:"1000000" doc:"Clients admitted a second over all listeners, as many at once after a pause; beyond it a client is refused with limit_rate. 0: no limit."`
 }
 
 // DNS says how names are resolved.

@@ -86,8 +86,16 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	c := l.cfg
 	require.Equal(t, 3, c.Loops)
 	require.Equal(t, []Listener{
-		{Name: "aoai", Address: ":443", Upstream: "dais24"},
-		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "2001:db8::1"},
+		{Name: "aoai", Address: ":443", Upstream: "dais24", AcceptProxy: "off"},
+		{Name: "127.0.0.1:443", Address: "127.0.0.1:443", Upstream: "2001:db8::1", AcceptProxy: "optional"},
+		{
+			Name: "shared", Address: ":8443", AcceptProxy: "required",
+			AllowSources: []string{"10.0.0.0/8", "192.0.2.7", "fd00::/8"}, AllowVPCE: []string{"vpce-0123456789abcdef0"},
+			Routes: []Route{
+				{SNI: []string{"dais24-aoai-demo.openai.azure.com", "*.cognitiveservices.azure.com"}, Upstream: "dais24"},
+				{SNI: []string{"*.openai.azure.com"}, Upstream: "2001:db8::1"},
+			},
+		},
 	}, c.Listeners)
 	require.Equal(t, Connect{Duration(3 * time.Second), 2}, c.Upstreams[0].Connect)
 	require.Equal(t, upstreamWithDefaults("2001:db8::1", "[2001:db8::1]:443"), c.Upstreams[1])
@@ -96,6 +104,8 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, 100, c.Upstreams[0].MaxConnections)
 	require.Equal(t, Check{"tls", Duration(time.Second), Duration(500 * time.Millisecond), 1, 2}, c.Upstreams[0].Check)
 	require.Equal(t, Outlier{3, Duration(10 * time.Second), 100}, c.Upstreams[0].Outlier)
+	require.Equal(t, "v2", c.Upstreams[0].SendProxy)
+	require.Equal(t, Limits{MaxConnections: 5000, PerSource: 100, AcceptRate: 500}, c.Limits)
 	require.Equal(t, Duration(90*time.Minute), c.Timeouts.Idle)
 	require.Equal(t, []string{"10.0.0.2", "10.0.0.3:5353", "fd00::53"}, c.DNS.Servers)
 	require.Equal(t, EIP{"tag:l4fwd-pool=aoai", false, "never", Duration(10 * time.Second)}, c.EIP)
@@ -122,6 +132,7 @@ func upstreamWithDefaults(name, address string) Upstream {
 		Check:     Check{"tcp", Duration(10 * time.Second), Duration(3 * time.Second), 2, 3},
 		Outlier:   Outlier{5, Duration(30 * time.Second), 50},
 		OnRemoved: "keep",
+		SendProxy: "off",
 	}
 }
 
@@ -131,7 +142,7 @@ func TestContractDefaults(t *testing.T) {
 	require.Empty(t, said)
 	require.Equal(t, Config{
 		Engine:    "auto",
-		Listeners: []Listener{{":443", ":443", "example.com"}},
+		Listeners: []Listener{{Name: ":443", Address: ":443", Upstream: "example.com", AcceptProxy: "off"}},
 		Upstreams: []Upstream{upstreamWithDefaults("example.com", "example.com:443")},
 		Timeouts:  Timeouts{Duration(5 * time.Second), Duration(time.Hour), Duration(5 * time.Minute)},
 		Keepalive: Keepalive{Duration(time.Minute), Duration(15 * time.Second), 4},

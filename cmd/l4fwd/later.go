@@ -5,14 +5,7 @@ import "strings"
 // laterKeys are the keys of the interface that this version does not have yet, by path with [] for a list, and the
 // keys below them. Whoever implements one deletes its row and adds the field to Config.
 var laterKeys = []string{
-	"listeners[].accept_proxy",
-	"listeners[].allow_sources",
-	"listeners[].allow_vpce",
-	"listeners[].routes",
-	"upstreams[].send_proxy",
 	"upstreams[].warm",
-	"limits.per_source",
-	"limits.accept_rate",
 }
 
 // laterFlags are the flags of the interface that this version does not have yet.

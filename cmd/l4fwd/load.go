@@ -251,9 +251,7 @@ func (l *loaded) combine(read *file) {
 	for i := range l.cfg.Listeners {
 		in := &l.cfg.Listeners[i]
 		in.Name = cmp.Or(in.Name, in.Address)
-		if in.Upstream == "" && len(l.cfg.Upstreams) > 0 {
-			in.Upstream = l.cfg.Upstreams[0].Name
-		}
+		in.tidy(l.cfg.Upstreams)
 	}
 }
 
@@ -291,7 +289,7 @@ func (l *loaded) combineListen(read *file) {
 		l.add(where, "listen", fault("%d addresses for the %d listeners of the file", "give as many, or change the file", len(addresses), entries))
 	case len(addresses) > 0:
 		if entries == 0 {
-			l.cfg.Listeners = make([]Listener, len(addresses))
+			l.cfg.Listeners = slices.Repeat([]Listener{newListener("")}, len(addresses))
 		}
 		for i, a := range addresses {
 			l.cfg.Listeners[i].Address = a
@@ -299,7 +297,7 @@ func (l *loaded) combineListen(read *file) {
 			l.origins[at], l.spelled[at] = where, fmt.Sprintf("listen[%d]", i)
 		}
 	case entries == 0 && !seen(read, "listen") && !seen(read, "listeners"):
-		l.cfg.Listeners = []Listener{{Address: defaultListen}}
+		l.cfg.Listeners = []Listener{newListener(defaultListen)}
 		l.defaultListener = true
 		l.spelled["listeners[0].address"] = "listen"
 	}
@@ -320,6 +318,14 @@ func newUpstream(address string) Upstream {
 	_ = decode(withDefaults(map[string]any{}, find(schema, "upstreams").keys), &u) // our own defaults: a test reads them
 	u.Address = address
 	return u
+}
+
+// newListener is the entry that an address of listen is short for.
+func newListener(address string) Listener {
+	in := Listener{}
+	_ = decode(withDefaults(map[string]any{}, find(schema, "listeners").keys), &in)
+	in.Address = address
+	return in
 }
 
 func decode(from, to any) error {

@@ -54,7 +54,7 @@ func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
 	require.Equal(t, "test.example:443", l.cfg.Upstreams[0].Address)
 	require.Equal(t, "a", l.cfg.Upstreams[0].Name)
 	require.Equal(t, 7, l.cfg.Upstreams[0].Connect.Attempts)
-	require.Equal(t, Listener{"l", ":8443", "a"}, l.cfg.Listeners[0])
+	require.Equal(t, Listener{Name: "l", Address: ":8443", Upstream: "a", AcceptProxy: "off"}, l.cfg.Listeners[0])
 
 	two := write(t, "upstreams: [{address: 'a.example:443'}, {address: 'b.example:443'}]\nlisteners: [{address: ':443'}]\n")
 	_, said = try(t, "--upstream", "a.example:443", "--listen", "")
@@ -116,7 +116,7 @@ func TestSettingsThatAreIgnoredAreTold(t *testing.T) {
 	path := write(t, "upstreams:\n  - {name: a, address: 'a.example:443'}\n  - {name: b, address: 'b.example:443'}\n")
 	l, said = try(t, "--config", path)
 	require.False(t, l.faults.bad())
-	require.Equal(t, "warning: "+path+":3: upstreams[1]: no listener uses the upstream b; set listeners[].upstream to its name, or remove it\n", said)
+	require.Equal(t, "warning: "+path+":3: upstreams[1]: no listener uses the upstream b; set listeners[].upstream, or that of a route, to its name, or remove it\n", said)
 }
 
 func TestOneUpstreamOnly(t *testing.T) {
@@ -165,4 +165,25 @@ func TestSuggestedListsCanBePasted(t *testing.T) {
 		l, said = try(t, "--config", write(t, good))
 		require.False(t, l.faults.bad(), said)
 	}
+}
+
+// What an earlier route takes has no effect in a later one: a warning, as it is no fault. So is an upstream that no route names.
+func TestRoutesWithoutEffect(t *testing.T) {
+	path := write(t, `
+listeners:
+  - address: ":8443"
+    routes:
+      - {sni: ["*.a.example"], upstream: a}
+      - {sni: [b.example, x.a.example], upstream: b}
+upstreams:
+  - {name: a, address: "a.example:443"}
+  - {name: b, address: "b.example:443"}
+  - {name: c, address: "c.example:443"}
+`)
+	l, said := try(t, "--config", path)
+	require.False(t, l.faults.bad())
+	require.Contains(t, said, ":6: listeners[0].routes[1].sni: x.a.example has no effect: an earlier route takes it; remove it, or put the route first\n")
+	require.Contains(t, said, "no listener uses the upstream c")
+	require.Equal(t, 2, strings.Count(said, "\n"), said)
+	require.Equal(t, "a,b", l.cfg.Listeners[0].serves())
 }

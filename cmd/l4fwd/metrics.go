@@ -52,10 +52,11 @@ var (
 // metricTable is every metric of l4fwd's own, in the order of docs/METRICS.md, which is generated from it.
 var metricTable = []metric{
 	{name: "connections_active", kind: gauge, help: "Open connections.", labels: []string{"listener", "upstream"},
+		doc:    "`upstream` is empty for those of a listener with routes that have none yet.",
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.Active, emit) }},
 	{name: "connections_total", kind: counter, help: "Connections that ended, by the reason they ended for.", labels: []string{"listener", "upstream", "reason"},
 		closed: map[string][]string{"reason": endReasons},
-		doc:    "The reasons are listed below. A client that was refused before an upstream was chosen counts in `l4fwd_refused_total` instead.",
+		doc:    "The reasons are listed below. A client that was refused before an upstream was chosen counts in `l4fwd_refused_total` instead; one of a listener with routes that left before has an empty `upstream`.",
 		values: emitEnded},
 	{name: "accepted_total", kind: counter, help: "Clients accepted from the kernel's queue, also those refused then.", labels: []string{"listener"},
 		values: func(s *scrape, emit func(float64, ...string)) { each1(s.stats.Accepted, emit) }},

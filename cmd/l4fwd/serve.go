@@ -206,7 +206,7 @@ func (d *daemon) announce(healthPort, adminPort net.Listener) {
 	addrs := d.fwd.Addrs()
 	for i, in := range d.cfg.Listeners {
 		if i < len(addrs) {
-			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Upstream),
+			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.serves()),
 				zap.String("source", sourceOf(d.sources, in.Name)))
 		}
 	}

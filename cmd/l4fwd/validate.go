@@ -13,6 +13,7 @@ func (l *loaded) validate() {
 	l.validateUpstreams()
 	l.validateAddressesOfUpstreams()
 	l.validateListeners()
+	l.validateDoors()
 	l.validateUse()
 	l.validateAddresses()
 	l.validateLoops()
@@ -42,13 +43,15 @@ func (l *loaded) validateUpstreams() {
 // validateUse finds upstreams that serve nobody.
 func (l *loaded) validateUse() {
 	used := map[string]bool{}
-	for _, in := range l.cfg.Listeners {
-		used[in.Upstream] = true
+	for i := range l.cfg.Listeners {
+		for _, u := range l.cfg.Listeners[i].upstreams("") {
+			used[u.name] = true
+		}
 	}
 	for i, u := range l.cfg.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		if u.Name != "" && !used[u.Name] && len(used) > 0 && !l.complained("listen") && !l.complained("upstream") {
-			l.warn(l.origins[at], at, "no listener uses the upstream "+u.Name, "set listeners[].upstream to its name, or remove it")
+			l.warn(l.origins[at], at, "no listener uses the upstream "+u.Name, "set listeners[].upstream, or that of a route, to its name, or remove it")
 		}
 	}
 }
@@ -73,14 +76,22 @@ func (l *loaded) validateListeners() {
 		} else {
 			byName[in.Name] = i
 		}
-		if in.Upstream != "" && len(upstreams) > 0 && !contains(upstreams, in.Upstream) && !l.complained("upstreams") {
-			allowed := "names known: " + strings.Join(upstreams, ", ")
-			if near := nearest(in.Upstream, upstreams); near != "" {
-				allowed = "did you mean " + near + "? " + allowed
-			}
-			l.add(l.origins[at+".upstream"], at+".upstream", fault("there is no upstream %q", allowed, in.Upstream))
+		for _, u := range in.upstreams(at) {
+			l.validateName(u.key, u.name, upstreams)
 		}
 	}
+}
+
+// validateName finds names of upstreams that do not exist.
+func (l *loaded) validateName(key, name string, upstreams []string) {
+	if name == "" || len(upstreams) == 0 || contains(upstreams, name) || l.complained("upstreams") {
+		return
+	}
+	allowed := "names known: " + strings.Join(upstreams, ", ")
+	if near := nearest(name, upstreams); near != "" {
+		allowed = "did you mean " + near + "? " + allowed
+	}
+	l.add(l.origins[key], key, fault("there is no upstream %q", allowed, name))
 }
 
 // nameOrigin is where a name was given, or the address it was made from.

@@ -20,6 +20,9 @@ var kinds = map[string]func(string) error{
 	"source":   checkSource,
 	"removed":  func(s string) error { _, err := parseRemoved(s); return err },
 	"name":     checkName,
+	"cidr":     checkCIDR,
+	"vpce":     checkEndpoint,
+	"sni":      checkPattern,
 	"pool":     checkPool,
 }
 
