@@ -79,9 +79,9 @@ func (v *visit) enter(from netip.Addr) bool {
 	if v.rule.perSource == nil {
 		return true
 	}
-	ticket, refusal := v.rule.perSource.EnterSource(from)
+	ticket, ok := v.rule.perSource.EnterSource(from)
 	v.ticket = ticket
-	return refusal == limit.None
+	return ok
 }
 
 // judge applies the rules to a client whose preface is complete, and chooses its upstream.

@@ -1,5 +1,5 @@
-// Package limit counts connections and turns away those beyond a limit: open ones, open ones of one source, new ones a
-// second.
+// Package limit turns away what is beyond a limit: open connections of one source, new connections a second. How many are
+// open in all is the relay's to count.
 //
 // A Scope is what limits are set for: the process, or one listener. Its methods are called from all loops at once, wait
 // for nothing, and start nothing. Limits may change at any time; what is open stays open and stays counted.
@@ -8,14 +8,12 @@ package limit
 import (
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 )
 
 // Limits of a scope. Zero means no limit.
 type Limits struct {
-	Connections int // open at once
-	PerSource   int // open at once of one source: an IPv4 address, an IPv6 /64
-	Rate        int // admitted a second, over time; up to as many at once; at most MaxRate
+	PerSource int // open at once of one source: an IPv4 address, an IPv6 /64
+	Rate      int // admitted a second, over time; up to as many at once; at most MaxRate
 }
 
 // MaxRate is the highest rate that can be set, in connections a second.
@@ -24,7 +22,7 @@ const MaxRate = 1_000_000
 // Check reports an error if a limit is out of range.
 func (l Limits) Check() error {
 	switch {
-	case l.Connections < 0 || l.PerSource < 0 || l.Rate < 0:
+	case l.PerSource < 0 || l.Rate < 0:
 		return fmt.Errorf("limits must not be negative: %+v", l)
 	case l.Rate > MaxRate:
 		return fmt.Errorf("a rate of %d connections a second is more than %d", l.Rate, MaxRate)
@@ -32,33 +30,8 @@ func (l Limits) Check() error {
 	return nil
 }
 
-// Refusal says which limit was reached.
-type Refusal uint8
-
-// None admits.
-const (
-	None Refusal = iota
-	Connections
-	Source
-	Rate
-)
-
-var refusalText = [...]string{None: "", Connections: "limit_connections", Source: "limit_source", Rate: "limit_rate"}
-
-// String returns the refusal as metrics and logs spell it; None is the empty string.
-func (r Refusal) String() string {
-	if int(r) >= len(refusalText) {
-		return "internal"
-	}
-	return refusalText[r]
-}
-
 // Scope counts. Its zero value has no limits and is ready; it must not be copied.
 type Scope struct {
-	max     atomic.Int64 // connections
-	_       [56]byte     // what is read only stays in a cache line that is not written
-	open    atomic.Int64
-	_       [56]byte
 	rate    bucket
 	sources sources
 }
@@ -69,74 +42,28 @@ func (s *Scope) SetLimits(l Limits) error {
 	if err := l.Check(); err != nil {
 		return err
 	}
-	s.max.Store(int64(l.Connections))
 	s.rate.set(l.Rate)
 	s.sources.max.Store(int64(l.PerSource))
 	return nil
 }
 
-// Enter admits a connection to all of the scopes or to none, and refuses it for Connections or Rate. Each admitted one is
-// followed by exactly one Leave of the same scopes. Where the last of several scopes refuses for its rate, the others
-// have spent their share all the same.
-func Enter(scopes ...*Scope) Refusal {
-	for i, s := range scopes {
-		if !s.acquire() {
-			Leave(scopes[:i]...)
-			return Connections
-		}
-	}
-	for _, s := range scopes {
-		if !s.rate.allow() {
-			Leave(scopes...)
-			return Rate
-		}
-	}
-	return None
-}
-
-// Admit takes a connection of the rate alone. It returns false if there is none left.
+// Admit reports whether the rate allows another connection, which is counted then.
 func (s *Scope) Admit() bool { return s.rate.allow() }
 
-// Leave gives back what Enter took.
-func Leave(scopes ...*Scope) {
-	for _, s := range scopes {
-		s.open.Add(-1)
-	}
-}
-
-// acquire is exact: it refuses only if the limit is reached, and never lets one more in.
-func (s *Scope) acquire() bool {
-	for {
-		n, most := s.open.Load(), s.max.Load()
-		if most == 0 {
-			s.open.Add(1)
-			return true
-		}
-		if n >= most {
-			return false
-		}
-		if s.open.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// Open returns how many connections have entered and not left.
-func (s *Scope) Open() int64 { return s.open.Load() }
-
-// EnterSource counts a connection of a source, once that is known: it may come from a PROXY header. It refuses for
-// Source. While there is no limit nothing is counted, and the connections of that time are not counted later either.
-// Each ticket is to be given to LeaveSource once; the zero one, which refusals and uncounted connections get, may be.
-func (s *Scope) EnterSource(a netip.Addr) (Ticket, Refusal) {
+// EnterSource counts a connection of a source, once that is known: it may come from a PROXY header. ok is false if the
+// source has as many as it may have. While there is no limit nothing is counted, and the connections of that time are not
+// counted later either. Each ticket is to be given to LeaveSource once; the zero one, which those turned away and those
+// not counted get, may be.
+func (s *Scope) EnterSource(a netip.Addr) (t Ticket, ok bool) {
 	most := s.sources.max.Load()
 	if most == 0 {
-		return Ticket{}, None
+		return Ticket{}, true
 	}
-	t := ticketOf(a)
+	t = ticketOf(a)
 	if !s.sources.acquire(t, most) {
-		return Ticket{}, Source
+		return Ticket{}, false
 	}
-	return t, None
+	return t, true
 }
 
 // LeaveSource gives back what EnterSource took.

@@ -17,53 +17,34 @@ func scope(t testing.TB, l Limits) *Scope {
 	return s
 }
 
-func TestConnections(t *testing.T) {
-	process, listener := scope(t, Limits{Connections: 3}), scope(t, Limits{Connections: 2})
-	require.Equal(t, None, Enter(listener, process))
-	require.Equal(t, None, Enter(listener, process))
-	require.Equal(t, Connections, Enter(listener, process))
-	require.EqualValues(t, 2, process.Open())
-	require.Equal(t, None, Enter(process))
-	Leave(listener, process)
-	require.Equal(t, None, Enter(listener, process))
-	Leave(listener)
-	require.Equal(t, Connections, Enter(listener, process), "the process is full")
-	require.EqualValues(t, 1, listener.Open(), "the listener got back what it gave")
-}
-
 // A reload neither closes nor forgets what is open.
 func TestLimitsChangeUnderOpenConnections(t *testing.T) {
 	a := netip.MustParseAddr("192.0.2.1")
 	s := &Scope{}
-	for range 5 {
-		require.Equal(t, None, Enter(s), "no limit yet, but counted")
-	}
-	require.NoError(t, s.SetLimits(Limits{Connections: 5, PerSource: 3}))
-	require.Equal(t, Connections, Enter(s))
+	require.NoError(t, s.SetLimits(Limits{PerSource: 3}))
 	var tickets []Ticket
 	for range 3 {
-		ticket, r := s.EnterSource(a)
-		require.Equal(t, None, r)
+		ticket, ok := s.EnterSource(a)
+		require.True(t, ok)
 		tickets = append(tickets, ticket)
 	}
-	require.NoError(t, s.SetLimits(Limits{Connections: 6, PerSource: 2}))
-	require.Equal(t, None, Enter(s))
+	require.NoError(t, s.SetLimits(Limits{PerSource: 2}))
 	s.LeaveSource(tickets[0])
-	_, r := s.EnterSource(a)
-	require.Equal(t, Source, r, "two are left of three")
+	_, ok := s.EnterSource(a)
+	require.False(t, ok, "two are left of three")
 
 	require.NoError(t, s.SetLimits(Limits{}))
-	uncounted, r := s.EnterSource(a)
-	require.Equal(t, None, r)
+	uncounted, ok := s.EnterSource(a)
+	require.True(t, ok)
 	require.NoError(t, s.SetLimits(Limits{PerSource: 2}))
 	s.LeaveSource(uncounted)
-	_, r = s.EnterSource(a)
-	require.Equal(t, Source, r, "the end of one that was not counted gives nothing back")
+	_, ok = s.EnterSource(a)
+	require.False(t, ok, "the end of one that was not counted gives nothing back")
 	s.LeaveSource(tickets[1])
 	s.LeaveSource(tickets[2])
 	require.Zero(t, s.Sources())
 
-	for _, bad := range []Limits{{Connections: -1}, {PerSource: -1}, {Rate: -1}, {Rate: MaxRate + 1}} {
+	for _, bad := range []Limits{{PerSource: -1}, {Rate: -1}, {Rate: MaxRate + 1}} {
 		require.Error(t, s.SetLimits(bad))
 	}
 }
@@ -83,11 +64,11 @@ func TestWhatIsOneSource(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := scope(t, Limits{PerSource: 1})
-			ticket, r := s.EnterSource(netip.MustParseAddr(c.a))
-			require.Equal(t, None, r)
+			ticket, ok := s.EnterSource(netip.MustParseAddr(c.a))
+			require.True(t, ok)
 			require.NotZero(t, ticket)
-			_, r = s.EnterSource(netip.MustParseAddr(c.b))
-			require.Equal(t, c.same, r == Source)
+			_, ok = s.EnterSource(netip.MustParseAddr(c.b))
+			require.Equal(t, !c.same, ok)
 		})
 	}
 }
@@ -97,14 +78,13 @@ func TestRate(t *testing.T) {
 		s := scope(t, Limits{Rate: 10})
 		admitted := func(tries int) (n int) {
 			for range tries {
-				if Enter(s) == None {
+				if s.Admit() {
 					n++
 				}
 			}
 			return n
 		}
 		require.Equal(t, 10, admitted(1000), "a second's worth at once")
-		require.EqualValues(t, 10, s.Open(), "one refused for the rate does not stay counted")
 		time.Sleep(99 * time.Millisecond)
 		require.Zero(t, admitted(1))
 		time.Sleep(time.Millisecond)
@@ -135,7 +115,7 @@ func TestRate(t *testing.T) {
 func TestAnySequence(t *testing.T) {
 	for range 200 {
 		s, limits := &Scope{}, Limits{}
-		open, bySource := 0, map[byte]int{}
+		bySource := map[byte]int{}
 		type held struct {
 			source byte
 			ticket Ticket
@@ -144,7 +124,7 @@ func TestAnySequence(t *testing.T) {
 		for range 300 {
 			switch rand.IntN(8) {
 			case 0:
-				limits = Limits{Connections: rand.IntN(12), PerSource: rand.IntN(4)}
+				limits = Limits{PerSource: rand.IntN(4)}
 				require.NoError(t, s.SetLimits(limits))
 			case 1, 2:
 				if len(live) > 0 {
@@ -156,30 +136,19 @@ func TestAnySequence(t *testing.T) {
 						bySource[h.source]--
 					}
 					s.LeaveSource(h.ticket)
-					Leave(s)
-					open--
 				}
 			default:
-				full := limits.Connections > 0 && open >= limits.Connections
-				r := Enter(s)
-				require.Equal(t, full, r == Connections)
-				if full {
-					continue
-				}
 				source := byte(rand.IntN(5))
-				ticket, r := s.EnterSource(netip.AddrFrom4([4]byte{10, 0, 0, source}))
-				require.Equal(t, limits.PerSource > 0 && bySource[source] >= limits.PerSource, r == Source)
-				if r != None {
-					Leave(s)
+				ticket, ok := s.EnterSource(netip.AddrFrom4([4]byte{10, 0, 0, source}))
+				require.Equal(t, limits.PerSource == 0 || bySource[source] < limits.PerSource, ok)
+				if !ok {
 					continue
 				}
-				open++
 				if ticket != (Ticket{}) {
 					bySource[source]++
 				}
 				live = append(live, held{source, ticket})
 			}
-			require.EqualValues(t, open, s.Open())
 		}
 		for _, h := range live {
 			s.LeaveSource(h.ticket)

@@ -13,25 +13,20 @@ import (
 
 // TestLoopsAtOnce has many loops enter and leave while the limits change; what each limit bounds is counted aside.
 func TestLoopsAtOnce(t *testing.T) {
-	const most, perSource = 20, 3
-	s := scope(t, Limits{Connections: most, PerSource: perSource})
-	var open atomic.Int64
+	const perSource = 3
+	s := scope(t, Limits{PerSource: perSource})
 	var of [8]atomic.Int64
-	var refused [4]atomic.Int64
+	var refused, admitted atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 3000 {
-				if r := Enter(s); r != None {
-					refused[r].Add(1)
-					continue
-				}
-				if n := open.Add(1); n > most {
-					t.Errorf("%d open", n)
-				}
 				i := rand.IntN(len(of))
-				ticket, r := s.EnterSource(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
-				if refused[r].Add(1); r == None {
+				ticket, ok := s.EnterSource(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+				if !ok {
+					refused.Add(1)
+				} else {
+					admitted.Add(1)
 					if n := of[i].Add(1); n > perSource {
 						t.Errorf("%d open of one source", n)
 					}
@@ -39,46 +34,42 @@ func TestLoopsAtOnce(t *testing.T) {
 					of[i].Add(-1)
 				}
 				s.LeaveSource(ticket)
-				open.Add(-1)
-				Leave(s)
 			}
 		})
 	}
 	for range 100 {
-		require.NoError(t, s.SetLimits(Limits{Connections: 1 + rand.IntN(most), PerSource: 1 + rand.IntN(perSource)}))
+		require.NoError(t, s.SetLimits(Limits{PerSource: 1 + rand.IntN(perSource)}))
 		time.Sleep(100 * time.Microsecond)
 	}
 	wg.Wait()
-	require.Zero(t, s.Open())
 	require.Zero(t, s.Sources())
-	require.Positive(t, refused[Connections].Load())
-	require.Positive(t, refused[Source].Load())
-	require.Positive(t, refused[None].Load())
+	require.Positive(t, refused.Load())
+	require.Positive(t, admitted.Load())
 }
 
 // A flood of addresses leaves nothing behind, and a source with open connections is not forgotten in it.
 func TestFloodOfSources(t *testing.T) {
 	s := scope(t, Limits{PerSource: 1})
 	keeper := netip.MustParseAddr("192.0.2.1")
-	ticket, r := s.EnterSource(keeper)
-	require.Equal(t, None, r)
+	ticket, ok := s.EnterSource(keeper)
+	require.True(t, ok)
 	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 	for i := range 200_000 {
-		other, r := s.EnterSource(addr(i))
-		require.Equal(t, None, r)
+		other, ok := s.EnterSource(addr(i))
+		require.True(t, ok)
 		s.LeaveSource(other)
 	}
 	require.Equal(t, 1, s.Sources())
 
 	var tickets []Ticket
 	for i := range 50_000 { // open at once: as many entries as connections
-		other, r := s.EnterSource(addr(i))
-		require.Equal(t, None, r)
+		other, ok := s.EnterSource(addr(i))
+		require.True(t, ok)
 		tickets = append(tickets, other)
 	}
 	require.Equal(t, 50_001, s.Sources())
-	_, r = s.EnterSource(keeper)
-	require.Equal(t, Source, r)
+	_, ok = s.EnterSource(keeper)
+	require.False(t, ok)
 	for _, other := range tickets {
 		s.LeaveSource(other)
 	}
@@ -109,12 +100,8 @@ func TestSourcesSpread(t *testing.T) {
 }
 
 func TestNothingIsAllocated(t *testing.T) {
-	a, b := scope(t, Limits{Connections: 10, Rate: MaxRate}), &Scope{}
-	require.Zero(t, testing.AllocsPerRun(1000, func() {
-		if Enter(a, b) == None {
-			Leave(a, b)
-		}
-	}))
+	a := scope(t, Limits{Rate: MaxRate})
+	require.Zero(t, testing.AllocsPerRun(1000, func() { a.Admit() }))
 	s := scope(t, Limits{PerSource: 10})
 	i := byte(0)
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
@@ -124,20 +111,14 @@ func TestNothingIsAllocated(t *testing.T) {
 	}))
 }
 
-func BenchmarkEnter(b *testing.B) {
-	for name, l := range map[string]Limits{"no limits": {}, "connections": {Connections: 1 << 20}, "rate": {Rate: MaxRate}} {
-		b.Run(name, func(b *testing.B) {
-			process, listener := scope(b, l), &Scope{}
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if Enter(listener, process) == None {
-						Leave(listener, process)
-					}
-				}
-			})
-		})
-	}
+func BenchmarkAdmit(b *testing.B) {
+	s := scope(b, Limits{Rate: MaxRate})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s.Admit()
+		}
+	})
 }
 
 func BenchmarkSource(b *testing.B) {
