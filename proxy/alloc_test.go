@@ -27,7 +27,7 @@ func TestWhatAConnectionAllocates(t *testing.T) {
 		"allowed sources": {Listener{Upstream: "up", AllowSources: prefixes("127.0.0.0/8")}, 0, nil, 0},
 		"source limit":    {Listener{Upstream: "up"}, 10, nil, 0},
 		"routes":          {Listener{Routes: routes}, 0, hello, 1},
-		"header":          {Listener{Upstream: "up", AcceptProxy: ProxyRequired}, 10, append(slices.Clone(header), 'x'), 9},
+		"header":          {Listener{Upstream: "up", AcceptProxy: ProxyRequired}, 10, append(slices.Clone(header), 'x'), 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, "portable", c.in, func(o *Options) { o.PerSource, o.Access, o.AcceptRate = c.perSource, AccessOff, MaxAcceptRate }, up)
