@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/l4fwd/l4fwd/proxy/limit"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -51,7 +52,8 @@ func (p *pair) ended(r relay.Reason) (n uint64) {
 
 // gate counts what concerns a listener alone.
 type gate struct {
-	cells []*gateCell
+	cells   []*gateCell
+	sources limit.Scope // of the clients' sources
 }
 
 type gateCell struct {

@@ -95,9 +95,7 @@ func open(t *testing.T, engine string, in Listener, change func(*Options), ups .
 			require.Zero(t, n, "active connections of %v", key)
 		}
 		for _, r := range s.policy.rules.Load().listeners {
-			if r.perSource != nil {
-				require.Zero(t, r.perSource.Sources(), "sources with connections")
-			}
+			require.Zero(t, r.gate.sources.Sources(), "sources with connections")
 		}
 	})
 	return d

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/proxy/limit"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
@@ -13,16 +14,17 @@ import (
 // policy answers the relay's questions. It is called from the loops and does not block; only what fails takes a lock,
 // for as long as it takes to look at the addresses of one upstream.
 type policy struct {
-	rules  atomic.Pointer[rules]
-	access *accessLog
-	log    *zap.Logger
+	rules     atomic.Pointer[rules]
+	admission limit.Scope // over all listeners
+	access    *accessLog
+	log       *zap.Logger
 }
 
 // Accepted judges a client by its address, as far as that is the true one, and by the limits.
 func (p *policy) Accepted(f *relay.Flow) relay.Reason {
-	all := p.rules.Load()
-	r := all.listeners[f.Listener.Tag.(int)]
+	r := p.rules.Load().listeners[f.Listener.Tag.(int)]
 	r.gate.cells[f.Loop].accepted.Add(1)
+	f.Preface = r.preface.Wanted()
 	direct := r.preface.Proxy == ProxyOff
 	if direct && !r.admits(f.Client.Addr()) {
 		return relay.SourceDenied
@@ -34,7 +36,7 @@ func (p *policy) Accepted(f *relay.Flow) relay.Reason {
 			return relay.LimitSource
 		}
 	}
-	if all.admission != nil && !all.admission.Admit() {
+	if !p.admission.Admit() {
 		return relay.LimitRate
 	}
 	return relay.None

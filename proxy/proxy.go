@@ -81,7 +81,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.policy.rules.Store(rules)
-	return nil
+	return s.limit()
 }
 
 func (s *Server) relayOptions() relay.Options {
@@ -91,8 +91,7 @@ func (s *Server) relayOptions() relay.Options {
 		Keepalive: s.opts.Keepalive,
 	}
 	for i, ln := range s.opts.Listeners {
-		wanted := s.policy.rules.Load().listeners[i].preface.Wanted()
-		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, Preface: wanted, FD: ln.FD, Tag: i})
+		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: i})
 	}
 	return o
 }

@@ -20,8 +20,7 @@ const (
 // rules is what decides of new connections, compiled from Options. It is immutable and replaced whole; a connection that
 // needs to know them for longer than a call keeps its own reference.
 type rules struct {
-	listeners []*rule      // by Listener.Tag of the relay
-	admission *limit.Scope // over all listeners; nil: no rate is set
+	listeners []*rule // by Listener.Tag of the relay
 }
 
 // rule is what holds for the clients of one listener.
@@ -33,16 +32,12 @@ type rule struct {
 	matcher   *preface.Matcher   // nil: there are no routes, and targets[0] serves all
 	targets   []*target          // by route
 	lobby     *pair              // counts the connections that have no upstream yet
-	perSource *limit.Scope       // nil: no limit is set
+	perSource bool               // the connections of a source are limited, by gate.sources
 }
 
 // compileRules joins the listeners to their upstreams.
 func (s *Server) compileRules() (*rules, error) {
-	admission, err := newScope(limit.Limits{Rate: s.opts.AcceptRate})
-	if err != nil {
-		return nil, err
-	}
-	all := &rules{admission: admission}
+	all := &rules{}
 	for i, ln := range s.opts.Listeners {
 		r, err := s.compileRule(i, ln)
 		if err != nil {
@@ -55,7 +50,7 @@ func (s *Server) compileRules() (*rules, error) {
 
 func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
 	r = &rule{
-		gate: newGate(s.opts.Loops), sources: preface.NewSources(ln.AllowSources),
+		gate: newGate(s.opts.Loops), perSource: s.opts.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
 		preface: preface.Config{Proxy: ln.AcceptProxy, Hello: len(ln.Routes) > 0},
 	}
 	if r.endpoints, err = preface.NewEndpoints(ln.AllowVPCE); err != nil {
@@ -63,9 +58,6 @@ func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
 	}
 	if r.endpoints != nil && ln.AcceptProxy == ProxyOff {
 		return nil, errors.New("VPC endpoints can be judged only where PROXY headers are accepted")
-	}
-	if r.perSource, err = newScope(limit.Limits{PerSource: s.opts.PerSource}); err != nil {
-		return nil, err
 	}
 	for _, name := range ln.upstreams() {
 		t := s.target(name)
@@ -88,13 +80,14 @@ func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
 	return r, err
 }
 
-// newScope returns nil if there is nothing to limit.
-func newScope(l limit.Limits) (*limit.Scope, error) {
-	if l == (limit.Limits{}) {
-		return nil, nil
+// limit puts the limits of the options into force. What is counted stays counted.
+func (s *Server) limit() error {
+	for _, r := range s.policy.rules.Load().listeners {
+		if err := r.gate.sources.SetLimits(limit.Limits{PerSource: s.opts.PerSource}); err != nil {
+			return err
+		}
 	}
-	s := &limit.Scope{}
-	return s, s.SetLimits(l)
+	return s.policy.admission.SetLimits(limit.Limits{Rate: s.opts.AcceptRate})
 }
 
 // upstreams names the upstreams of the listener's clients, by route.
@@ -121,7 +114,7 @@ func (s *Server) target(name string) *target {
 }
 
 // tracked reports whether the policy keeps something of each connection.
-func (r *rule) tracked() bool { return r.preface.Wanted() || r.perSource != nil }
+func (r *rule) tracked() bool { return r.preface.Wanted() || r.perSource }
 
 // admits judges a client by where it is.
 func (r *rule) admits(from netip.Addr) bool { return r.sources.Admits(from) }

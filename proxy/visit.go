@@ -44,9 +44,7 @@ func visitOf(f *relay.Flow) *visit {
 
 // end gives back what the visit holds. It must not be used any more.
 func (v *visit) end() {
-	if v.rule.perSource != nil {
-		v.rule.perSource.LeaveSource(v.ticket)
-	}
+	v.rule.gate.sources.LeaveSource(v.ticket)
 	clear(v.tried[:cap(v.tried)])
 	*v = visit{tried: v.tried[:0]}
 	visits.Put(v)
@@ -76,10 +74,7 @@ func (v *visit) source(f *relay.Flow) netip.AddrPort {
 
 // enter counts the connection as one of its source. It returns false if the source has as many as it may have.
 func (v *visit) enter(from netip.Addr) bool {
-	if v.rule.perSource == nil {
-		return true
-	}
-	ticket, ok := v.rule.perSource.EnterSource(from)
+	ticket, ok := v.rule.gate.sources.EnterSource(from)
 	v.ticket = ticket
 	return ok
 }

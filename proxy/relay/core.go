@@ -93,7 +93,7 @@ func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
 
 // begin sends an admitted connection on its way.
 func (l *core) begin(c *conn) {
-	if c.flow.Listener.Preface {
+	if c.flow.Preface {
 		c.phase = phasePreface
 		c.closed, c.expired = Probe, PrefaceTimeout
 		c.expires = l.now + int64(l.opts.PrefaceTimeout)

@@ -10,9 +10,10 @@ import (
 // loops at the rate of connections, never at the rate of bytes. They must not block and must be safe for concurrent use.
 // A Flow and a Summary belong to the engine and are valid during the call only.
 type Handler interface {
-	// Accepted judges a client before a byte is read; None admits it.
+	// Accepted judges a client before a byte is read; None admits it. It sets f.Preface if Preface is to be asked before
+	// Dial is.
 	Accepted(f *Flow) Reason
-	// Preface is asked only on listeners with Preface set, with all that the client sent so far (at most
+	// Preface is asked where Accepted has said so, with all that the client sent so far (at most
 	// MaxPreface bytes, valid during the call only).
 	Preface(f *Flow, b []byte) Verdict
 	// Dial names the endpoint to connect to next; f.Attempts counts the attempts already made and f.Failure is how the
@@ -43,11 +44,10 @@ type Verdict struct {
 
 // Listener is an address to accept on. Immutable once the relay runs.
 type Listener struct {
-	Name    string
-	Addr    netip.AddrPort // port 0: the kernel chooses, see Relay.Addrs; the unspecified IPv6 address takes IPv4 as well
-	Preface bool           // ask Handler.Preface before dialing
-	FD      int            // an open listening socket to use instead of opening one; 0: none. The relay owns a duplicate
-	Tag     any            // the policy's own
+	Name string
+	Addr netip.AddrPort // port 0: the kernel chooses, see Relay.Addrs; the unspecified IPv6 address takes IPv4 as well
+	FD   int            // an open listening socket to use instead of opening one; 0: none. The relay owns a duplicate
+	Tag  any            // the policy's own
 }
 
 // Endpoint is one upstream address as the policy names it to the engine, which never changes it.
@@ -78,6 +78,7 @@ type Flow struct {
 	Endpoint *Endpoint      // the one being dialed or connected to; nil before the first
 	Attempts int            // connect attempts begun
 	Failure  Reason         // why the last attempt failed
+	Preface  bool           // the client's first bytes decide where to dial
 	Tag      any            // the policy's own, kept for the connection's life
 }
 

@@ -90,7 +90,7 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 
 // preface collects the client's first bytes until the policy has seen enough, and returns those to be passed on.
 func (c *portableConn) preface() ([]byte, Reason) {
-	if !c.flow.Listener.Preface {
+	if !c.flow.Preface {
 		return nil, None
 	}
 	sock := c.ends[client]

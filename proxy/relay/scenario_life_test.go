@@ -76,7 +76,8 @@ func closeWithOpen(r *rig) {
 		}
 		return r.policy.endpoints[0], None
 	}
-	more := Listener{Name: "preface", Addr: r.opts.Listeners[0].Addr, Preface: true}
+	more := Listener{Name: "preface", Addr: r.opts.Listeners[0].Addr, Tag: "preface"}
+	r.policy.wants = func(f *Flow) bool { return f.Listener.Tag == "preface" }
 	dialing := Listener{Name: "dialing", Addr: r.opts.Listeners[0].Addr, Tag: "dead"}
 	r.opts.Listeners = append(r.opts.Listeners, more, dialing)
 	r.start()

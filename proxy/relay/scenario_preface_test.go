@@ -28,7 +28,7 @@ var prefaceScenarios = []scenario{
 // wantsPreface makes the policy wait for "END;" and skip what v says. It returns how the policy was asked: all that it
 // was shown.
 func wantsPreface(r *rig, v Verdict) (shown *[]string) {
-	r.opts.Listeners[0].Preface = true
+	r.policy.wants = func(*Flow) bool { return true }
 	shown = new([]string)
 	r.policy.preface = func(_ *Flow, b []byte) Verdict {
 		r.policy.mu.Lock()

@@ -16,6 +16,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 type testPolicy struct {
 	endpoints []*Endpoint                     // dialed in this order, once each
 	accepted  func(*Flow) Reason              // nil: everybody may enter
+	wants     func(*Flow) bool                // whether preface is asked; nil: no
 	preface   func(*Flow, []byte) Verdict     // nil: no more bytes wanted, none skipped
 	dial      func(*Flow) (*Endpoint, Reason) // nil: endpoints
 	summaries chan ended
@@ -76,6 +77,7 @@ func (p *testPolicy) Accepted(f *Flow) Reason {
 		p.fault(f, "bad flow: client %v, listener %v", f.Client, f.Listener)
 	}
 	p.mu.Unlock()
+	f.Preface = p.wants != nil && p.wants(f)
 	if p.accepted != nil {
 		return p.accepted(f)
 	}

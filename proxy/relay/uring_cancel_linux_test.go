@@ -64,7 +64,8 @@ func cancelRound(t *testing.T, dice *rand.Rand) {
 	r := newRig(t, engine, loopback4)
 	short := func() time.Duration { return time.Duration(5+dice.IntN(80)) * time.Millisecond }
 	r.opts.PrefaceTimeout, r.opts.IdleTimeout, r.opts.HalfCloseTimeout = short(), short(), short()
-	r.opts.Listeners[0].Preface = dice.IntN(3) == 0
+	asked := dice.IntN(3) == 0
+	r.policy.wants = func(*Flow) bool { return asked }
 	want := 1 + dice.IntN(40)
 	r.policy.preface = func(_ *Flow, b []byte) Verdict { return Verdict{More: len(b) < want} }
 	refused := r.endpoint(refusing(r, r.at))
