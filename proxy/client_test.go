@@ -1,7 +1,14 @@
 package proxy
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/proxy/preface"
+	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
 // echoServer sends back what it gets.
@@ -282,4 +290,36 @@ func TestHeaderSurvivesFailedAttempts(t *testing.T) {
 		}
 		require.NotZero(t, d.Stats().Dials[[2]string{"up", "connect_refused"}])
 	})
+}
+
+// A check of an upstream that wants a PROXY header sends one, which names nobody.
+func TestChecksSendAHeader(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"one.example"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	require.NoError(t, err)
+	parsed, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	heard := make(chan preface.Result, 1)
+	up := serve(t, func(c net.Conn) {
+		found, err := readHeader(c)
+		if err != nil {
+			return
+		}
+		heard <- found
+		_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}).Handshake()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, version := range []int{1, 2} {
+		require.NoError(t, upstream.ProbeTLS("one.example", roots, probeHeader(version))(ctx, up.addr))
+		require.Equal(t, preface.Result{Version: version, Local: true}, <-heard)
+	}
+	require.Error(t, upstream.ProbeTLS("one.example", roots, probeHeader(0))(ctx, up.addr))
 }

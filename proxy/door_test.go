@@ -212,6 +212,8 @@ func readHeader(c net.Conn) (preface.Result, error) {
 		b = append(b, one[0])
 		found, v := preface.Parse(preface.Config{Proxy: preface.Required, KeepTLVs: true}, b)
 		switch {
+		case v.More && found.Local: // it is complete, and payload awaited
+			return found, nil
 		case v.More:
 		case v.Refuse != preface.None:
 			return found, errors.New(v.Detail + ": " + string(b))

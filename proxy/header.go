@@ -30,3 +30,12 @@ func (t *target) header() func(f *relay.Flow, to netip.AddrPort, b []byte) []byt
 		return out
 	}
 }
+
+// probeHeader is the header of a check: it says that the connection is nobody's. nil: none is sent.
+func probeHeader(version int) []byte {
+	if version == 0 {
+		return nil
+	}
+	b, _ := preface.AppendHeader(nil, version, netip.AddrPort{}, netip.AddrPort{}, nil) // fails for TLVs only
+	return b
+}

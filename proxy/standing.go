@@ -37,7 +37,7 @@ func (t *target) setOptions() upstream.Options {
 		o.Check.Probe = upstream.ProbeTCP
 	case "tls":
 		// Also of backups: whoever serves the clients of this upstream must answer to the name they ask for.
-		o.Check.Probe = upstream.ProbeTLS(strings.TrimSuffix(t.opts.Host, "."), nil)
+		o.Check.Probe = upstream.ProbeTLS(strings.TrimSuffix(t.opts.Host, "."), nil, probeHeader(t.opts.SendProxy))
 	}
 	if t.opts.Removed.Close {
 		o.CloseAfter, o.OnRemoved = t.opts.Removed.After, t.closeRemoved

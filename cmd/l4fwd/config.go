@@ -70,7 +70,7 @@ type Upstream struct {
 	Outlier         Outlier  `key:"outlier"`
 	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, for more than about 64,000 connections to one destination. Not supported by this version yet: only the empty list is allowed."`
 	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed. Where this version does not support close_after, check says so."`
-	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one."`
+	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one. A check of type tls sends one too, which names nobody; one of type tcp sends nothing."`
 }
 
 // Check is active checking of each address of an upstream.

@@ -23,8 +23,8 @@ func ProbeTCP(ctx context.Context, addr netip.AddrPort) error {
 }
 
 // ProbeTLS passes where a handshake succeeds and the certificate is valid for serverName, a DNS name or an IP address.
-// After the handshake nothing is sent. roots nil: those of the system.
-func ProbeTLS(serverName string, roots *x509.CertPool) Probe {
+// Before the handshake first is sent, where the server wants something (a PROXY header); after it nothing is. roots nil: those of the system.
+func ProbeTLS(serverName string, roots *x509.CertPool, first []byte) Probe {
 	config := &tls.Config{ServerName: serverName, RootCAs: roots}
 	return func(ctx context.Context, addr netip.AddrPort) error {
 		begun := time.Now()
@@ -33,6 +33,11 @@ func ProbeTLS(serverName string, roots *x509.CertPool) Probe {
 			return err
 		}
 		defer c.Close()
+		if len(first) > 0 {
+			if _, err := c.Write(first); err != nil {
+				return explain("send what comes first", err, begun)
+			}
+		}
 		if err := tls.Client(c, config).HandshakeContext(ctx); err != nil {
 			return explain("tls handshake with "+serverName, err, begun)
 		}
