@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,6 +45,11 @@ func TestRandomRelay(t *testing.T) {
 	}
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) { newRun().through(newRig(t, engine, loopback4)) })
+		t.Run(engine+"_header", func(t *testing.T) { // without resets: they would meet the origin while it reads the header
+			run := newRun()
+			run.header, run.resets, run.until = strings.Repeat("header ", 700), 0, run.until/3
+			run.through(newRig(t, engine, loopback4))
+		})
 	}
 }
 
@@ -61,6 +68,7 @@ type randomRun struct {
 	seed   uint64
 	resets int // percent
 	until  time.Duration
+	header string // what the origin gets first
 
 	strict   bool // resets are passed on as resets
 	portable bool // a reset in the instant of connecting may be taken for a refusal: see dialReason
@@ -95,6 +103,9 @@ func (run *randomRun) through(r *rig) {
 	run.origin = r.origin
 	refused, good := r.endpoint(refusing(r, r.at)), r.policy.endpoints[0]
 	dead, _ := blackhole(r, r.at)
+	if run.header != "" {
+		good.Header = func(_ *Flow, _ netip.AddrPort, b []byte) []byte { return append(b, run.header...) }
+	}
 	r.policy.dial = func(f *Flow) (*Endpoint, Reason) {
 		switch {
 		case f.Attempts > 2, f.Attempts > 0 && f.Endpoint == good:
@@ -152,9 +163,14 @@ func (run *randomRun) serve() {
 		run.working.Go(func() {
 			defer run.open.Add(-1)
 			plan := newRandomPlan("origin", run.seed, n, run.resets)
+			got := make([]byte, len(run.header))
+			_, err := io.ReadFull(conn, got)
 			res := runSide(plan, conn.(*net.TCPConn))
 			run.mu.Lock()
 			run.origins = append(run.origins, res)
+			if string(got) != run.header {
+				run.failures = append(run.failures, fmt.Sprintf("the origin got %q (%v) first", got, err))
+			}
 			run.mu.Unlock()
 		})
 	}
