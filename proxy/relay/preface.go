@@ -1,0 +1,65 @@
+package relay
+
+// What the core does with a client's first bytes.
+
+// judge gives the policy the first bytes b of a client, at most MaxPreface. more tells whether it wants further ones;
+// the connection has ended, or is being dialed, otherwise. skip is how many of the bytes are not passed on.
+func (l *core) judge(c *conn, b []byte) (skip int, more bool) {
+	v := l.opts.Handler.Preface(&c.flow, b)
+	switch {
+	case v.More && len(b) < MaxPreface:
+		c.closed, c.expired = v.ends()
+		return 0, true
+	case v.More:
+		v.Refuse = HelloBad
+	}
+	if v.Refuse != None {
+		l.finish(c, v.Refuse)
+		return 0, false
+	}
+	return min(max(v.Skip, 0), len(b)), false
+}
+
+// ends returns why a connection ends without more bytes, closed by the client or by time.
+func (v *Verdict) ends() (closed, expired Reason) {
+	closed, expired = v.Closed, v.Expired
+	if closed == None {
+		closed = HelloBad
+	}
+	if expired == None {
+		expired = PrefaceTimeout
+	}
+	return closed, expired
+}
+
+// prefaceEnded acts on the end of a client that has not said enough: a FIN, or a reset.
+func (l *core) prefaceEnded(c *conn, reset bool) {
+	if reset && c.closed != Probe {
+		c.closed = ClientReset
+	}
+	l.finish(c, c.closed)
+}
+
+// keep adds b to what the half from s holds for its destination.
+func (l *core) keep(c *conn, s side, b []byte) {
+	h := &c.halves[s]
+	if h.state >= halfDead {
+		return // nobody takes it
+	}
+	if s == upstream && c.first == 0 {
+		c.first = l.now
+	}
+	old := h.hold
+	if old == nil || old.to+len(b) > len(old.b) {
+		var held []byte
+		if old != nil {
+			held = old.bytes()
+		}
+		h.hold = l.bufs.get(len(held) + len(b))
+		h.hold.to = copy(h.hold.b, held)
+		if old != nil {
+			l.bufs.put(old)
+		}
+	}
+	h.hold.to += copy(h.hold.b[h.hold.to:], b)
+}
