@@ -196,7 +196,7 @@ func TestTheCloudInStatusAndMetrics(t *testing.T) {
 		time.Sleep(time.Minute)
 		var out bytes.Buffer
 		writeState(&out, s.state())
-		require.Regexp(t, `(?m)^elastic IP [0-9.]+ \(eipalloc-[0-9a-z]+\) for (5\d|1m).*, verified \d+(\.\ds|s) ago; i-1, eni-1, eu-west-1$`, out.String())
+		require.Regexp(t, `(?m)^elastic IP [0-9.]+ \(eipalloc-[0-9a-z]+\) for (5\d|1m).*, verified \d+(\.\d)?m?s ago; i-1, eni-1, eu-west-1$`, out.String())
 		require.Contains(t, out.String(), "\nlifecycle in_service; group aoai; hooks up (launch), down (terminate)\n")
 		text := scrapeText(t, s.daemon)
 		for _, want := range []string{
