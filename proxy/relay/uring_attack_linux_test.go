@@ -44,7 +44,7 @@ func TestThirstInThePrefaceIsQuenched(t *testing.T) {
 			r := newRig(t, "uring", loopback4)
 			r.opts.Loops = 1
 			r.opts.PrefaceTimeout = 3 * time.Second
-			r.opts.Listeners[0].Preface = true
+			r.policy.wants = func(*Flow) bool { return true }
 			r.policy.preface = func(_ *Flow, b []byte) Verdict { return Verdict{More: len(b) < 4} }
 			c := r.dial()
 			c.send("he")
