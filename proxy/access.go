@@ -14,7 +14,7 @@ import (
 // accessLog writes the access log from a goroutine of its own, since a loop must never wait for a log that is slow or
 // stuck. What finds the queue full is dropped and counted.
 type accessLog struct {
-	which   AccessLog
+	which   atomic.Uint32 // an AccessLog
 	to      *zap.Logger
 	queue   chan accessRecord
 	dropped atomic.Uint64
@@ -39,14 +39,15 @@ type accessRecord struct {
 const accessQueue = 4096
 
 func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
-	a := &accessLog{which: which, to: log, queue: make(chan accessRecord, accessQueue)}
+	a := &accessLog{to: log, queue: make(chan accessRecord, accessQueue)}
+	a.which.Store(uint32(which))
 	a.ended.Go(a.write)
 	return a
 }
 
 // log has a line written of a connection. v is nil if nothing is known of it but the summary.
 func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
-	if a.which == AccessOff || a.which == AccessErrors && s.Reason.Expected() {
+	if which := AccessLog(a.which.Load()); which == AccessOff || which == AccessErrors && s.Reason.Expected() {
 		return
 	}
 	r := accessRecord{

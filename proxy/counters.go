@@ -50,10 +50,14 @@ func (p *pair) ended(r relay.Reason) (n uint64) {
 	return n
 }
 
-// gate counts what concerns a listener alone.
+// gate counts what concerns a listener alone. It is the Tag of the relay's listeners of that name.
 type gate struct {
-	cells   []*gateCell
-	sources limit.Scope // of the clients' sources
+	listener string
+	index    int // in table.rules
+	cells    []*gateCell
+	sources  limit.Scope // of the clients' sources
+	lobby    *pair       // counts connections that have no upstream yet, with routes
+	routed   atomic.Bool // it has, or had, routes
 }
 
 type gateCell struct {
@@ -62,8 +66,8 @@ type gateCell struct {
 	_        [64]byte
 }
 
-func newGate(loops int) *gate {
-	g := &gate{}
+func newGate(listener string, index, loops int) *gate {
+	g := &gate{listener: listener, index: index, lobby: newPair(listener, "", loops)}
 	for range loops {
 		g.cells = append(g.cells, new(gateCell))
 	}

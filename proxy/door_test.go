@@ -94,7 +94,7 @@ func open(t *testing.T, engine string, in Listener, change func(*Options), ups .
 		for key, n := range s.Stats().Active {
 			require.Zero(t, n, "active connections of %v", key)
 		}
-		for _, r := range s.policy.rules.Load().listeners {
+		for _, r := range s.policy.table.Load().rules {
 			require.Zero(t, r.gate.sources.Sources(), "sources with connections")
 		}
 	})

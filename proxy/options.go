@@ -10,7 +10,7 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// Options is everything the forwarder does, compiled from the configuration. It is not changed after Start.
+// Options is everything the forwarder does, compiled from the configuration. It is not changed after Start: Reload puts others in its place.
 type Options struct {
 	Listeners []Listener // at least one, names unique
 	Upstreams []Upstream // at least one, names unique
@@ -119,3 +119,11 @@ const (
 	AccessErrors
 	AccessAll
 )
+
+// tuning is what the relay takes on while it runs.
+func (o Options) tuning() relay.Tuning {
+	return relay.Tuning{
+		PrefaceTimeout: o.PrefaceTimeout, IdleTimeout: o.IdleTimeout, HalfCloseTimeout: o.HalfCloseTimeout,
+		Keepalive: o.Keepalive, MaxConnections: o.MaxConnections,
+	}
+}

@@ -14,15 +14,16 @@ import (
 // policy answers the relay's questions. It is called from the loops and does not block; only what fails takes a lock,
 // for as long as it takes to look at the addresses of one upstream.
 type policy struct {
-	rules     atomic.Pointer[rules]
-	admission limit.Scope // over all listeners
+	table     atomic.Pointer[table] // a connection keeps the rule it was accepted by
+	admission limit.Scope           // over all listeners
 	access    *accessLog
 	log       *zap.Logger
 }
 
 // Accepted judges a client by its address, as far as that is the true one, and by the limits.
 func (p *policy) Accepted(f *relay.Flow) relay.Reason {
-	r := p.rules.Load().listeners[f.Listener.Tag.(int)]
+	r := p.table.Load().rule(f.Listener)
+	f.Tag = r
 	r.gate.cells[f.Loop].accepted.Add(1)
 	f.Preface = r.preface.Wanted()
 	direct := r.preface.Proxy == ProxyOff
@@ -59,7 +60,7 @@ func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
 
 // Dial picks an address for the next attempt.
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
-	i, v := f.Listener.Tag.(int), visitOf(f)
+	v := visitOf(f)
 	t := p.targetOf(f, v)
 	if f.Attempts >= t.opts.Attempts {
 		t.refresh()
@@ -80,13 +81,14 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 		t.refresh()
 		return nil, relay.NoAddress
 	}
+	counts := p.ruleOf(f).pair(t)
 	switch {
 	case v != nil:
-		v.move(f.Loop, t.pairs[i])
+		v.move(f.Loop, counts)
 	case f.Attempts == 0:
-		t.pairs[i].cells[f.Loop].active.Add(1)
+		counts.cells[f.Loop].active.Add(1)
 	}
-	return a.Tag.(*endpoints).byListener[i], relay.None
+	return a.Tag.(*endpoints).of(counts), relay.None
 }
 
 // targetOf returns the upstream of a connection; nil if it got to none.
@@ -97,18 +99,22 @@ func (p *policy) targetOf(f *relay.Flow, v *visit) *target {
 	case v != nil && v.target != nil:
 		return v.target
 	}
-	r := p.ruleOf(f, v)
+	r := p.ruleOf(f)
 	if r.matcher != nil {
 		return nil
 	}
 	return r.targets[0]
 }
 
-func (p *policy) ruleOf(f *relay.Flow, v *visit) *rule {
-	if v != nil {
-		return v.rule
+// ruleOf returns the rule that a connection was accepted by, the current one before that.
+func (p *policy) ruleOf(f *relay.Flow) *rule {
+	switch kept := f.Tag.(type) {
+	case *visit:
+		return kept.rule
+	case *rule:
+		return kept
 	}
-	return p.rules.Load().listeners[f.Listener.Tag.(int)]
+	return p.table.Load().rule(f.Listener)
 }
 
 // Dialed notes how the attempt ended.
@@ -117,7 +123,7 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	t, a := e.target, e.addr
 	if failure == relay.None {
 		t.set.Connected(a)
-		t.connect.observe(f.Loop, took)
+		t.account.connect.observe(f.Loop, took)
 		if t.hasBackups {
 			p.noteBackup(t, a)
 		}
@@ -131,7 +137,7 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	a.Release()
 	switch failure {
 	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable, relay.NoPorts, relay.LimitConnections, relay.Internal:
-		t.dialErrors[failure].Add(1)
+		t.account.dialErrors[failure].Add(1)
 	default:
 		return // cut short from the client's side: says nothing of the address
 	}
@@ -141,8 +147,8 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	}
 	v := visitOf(f)
 	if v == nil {
-		v = newVisit(f, p.ruleOf(f, nil))
-		v.counts = t.pairs[f.Listener.Tag.(int)]
+		v = newVisit(f, p.ruleOf(f))
+		v.counts = v.rule.pair(t)
 	}
 	v.tried = append(v.tried, a)
 }
@@ -179,10 +185,10 @@ func (p *policy) noteBackup(t *target, a *upstream.Address) {
 // Closed counts the connection's end and has it logged.
 func (p *policy) Closed(s *relay.Summary) {
 	v := visitOf(s.Flow)
-	t, r := p.targetOf(s.Flow, v), p.ruleOf(s.Flow, v)
+	t, r := p.targetOf(s.Flow, v), p.ruleOf(s.Flow)
 	where := r.lobby
 	if t != nil {
-		where = t.pairs[s.Listener.Tag.(int)]
+		where = r.pair(t)
 	}
 	c, g := where.cells[s.Loop], r.gate.cells[s.Loop]
 	switch {
@@ -199,9 +205,9 @@ func (p *policy) Closed(s *relay.Summary) {
 	}
 	if s.Connected {
 		s.Endpoint.Tag.(*endpoints).addr.Release()
-		t.duration.observe(s.Loop, s.Duration)
+		t.account.duration.observe(s.Loop, s.Duration)
 		if s.FirstByte > 0 {
-			t.firstByte.observe(s.Loop, s.FirstByte)
+			t.account.firstByte.observe(s.Loop, s.FirstByte)
 		}
 	}
 	p.access.log(s, v, where.upstream)

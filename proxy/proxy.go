@@ -19,16 +19,17 @@ import (
 
 // Server is a running forwarder. Its methods are safe for concurrent use.
 type Server struct {
-	opts     Options
 	log      *zap.Logger
 	relay    *relay.Relay
 	resolver *resolve.Resolver
-	targets  []*target
 	policy   *policy
+	book     *book
 	lookups  lookups
 	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
 	once     sync.Once
+
+	reloading sync.Mutex // one at a time, and none beside Close
 }
 
 // ListenError says which listener could not be opened; it wraps the system's error, such as EADDRINUSE or EACCES.
@@ -42,21 +43,31 @@ func Start(o Options) (*Server, error) {
 	if o.Loops <= 0 {
 		o.Loops = relay.DefaultLoops()
 	}
-	s := &Server{opts: o, log: o.Log}
-	if err := s.build(); err != nil {
+	access := o.AccessLogger
+	if access == nil {
+		access = o.Log
+	}
+	s := &Server{log: o.Log, book: newBook(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
+	first, fresh, err := s.compile(o, nil)
+	if err != nil {
+		s.policy.access.close()
+		return nil, err
+	}
+	s.policy.table.Store(first)
+	if err := s.limit(o); err != nil {
 		s.policy.access.close()
 		return nil, err
 	}
 	s.resolver = resolve.New(resolve.Options{
 		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp,
 	})
-	for _, t := range s.targets {
+	for _, t := range fresh {
 		if err := t.watch(s.resolver); err != nil {
 			s.unwind()
 			return nil, err
 		}
 	}
-	r, err := relay.Start(s.relayOptions())
+	r, err := relay.Start(s.relayOptions(o))
 	if err != nil {
 		s.unwind()
 		return nil, err
@@ -66,35 +77,14 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// build makes the upstreams and joins the listeners to them.
-func (s *Server) build() error {
-	access := s.opts.AccessLogger
-	if access == nil {
-		access = s.log
+func (s *Server) relayOptions(o Options) relay.Options {
+	return relay.Options{
+		Engine: o.Engine, Loops: o.Loops, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(),
 	}
-	s.policy = &policy{log: s.log, access: newAccessLog(s.opts.Access, access)}
-	for _, u := range s.opts.Upstreams {
-		s.targets = append(s.targets, newTarget(u, s))
-	}
-	rules, err := s.compileRules()
-	if err != nil {
-		return err
-	}
-	s.policy.rules.Store(rules)
-	return s.limit()
 }
 
-func (s *Server) relayOptions() relay.Options {
-	o := relay.Options{
-		Engine: s.opts.Engine, Loops: s.opts.Loops, Handler: s.policy, MaxConnections: s.opts.MaxConnections,
-		PrefaceTimeout: s.opts.PrefaceTimeout, IdleTimeout: s.opts.IdleTimeout, HalfCloseTimeout: s.opts.HalfCloseTimeout,
-		Keepalive: s.opts.Keepalive,
-	}
-	for i, ln := range s.opts.Listeners {
-		o.Listeners = append(o.Listeners, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: i})
-	}
-	return o
-}
+// targets are the upstreams in use.
+func (s *Server) targets() []*target { return s.policy.table.Load().targets }
 
 // unwind ends what Start began before the relay ran.
 func (s *Server) unwind() {
@@ -121,7 +111,7 @@ func (s *Server) ListenersReady() error {
 // says which has none, and why.
 func (s *Server) UpstreamsReady() error {
 	var faults []string
-	for _, t := range s.targets {
+	for _, t := range s.targets() {
 		if err := t.ready(); err != nil {
 			faults = append(faults, err.Error())
 		}
@@ -135,7 +125,7 @@ func (s *Server) UpstreamsReady() error {
 // UpstreamNotes says of each address that is in no good state why, one line each.
 func (s *Server) UpstreamNotes() []string {
 	var notes []string
-	for _, t := range s.targets {
+	for _, t := range s.targets() {
 		notes = append(notes, t.notes(time.Now())...)
 	}
 	return notes
@@ -150,10 +140,12 @@ func (s *Server) StopAccepting() {
 // Wait returns nil when no connection is open, or ctx's error.
 func (s *Server) Wait(ctx context.Context) error { return s.relay.Wait(ctx) }
 
-// Close ends every connection for the reason given, and everything that Start began.
+// Close ends every connection for the reason given, and everything that Start began. It waits for a Reload under way.
 func (s *Server) Close(reason relay.Reason) {
 	s.once.Do(func() {
 		s.stopped.Store(true)
+		s.reloading.Lock()
+		defer s.reloading.Unlock()
 		s.closeTargets()
 		s.relay.Close(reason)
 		s.resolver.Close()
@@ -163,7 +155,7 @@ func (s *Server) Close(reason relay.Reason) {
 
 // closeTargets ends the checks. Addresses are picked still.
 func (s *Server) closeTargets() {
-	for _, t := range s.targets {
+	for _, t := range s.targets() {
 		t.set.Close()
 	}
 }

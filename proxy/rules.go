@@ -17,13 +17,7 @@ const (
 	_ = uint(relay.MaxPreface - preface.MaxBytes)
 )
 
-// rules is what decides of new connections, compiled from Options. It is immutable and replaced whole; a connection that
-// needs to know them for longer than a call keeps its own reference.
-type rules struct {
-	listeners []*rule // by Listener.Tag of the relay
-}
-
-// rule is what holds for the clients of one listener.
+// rule is what holds for the clients of one listener. It is immutable; a connection keeps the one it was accepted by.
 type rule struct {
 	gate      *gate
 	preface   preface.Config
@@ -31,26 +25,14 @@ type rule struct {
 	endpoints *preface.Endpoints // nil admits all
 	matcher   *preface.Matcher   // nil: there are no routes, and targets[0] serves all
 	targets   []*target          // by route
+	counts    []*pair            // by route
 	lobby     *pair              // counts the connections that have no upstream yet
 	perSource bool               // the connections of a source are limited, by gate.sources
 }
 
-// compileRules joins the listeners to their upstreams.
-func (s *Server) compileRules() (*rules, error) {
-	all := &rules{}
-	for i, ln := range s.opts.Listeners {
-		r, err := s.compileRule(i, ln)
-		if err != nil {
-			return nil, fmt.Errorf("listener %q: %w", ln.Name, err)
-		}
-		all.listeners = append(all.listeners, r)
-	}
-	return all, nil
-}
-
-func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
+func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*target) (r *rule, err error) {
 	r = &rule{
-		gate: newGate(s.opts.Loops), perSource: s.opts.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
+		gate: s.book.gate(ln.Name), perSource: o.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
 		preface: preface.Config{Proxy: ln.AcceptProxy, Hello: len(ln.Routes) > 0},
 	}
 	if r.endpoints, err = preface.NewEndpoints(ln.AllowVPCE); err != nil {
@@ -60,18 +42,19 @@ func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
 		return nil, errors.New("VPC endpoints can be judged only where PROXY headers are accepted")
 	}
 	for _, name := range ln.upstreams() {
-		t := s.target(name)
+		t := upstreams[name]
 		if t == nil {
 			return nil, fmt.Errorf("there is no upstream %q", name)
 		}
 		r.targets = append(r.targets, t)
+		r.counts = append(r.counts, t.account.pair(ln.Name))
 		r.preface.KeepTLVs = r.preface.KeepTLVs || t.opts.SendProxy == 2 && ln.AcceptProxy != ProxyOff
 	}
 	if len(ln.Routes) == 0 {
-		r.lobby = r.targets[0].pairs[i]
+		r.lobby = r.counts[0]
 		return r, nil
 	}
-	r.lobby = newPair(ln.Name, "", s.opts.Loops)
+	r.lobby = r.gate.lobby
 	var names [][]string
 	for _, route := range ln.Routes {
 		names = append(names, route.SNI)
@@ -81,13 +64,13 @@ func (s *Server) compileRule(i int, ln Listener) (r *rule, err error) {
 }
 
 // limit puts the limits of the options into force. What is counted stays counted.
-func (s *Server) limit() error {
-	for _, r := range s.policy.rules.Load().listeners {
-		if err := r.gate.sources.SetLimits(limit.Limits{PerSource: s.opts.PerSource}); err != nil {
+func (s *Server) limit(o Options) error {
+	for _, g := range s.book.allGates() {
+		if err := g.sources.SetLimits(limit.Limits{PerSource: o.PerSource}); err != nil {
 			return err
 		}
 	}
-	return s.policy.admission.SetLimits(limit.Limits{Rate: s.opts.AcceptRate})
+	return s.policy.admission.SetLimits(limit.Limits{Rate: o.AcceptRate})
 }
 
 // upstreams names the upstreams of the listener's clients, by route.
@@ -100,17 +83,6 @@ func (ln *Listener) upstreams() []string {
 		all = append(all, r.Upstream)
 	}
 	return all
-}
-
-func (ln *Listener) uses(upstream string) bool { return slices.Contains(ln.upstreams(), upstream) }
-
-func (s *Server) target(name string) *target {
-	for _, t := range s.targets {
-		if t.opts.Name == name {
-			return t
-		}
-	}
-	return nil
 }
 
 // tracked reports whether the policy keeps something of each connection.
@@ -131,22 +103,26 @@ func (r *rule) route(sni string) *target {
 	return r.targets[i]
 }
 
-// active returns how many connections of the listener i are open.
-func (r *rule) active(i int) int64 {
-	n := int64(0)
-	for _, p := range r.pairs(i) {
-		n += p.active()
+// pair returns where the connections to one of the targets are counted.
+func (r *rule) pair(t *target) *pair {
+	for i := range r.targets {
+		if r.targets[i] == t {
+			return r.counts[i]
+		}
 	}
-	return n
+	return r.lobby // there is none that is not of the rule
 }
 
-// pairs returns each pair of the listener i once.
-func (r *rule) pairs(i int) []*pair {
+// active returns how many connections of the listener are open.
+func (r *rule) active() (n int64) {
 	all := []*pair{r.lobby}
-	for _, t := range r.targets {
-		if p := t.pairs[i]; !slices.Contains(all, p) {
+	for _, p := range r.counts {
+		if !slices.Contains(all, p) {
 			all = append(all, p)
 		}
 	}
-	return all
+	for _, p := range all {
+		n += p.active()
+	}
+	return n
 }

@@ -45,33 +45,17 @@ func (t *target) setOptions() upstream.Options {
 	return o
 }
 
-// flowCloser is a relay that can end some of its connections.
-type flowCloser interface {
-	// CloseFlows ends every connection that match reports, for the reason given. match is called from the loops, for
-	// connections that are being dialed too; it must not block, nor keep the flow.
-	CloseFlows(match func(*relay.Flow) bool, reason relay.Reason)
-}
-
-// CanCloseRemoved reports whether Removed.Close is supported.
-func CanCloseRemoved() bool {
-	_, ok := any((*relay.Relay)(nil)).(flowCloser)
-	return ok
-}
-
-// closeRemoved ends the connections to an address that left the DNS answer.
+// closeRemoved ends the connections to an address that left the DNS answer, those being dialed too.
 func (t *target) closeRemoved(a *upstream.Address) {
 	if !t.server.started.Load() {
 		return // asked again in a second
 	}
-	if c, ok := any(t.server.relay).(flowCloser); ok {
-		closeFlows(c, a)
-	}
+	t.server.relay.CloseWhere(uses(a), relay.AddressRemoved)
 }
 
-func closeFlows(c flowCloser, a *upstream.Address) {
-	c.CloseFlows(func(f *relay.Flow) bool {
-		return f.Endpoint != nil && f.Endpoint.Tag.(*endpoints).addr == a
-	}, relay.AddressRemoved)
+// uses tells the connections to a from others.
+func uses(a *upstream.Address) func(*relay.Flow) bool {
+	return func(f *relay.Flow) bool { return f.Endpoint != nil && f.Endpoint.Tag.(*endpoints).addr == a }
 }
 
 // changed logs that an address went out or came back, from where a log may be slow.
@@ -130,10 +114,7 @@ func (t *target) status(now time.Time) UpstreamStatus {
 		s.Detail = "no usable address"
 	}
 	t.statusDNS(&s, now)
-	for _, p := range t.pairs {
-		if p == nil {
-			continue
-		}
+	for _, p := range t.account.allPairs() {
 		b := p.tally.Sum()
 		s.BytesUp += b.Up
 		s.BytesDown += b.Down

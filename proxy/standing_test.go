@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -12,34 +13,51 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// closer is a relay with some flows, of which it notes those it closes.
-type closer struct {
-	flows  []*relay.Flow
-	closed []*relay.Flow
-	reason relay.Reason
-}
-
-func (c *closer) CloseFlows(match func(*relay.Flow) bool, reason relay.Reason) {
-	c.reason = reason
-	for _, f := range c.flows {
-		if match(f) {
-			c.closed = append(c.closed, f)
-		}
-	}
-}
-
-// Exactly the connections to the address that left are closed, those being dialed too, and none without an endpoint.
+// Exactly the connections to the address that left are meant, those being dialed too, and none without an endpoint.
 func TestFlowsOfARemovedAddressAreClosed(t *testing.T) {
 	s := start(t, engines()[0], "127.0.0.1", greeter(t, "127.0.0.1:0", "one").Port(), func(o *Options) {
 		o.Upstreams[0].Backups = []HostPort{{"127.0.0.2", 1}}
 	})
-	all := s.targets[0].set.Addresses()
+	all := s.targets()[0].set.Addresses()
 	require.Len(t, all, 2)
-	on := func(i int) *relay.Flow { return &relay.Flow{Endpoint: all[i].Tag.(*endpoints).byListener[0]} }
-	c := &closer{flows: []*relay.Flow{on(0), on(1), {}, on(1)}}
-	closeFlows(c, all[1])
-	assert.Equal(t, []*relay.Flow{c.flows[1], c.flows[3]}, c.closed)
-	assert.Equal(t, relay.AddressRemoved, c.reason)
+	on := func(i int) *relay.Flow {
+		return &relay.Flow{Endpoint: all[i].Tag.(*endpoints).of(s.policy.table.Load().rules[0].counts[0])}
+	}
+	yes := uses(all[1])
+	assert.True(t, yes(on(1)))
+	assert.False(t, yes(on(0)))
+	assert.False(t, yes(&relay.Flow{}))
+}
+
+// The name moves: what is connected to the old address is ended, with a reason of its own, and the rest is not.
+func TestConnectionsToARemovedAddressEnd(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		ns := startNameserver(t)
+		ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+		one := greeter(t, "127.0.0.1:0", "one")
+		greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
+		s := start(t, engine, testName, one.Port(), func(o *Options) {
+			o.DNS.Servers = []netip.AddrPort{ns.addr}
+			o.DNS.MaxTTL = 100 * time.Millisecond
+			o.Upstreams[0].Removed = Removed{Close: true, After: 50 * time.Millisecond}
+		})
+		require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 5*time.Second, 5*time.Millisecond)
+		old, name := greet(t, s)
+		defer old.Close()
+		require.Equal(t, "one\n", name)
+		ns.say(dns.RcodeSuccess, false, "127.0.0.2")
+		require.Eventually(t, func() bool {
+			c, name := greet(t, s)
+			c.Close()
+			return name == "two\n"
+		}, 5*time.Second, 5*time.Millisecond)
+		kept, _ := greet(t, s)
+		defer kept.Close()
+		_, err := old.Read(make([]byte, 1))
+		require.Error(t, err)
+		require.Eventually(t, func() bool { return s.Stats().Ended[[3]string{"in", "up", "address_removed"}] == 1 }, 5*time.Second, 5*time.Millisecond)
+		echoes(t, kept)
+	})
 }
 
 // A connection is refused beyond the limit, also one whose attempts fail gives its place back, and so does one that
@@ -79,7 +97,7 @@ func TestUpstreamLimitIsGivenBack(t *testing.T) {
 		require.Error(t, err, "the second is one too many")
 		assert.EqualValues(t, 1, s.Stats().Refused[[2]string{"in", "limit_upstream"}])
 		c.Close()
-		require.Eventually(t, func() bool { return s.targets[0].open.Load() == 0 }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.targets()[0].account.open.Load() == 0 }, 5*time.Second, 5*time.Millisecond)
 		greet(t, s)
 	})
 }
@@ -90,7 +108,7 @@ func TestAFamilyThatFailsIsPassedOver(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		up := greeter(t, "127.0.0.1:0", "one")
 		s := start(t, engine, "127.0.0.1", up.Port(), func(o *Options) { o.Upstreams[0].Attempts = 2 })
-		t6 := s.targets[0]
+		t6 := s.targets()[0]
 		addrs := []netip.AddrPort{up}
 		for i := range byte(8) { // 2001:db8::/32 is documentation: nobody answers there
 			addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 15: i + 1}), up.Port()))

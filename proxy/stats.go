@@ -71,25 +71,24 @@ func join[T interface{ String() string }](list []T) string {
 func (s *Server) Status() Status {
 	now := time.Now()
 	engine, why := s.relay.Engine()
+	t := s.policy.table.Load()
 	st := Status{
-		Engine: engine, EngineReason: why, Loops: s.opts.Loops, Active: s.relay.Stats().Active, MaxConns: s.opts.MaxConnections,
+		Engine: engine, EngineReason: why, Loops: t.opts.Loops, Active: s.relay.Stats().Active, MaxConns: t.opts.MaxConnections,
 		Draining: s.stopped.Load(),
 	}
-	addrs := s.relay.Addrs()
-	rules := s.policy.rules.Load()
-	for i, ln := range s.opts.Listeners {
+	for _, ln := range t.opts.Listeners {
 		names := slices.Compact(slices.Sorted(slices.Values(ln.upstreams())))
-		l := ListenerStatus{Name: ln.Name, Addr: addrs[i], Upstream: strings.Join(names, ","), Open: !s.stopped.Load()}
-		r := rules.listeners[i]
-		l.Accepted = r.gate.accepted()
-		for _, why := range reasonList {
-			l.Refused += r.gate.refused(why)
+		l := ListenerStatus{Name: ln.Name, Addr: s.relay.Addr(ln.Name), Upstream: strings.Join(names, ","), Open: !s.stopped.Load()}
+		g := s.book.gate(ln.Name)
+		l.Accepted = g.accepted()
+		for _, r := range reasonList {
+			l.Refused += g.refused(r)
 		}
-		l.Active = r.active(i)
+		l.Active = t.rules[g.index].active()
 		st.Listeners = append(st.Listeners, l)
 	}
-	for _, t := range s.targets {
-		st.Upstreams = append(st.Upstreams, t.status(now))
+	for _, u := range t.targets {
+		st.Upstreams = append(st.Upstreams, u.status(now))
 	}
 	return st
 }
@@ -103,20 +102,21 @@ func (s *Server) Stats() Stats {
 		Connect: make(map[string]HistogramStats), FirstByte: make(map[string]HistogramStats), Duration: make(map[string]HistogramStats),
 		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
 	}
-	rules := s.policy.rules.Load()
-	for i, ln := range s.opts.Listeners {
-		r := rules.listeners[i]
-		st.Accepted[ln.Name] = r.gate.accepted()
-		for _, why := range reasonList {
-			if n := r.gate.refused(why); n > 0 {
-				st.Refused[[2]string{ln.Name, why.String()}] = n
+	for _, g := range s.book.allGates() {
+		st.Accepted[g.listener] = g.accepted()
+		for _, r := range reasonList {
+			if n := g.refused(r); n > 0 {
+				st.Refused[[2]string{g.listener, r.String()}] = n
 			}
 		}
-		if r.matcher != nil {
-			r.lobby.stats(&st)
+		if g.routed.Load() {
+			g.lobby.stats(&st)
 		}
 	}
-	for _, t := range s.targets {
+	for _, a := range s.book.allAccounts() {
+		a.stats(&st)
+	}
+	for _, t := range s.targets() {
 		t.stats(&st)
 	}
 	s.lookups.mu.Lock()
@@ -134,21 +134,21 @@ func (p *pair) stats(st *Stats) {
 	}
 }
 
-func (t *target) stats(st *Stats) {
-	name := t.opts.Name
-	for _, p := range t.pairs {
-		if p == nil {
-			continue
-		}
+func (a *account) stats(st *Stats) {
+	for _, p := range a.allPairs() {
 		p.stats(st)
 		st.Bytes[[2]string{p.listener, p.upstream}] = p.tally.Sum()
 	}
 	for _, r := range reasonList {
-		if n := t.dialErrors[r].Load(); n > 0 {
-			st.Dials[[2]string{name, r.String()}] = n
+		if n := a.dialErrors[r].Load(); n > 0 {
+			st.Dials[[2]string{a.upstream, r.String()}] = n
 		}
 	}
-	st.Connect[name], st.FirstByte[name], st.Duration[name] = t.connect.stats(), t.firstByte.stats(), t.duration.stats()
+	st.Connect[a.upstream], st.FirstByte[a.upstream], st.Duration[a.upstream] = a.connect.stats(), a.firstByte.stats(), a.duration.stats()
+}
+
+func (t *target) stats(st *Stats) {
+	name := t.opts.Name
 	for _, state := range AddressStates() {
 		st.Addresses[[2]string{name, state}] = 0
 	}

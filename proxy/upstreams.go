@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,26 +21,23 @@ import (
 // slowStart is how long an address that was out takes to get its full share of the connections again.
 const slowStart = 30 * time.Second
 
-// target is an upstream at work: its addresses, kept fresh, and what is counted on it.
+// target is an upstream at work: its addresses, kept fresh. What is counted on it is in its account.
 type target struct {
 	opts       Upstream
 	server     *Server
 	log        *zap.Logger
+	account    *account
 	set        *upstream.Set
 	sources    []*source // the primary first
 	hasBackups bool
-	pairs      []*pair // by listener; nil where the listener has another upstream
 
-	mu sync.Mutex // of the addresses of the sources
+	mu        sync.Mutex    // of the answers of the sources
+	listeners []Listener    // of this forwarder
+	answered  chan struct{} // closed when the primary was looked up
 
-	open       atomic.Int64 // connections that made an attempt, kept only with a limit
-	dialErrors [reasons]atomic.Uint64
-	down       atomic.Bool // every address fails; told once
-	onBackup   atomic.Bool // the last connection went to a backup
-	lastFail   atomic.Pointer[dialFailure]
-	connect    *histogram
-	firstByte  *histogram
-	duration   *histogram
+	down     atomic.Bool // every address fails; told once
+	onBackup atomic.Bool // the last connection went to a backup
+	lastFail atomic.Pointer[dialFailure]
 }
 
 // source is a host and port that addresses of an upstream come from.
@@ -47,8 +45,8 @@ type source struct {
 	host   string
 	port   uint16
 	backup bool
-	name   *resolve.Name    // nil where the host is an address
-	addrs  []netip.AddrPort // under target.mu
+	name   *resolve.Name // nil where the host is an address
+	answer []netip.Addr  // under target.mu; nil: none yet
 }
 
 // dialFailure is how an attempt failed.
@@ -58,39 +56,41 @@ type dialFailure struct {
 	at     time.Time
 }
 
-// endpoints are what a connection of each listener is given for one address: they differ in where bytes are counted.
+// endpoints are what connections are given for one address: one a pair, since these differ in where bytes are counted.
 type endpoints struct {
-	target     *target
-	addr       *upstream.Address
-	byListener []*relay.Endpoint
+	target *target
+	addr   *upstream.Address
+	byPair sync.Map // *pair → *relay.Endpoint
 }
 
-func newTarget(o Upstream, s *Server) *target {
+// of returns the endpoint for connections of p, the same each time.
+func (e *endpoints) of(p *pair) *relay.Endpoint {
+	if ep, ok := e.byPair.Load(p); ok {
+		return ep.(*relay.Endpoint)
+	}
+	ep, _ := e.byPair.LoadOrStore(p, &relay.Endpoint{Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: e.target.header()})
+	return ep.(*relay.Endpoint)
+}
+
+func newTarget(o Upstream, s *Server, listeners []Listener) *target {
 	if o.Attempts <= 0 {
 		o.Attempts = 3
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = relay.DefaultConnectTimeout
 	}
-	loops := s.opts.Loops
 	t := &target{
 		opts:       o,
 		server:     s,
 		log:        s.log,
 		sources:    []*source{{host: o.Host, port: o.Port}},
 		hasBackups: len(o.Backups) > 0,
-		pairs:      make([]*pair, len(s.opts.Listeners)),
-		connect:    newHistogram(connectBounds, loops),
-		firstByte:  newHistogram(firstByteBounds, loops),
-		duration:   newHistogram(durationBounds, loops),
+		account:    s.book.account(o.Name),
+		listeners:  listeners,
+		answered:   make(chan struct{}),
 	}
 	for _, b := range o.Backups {
 		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
-	}
-	for i, ln := range s.opts.Listeners {
-		if ln.uses(o.Name) {
-			t.pairs[i] = newPair(ln.Name, o.Name, loops)
-		}
 	}
 	t.set = upstream.NewSet(t.setOptions())
 	return t
@@ -98,32 +98,20 @@ func newTarget(o Upstream, s *Server) *target {
 
 // endpoints makes the endpoints of a new address.
 func (t *target) endpoints(addr *upstream.Address) any {
-	e := &endpoints{target: t, addr: addr, byListener: make([]*relay.Endpoint, len(t.pairs))}
-	for i, p := range t.pairs {
-		if p != nil {
-			e.byListener[i] = &relay.Endpoint{Addr: addr.Addr, Timeout: t.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: t.header()}
-		}
-	}
-	return e
+	return &endpoints{target: t, addr: addr}
 }
 
 // enter takes one of the connections that max_connections allows, until leave.
 func (t *target) enter() bool {
-	if t.opts.MaxConnections <= 0 {
+	n, limit := t.account.open.Add(1), int64(t.opts.MaxConnections)
+	if limit <= 0 || n <= limit {
 		return true
 	}
-	if t.open.Add(1) <= int64(t.opts.MaxConnections) {
-		return true
-	}
-	t.open.Add(-1)
+	t.leave()
 	return false
 }
 
-func (t *target) leave() {
-	if t.opts.MaxConnections > 0 {
-		t.open.Add(-1)
-	}
-}
+func (t *target) leave() { t.account.open.Add(-1) }
 
 // refresh has the names looked up early: the addresses may have moved.
 func (t *target) refresh() {
@@ -150,9 +138,54 @@ func (t *target) watch(r *resolve.Resolver) error {
 	return nil
 }
 
+// stop ends what watch began, if it did. Connections to the addresses go on.
+func (t *target) stop() {
+	t.set.Close()
+	for _, src := range t.sources {
+		if src.name != nil {
+			src.name.Close()
+		}
+	}
+}
+
 func (t *target) update(src *source, addrs []netip.Addr) {
-	aps := make([]netip.AddrPort, 0, len(addrs))
-	for _, a := range addrs {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !src.backup && src.answer == nil {
+		defer close(t.answered)
+	}
+	src.answer = addrs
+	t.fill()
+}
+
+// listenersAre looks at the addresses again, after the listeners have changed.
+func (t *target) listenersAre(listeners []Listener) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if reflect.DeepEqual(t.listeners, listeners) {
+		return
+	}
+	t.listeners = listeners
+	t.fill()
+}
+
+// fill puts the answers into the set. The caller holds mu.
+func (t *target) fill() {
+	var primaries, backups []netip.AddrPort
+	for _, src := range t.sources {
+		if src.backup {
+			backups = append(backups, t.others(src)...)
+		} else {
+			primaries = append(primaries, t.others(src)...)
+		}
+	}
+	t.set.Update(primaries, backups)
+}
+
+// others returns the addresses of a source but for those of this forwarder itself. The caller holds mu.
+func (t *target) others(src *source) []netip.AddrPort {
+	aps := make([]netip.AddrPort, 0, len(src.answer))
+	for _, a := range src.answer {
 		ap := netip.AddrPortFrom(a.Unmap(), src.port)
 		if name := t.ownListener(ap); name != "" {
 			t.log.Error("an address of the upstream is this forwarder's own listener: it is left out, since connections would go in circles",
@@ -161,23 +194,12 @@ func (t *target) update(src *source, addrs []netip.Addr) {
 		}
 		aps = append(aps, ap)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	src.addrs = aps
-	var primaries, backups []netip.AddrPort
-	for _, s := range t.sources {
-		if s.backup {
-			backups = append(backups, s.addrs...)
-		} else {
-			primaries = append(primaries, s.addrs...)
-		}
-	}
-	t.set.Update(primaries, backups)
+	return aps
 }
 
 // ownListener returns the name of the listener that would accept a connection to ap, "" if none would.
 func (t *target) ownListener(ap netip.AddrPort) string {
-	for _, ln := range t.server.opts.Listeners {
+	for _, ln := range t.listeners {
 		if ln.Addr.Port() != ap.Port() {
 			continue
 		}

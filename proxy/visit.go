@@ -12,7 +12,7 @@ import (
 
 // visit is what the policy keeps of a connection, in Flow.Tag, from Accepted to Closed. Connections of listeners without
 // PROXY headers, routes and limits of sources have none, or one once an attempt to dial fails. It belongs to the
-// connection's loop.
+// connection's loop. Those have the rule as Tag instead.
 type visit struct {
 	rule   *rule          // of when it was accepted
 	target *target        // nil until it is known
@@ -36,10 +36,8 @@ func newVisit(f *relay.Flow, r *rule) *visit {
 
 // visitOf returns the connection's visit, nil if it has none.
 func visitOf(f *relay.Flow) *visit {
-	if f.Tag == nil {
-		return nil
-	}
-	return f.Tag.(*visit)
+	v, _ := f.Tag.(*visit) // else it is the rule, or nothing before Accepted
+	return v
 }
 
 // end gives back what the visit holds. It must not be used any more.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 
 	"go.uber.org/zap"
 
@@ -30,7 +31,9 @@ func (d *daemon) inherit(listeners []proxy.Listener, sockets []socket) error {
 	if err != nil {
 		return err
 	}
-	d.sources = map[string]string{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sources, d.sockets = map[string]string{}, map[string]netip.AddrPort{}
 	for i, s := range passed {
 		in := &listeners[i]
 		if s == nil {
@@ -43,7 +46,7 @@ func (d *daemon) inherit(listeners []proxy.Listener, sockets []socket) error {
 			d.compare(*in, d.cfg.Listeners[i].Address, *s)
 		}
 		in.FD, in.Addr = s.fd, s.addr
-		d.sources[in.Name] = sourceSystemd
+		d.sources[in.Name], d.sockets[in.Name] = sourceSystemd, s.addr
 	}
 	return nil
 }

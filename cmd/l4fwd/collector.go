@@ -48,12 +48,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 // scrape takes the daemon's state.
 func (d *daemon) scrape() *scrape {
-	st := d.fwd.Stats()
+	st, last := d.fwd.Stats(), d.lastReload()
 	s := &scrape{
 		stats: st, rates: d.rates.rates(st), build: d.build,
-		draining: d.draining.Load(), loaded: float64(d.started.Unix()),
+		draining: d.draining.Load(), loaded: last.at, reloadFailed: len(last.faults) > 0,
 		files: openFiles(), dropped: st.AccessDropped + d.lines.Dropped(),
-		sockets: len(d.cfg.Listeners) * max(d.cfg.Loops, 1),
+		sockets: len(d.settings().Listeners) * max(d.cfg.Loops, 1),
 	}
 	d.cloud.measure(s)
 	return s

@@ -25,6 +25,8 @@ type Config struct {
 	Loops    int      `key:"loops" default:"0" min:"0" max:"1024" flag:"loops" arg:"N" doc:"Event loops. 0: one for each CPU the process may use."`
 	Engine   string   `key:"engine" default:"auto" allowed:"auto|uring|epoll|portable" flag:"engine" arg:"NAME" doc:"How connections are served. auto takes the fastest that the kernel and the sandbox allow; the choice and its reason are logged at start and shown by status."`
 
+	Reload string `key:"reload" default:"off" allowed:"off|watch" doc:"watch: the file is loaded again when it changes, as SIGHUP has it done, also where it is put in place by a symbolic link. What takes a restart keeps its old value and is named in the log: loops, engine, reload, dns, eip, lifecycle, health, admin, log.format."`
+
 	Listeners []Listener `key:"listeners" doc:"Where to accept clients. Without any, one listener on :443."`
 	Upstreams []Upstream `key:"upstreams" doc:"Where connections go. At least one is required, here or as upstream."`
 
@@ -69,7 +71,7 @@ type Upstream struct {
 	Check           Check    `key:"check"`
 	Outlier         Outlier  `key:"outlier"`
 	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, for more than about 64,000 connections to one destination. Not supported by this version yet: only the empty list is allowed."`
-	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed. Where this version does not support close_after, check says so."`
+	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed."`
 	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one. A check of type tls sends one too, which names nobody; one of type tcp sends nothing."`
 }
 

@@ -141,7 +141,7 @@ func TestContractDefaults(t *testing.T) {
 	l, said := try(t, "--upstream", "example.com:443")
 	require.Empty(t, said)
 	require.Equal(t, Config{
-		Engine:    "auto",
+		Engine: "auto", Reload: "off",
 		Listeners: []Listener{{Name: ":443", Address: ":443", Upstream: "example.com", AcceptProxy: "off"}},
 		Upstreams: []Upstream{upstreamWithDefaults("example.com", "example.com:443")},
 		Timeouts:  Timeouts{Duration(5 * time.Second), Duration(time.Hour), Duration(5 * time.Minute)},

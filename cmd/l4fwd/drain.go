@@ -42,8 +42,9 @@ var errCutShort = errors.New("a second signal")
 func (d *daemon) drain(who string, signals *signals) error {
 	begun := time.Now()
 	d.draining.Store(true)
+	d.stopReloads()
 	d.cloud.settle()
-	lameDuck, timeout := time.Duration(d.cfg.Drain.LameDuck), time.Duration(d.cfg.Drain.Timeout)
+	lameDuck, timeout := time.Duration(d.settings().Drain.LameDuck), time.Duration(d.settings().Drain.Timeout)
 	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d",
 		(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second).Microseconds()))
 	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),

@@ -25,6 +25,21 @@ func explainStart(err error) error {
 	return fmt.Errorf("cannot start: %w", err)
 }
 
+// explainReload says what to do about an error of a reload; used is where the daemon listens.
+func explainReload(err error, used []netip.AddrPort) error {
+	var le *proxy.ListenError
+	if !errors.As(err, &le) {
+		return err
+	}
+	for _, own := range used {
+		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
+			return advise(err, "listener %q cannot listen on %s: this daemon listens on %s; to change one for the other takes a restart, or another port",
+				le.Listener, le.Addr, own)
+		}
+	}
+	return explainStart(err)
+}
+
 // explainListen says why who could not listen on addr and what to do about it; flag is one that would help.
 func explainListen(who, flag string, addr netip.AddrPort, err error) error {
 	what := fmt.Sprintf("%s cannot listen on %s: %s", who, addr, cause(err))

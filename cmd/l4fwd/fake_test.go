@@ -19,6 +19,8 @@ type fakeForwarder struct {
 	alive     error
 	active    int64
 	calls     []string
+	reload    error         // of Reload
+	options   proxy.Options // its last
 	idle      chan struct{} // closed: no connection is open
 }
 
@@ -39,6 +41,14 @@ func (f *fakeForwarder) UpstreamNotes() []string {
 func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
 func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }
 func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.String()) }
+
+func (f *fakeForwarder) Reload(_ context.Context, o proxy.Options) error {
+	f.note("reload")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.options = o
+	return f.reload
+}
 
 func (f *fakeForwarder) Wait(ctx context.Context) error {
 	f.note("wait")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type file struct {
 	origins map[string]origin // of every key seen, by path with indices
 	faults  Faults
 	broken  bool // it could not be read as YAML at all
+	state   fileState
 
 	nodes int // followed so far
 }
@@ -41,6 +43,7 @@ func readFile(path string) *file {
 		f.broken = true
 		return f
 	}
+	f.state = fileState{there: true, sum: sha256.Sum256(text)}
 	root, err := parseYAML(text)
 	if err != nil {
 		line, what := syntaxError(err, text)

@@ -18,6 +18,8 @@ type forwarder interface {
 	StopAccepting()              // open connections go on
 	Wait(context.Context) error  // nil when no connection is open
 	Close(relay.Reason)          // ends everything
+	// Reload puts other options in place; an error has changed nothing.
+	Reload(context.Context, proxy.Options) error
 	Status() proxy.Status
 	Stats() proxy.Stats
 }

@@ -37,6 +37,7 @@ var doors = map[string][]string{
 	"github.com/spf13/cobra":         {"cmd/l4fwd"},
 	"github.com/spf13/pflag":         {"cmd/l4fwd"},
 	"github.com/spf13/viper":         {"cmd/l4fwd"},
+	"github.com/fsnotify/":           {"cmd/l4fwd"},
 	"github.com/prometheus/":         {"cmd/l4fwd"},
 	"github.com/aws/":                {"eip", "eip/instance", "eip/lifecycle"},
 	"go.uber.org/zap":                {"cmd/l4fwd", "proxy", "eip", "eip/lifecycle", "health"},

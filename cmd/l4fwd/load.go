@@ -19,7 +19,8 @@ type loaded struct {
 	cfg     Config
 	faults  Faults
 	path    string            // of the file; empty: none was named
-	broken  bool              // the file could not be read as YAML at all
+	file    fileState         // what it held
+	broken  bool              // it could not be read as YAML at all
 	origins map[string]origin // where each value came from, by key with indices; a default has none
 	spelled map[string]string // the key as it was written, where a shorthand stood for it
 
@@ -34,7 +35,7 @@ func load(flags *pflag.FlagSet) *loaded {
 	read := &file{}
 	if l.path != "" {
 		read = readFile(l.path)
-		l.faults, l.broken = append(l.faults, read.faults...), read.broken
+		l.faults, l.broken, l.file = append(l.faults, read.faults...), read.broken, read.state
 		for at, where := range read.origins {
 			l.origins[at] = where
 		}
@@ -53,6 +54,9 @@ func load(flags *pflag.FlagSet) *loaded {
 	}
 	if !l.broken {
 		l.combine(read)
+		if l.cfg.Reload == reloadWatch && l.path == "" {
+			l.warn(l.origins["reload"], "reload", "there is no file to watch", "name one with --config")
+		}
 		l.validate()
 	}
 	return l

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,14 @@ func write(t *testing.T, content string) string {
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 	return path
+}
+
+func TestWatchingNeedsAFile(t *testing.T) {
+	t.Setenv("L4FWD_RELOAD", "watch")
+	l := load(newServe().Flags())
+	require.Contains(t, fmt.Sprint(l.faults), "L4FWD_RELOAD: there is no file to watch; name one with --config")
+	t.Setenv("L4FWD_CONFIG", write(t, "upstream: a.example:443\n"))
+	require.Empty(t, load(newServe().Flags()).faults)
 }
 
 func TestPrecedence(t *testing.T) {

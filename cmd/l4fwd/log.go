@@ -11,12 +11,17 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// newLogger returns a logger of events, which log.level filters; nothing is sampled.
-func newLogger(cfg Log, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
+// newLevel returns the level of cfg, which a reload may change.
+func newLevel(cfg Log) zap.AtomicLevel {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zapcore.InfoLevel // the configuration allows no other
 	}
+	return zap.NewAtomicLevelAt(level)
+}
+
+// newLogger returns a logger of events, which level filters; nothing is sampled.
+func newLogger(cfg Log, level zapcore.LevelEnabler, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
 	return zap.New(zapcore.NewCore(newEncoder(cfg, terminal), w, level))
 }
 

@@ -18,7 +18,7 @@ func TestLogFormats(t *testing.T) {
 	one := func(cfg Log, terminal bool) string {
 		var out bytes.Buffer
 		w := newLogWriter(&out)
-		log := newLogger(cfg, w, terminal)
+		log := newLogger(cfg, newLevel(cfg), w, terminal)
 		log.Debug("hidden")
 		log.Info("access", zap.String("reason", "client_closed"), zap.Duration("took", 1500*time.Millisecond))
 		w.Close(time.Second)

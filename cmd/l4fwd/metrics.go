@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,14 +32,15 @@ type metric struct {
 
 // scrape is the daemon's state while Prometheus asks.
 type scrape struct {
-	stats    proxy.Stats
-	rates    Rates
-	build    build
-	draining bool
-	loaded   float64 // when the configuration was loaded, Unix seconds
-	files    int     // open descriptors; -1: unknown
-	dropped  uint64  // log lines
-	sockets  int     // descriptors of the listeners
+	stats        proxy.Stats
+	rates        Rates
+	build        build
+	draining     bool
+	loaded       time.Time // when the configuration in use was loaded
+	reloadFailed bool
+	files        int    // open descriptors; -1: unknown
+	dropped      uint64 // log lines
+	sockets      int    // descriptors of the listeners
 
 	eip       *eip.Stats       // nil: no eip.pool
 	lifecycle *lifecycle.State // nil: not watched
@@ -132,10 +134,10 @@ var metricTable = []metric{
 	{name: "draining", kind: gauge, help: "1 while a drain runs, else 0.",
 		values: func(s *scrape, emit func(float64, ...string)) { emit(truth(s.draining)) }},
 	{name: "config_reload_success", kind: gauge, help: "1 if the last load of the configuration succeeded, else 0.",
-		doc:    "1 from the start: a daemon does not start with a faulty configuration.",
-		values: func(_ *scrape, emit func(float64, ...string)) { emit(1) }},
+		doc:    "1 from the start: a daemon does not start with a faulty configuration. With 0 the configuration before stays in use; the log and `/readyz?verbose` say what is wrong.",
+		values: func(s *scrape, emit func(float64, ...string)) { emit(truth(!s.reloadFailed)) }},
 	{name: "config_reload_timestamp_seconds", kind: gauge, help: "When the configuration in use was loaded, in Unix time.",
-		values: func(s *scrape, emit func(float64, ...string)) { emit(s.loaded) }},
+		values: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.loaded.UnixMilli()) / 1000) }},
 	{name: "loop_busy_ratio", kind: gauge, help: "Share of the last 12 to 16 s that the event loop spent working, 0 to 1.", labels: []string{"loop"},
 		doc: "Near 1 means that the loop is saturated. The window does not depend on who scrapes. Absent on the portable engine.",
 		values: func(s *scrape, emit func(float64, ...string)) {

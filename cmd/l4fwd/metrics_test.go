@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -19,7 +20,7 @@ func newFakeDaemon(t *testing.T) (*daemon, *fakeForwarder) {
 	cfg, _ := try(t, "--upstream", "dais24.example:443")
 	d := newDaemon(cfg.cfg)
 	t.Cleanup(func() { d.lines.Close(0) })
-	d.log = newLogger(Log{Level: "error"}, d.lines, false)
+	d.log = newLogger(Log{}, zap.ErrorLevel, d.lines, false)
 	fwd := &fakeForwarder{active: 3, idle: make(chan struct{})}
 	d.fwd = fwd
 	d.register(fwd)

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/proxy"
 )
@@ -92,6 +94,16 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	p.exits(t, exitOK)
 }
 
+// Type=notify-reload waits for both lines, and takes the second only if it comes after the first.
+func TestTheServiceManagerIsToldOfAReload(t *testing.T) {
+	path, messages := manager(t)
+	p := prepare(t, []string{"NOTIFY_SOCKET=" + path}).start(t)
+	expect(t, messages, "READY=1")
+	p.signal(t, syscall.SIGHUP)
+	require.Regexp(t, `^RELOADING=1\nMONOTONIC_USEC=[1-9]\d+\n$`, expect(t, messages, "RELOADING=1"))
+	expect(t, messages, "READY=1")
+}
+
 func TestReadyDoesNotWaitForTheUpstream(t *testing.T) {
 	path, messages := manager(t)
 	prepare(t, []string{"NOTIFY_SOCKET=" + path}, "--upstream", "nowhere.example.com:443", "--dns-server", freePort(t)).start(t)
@@ -136,6 +148,16 @@ func TestSocketsOfTheServiceManagerAreAdopted(t *testing.T) {
 	require.Equal(t, 1, strings.Count(p.log.String(), `"socket_name"`), "two has its name")
 	require.Regexp(t, `two +`+addrs[0]+` +systemd`, l4fwd(t, nil, "status", "--admin", p.admin).stdout)
 	require.Contains(t, p.log.String(), `"listener":"one","address":"`+addrs[1]+`"`, "the rest in order")
+
+	require.NoError(t, os.WriteFile(file, []byte("listeners: [{name: two, address: ':444'}, {name: one, address: ':443'}]\ntimeouts: {idle: 1m}\n"), 0o600))
+	p.signal(t, syscall.SIGHUP)
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"changed":["listeners","timeouts.idle"]`) })
+	for _, a := range addrs {
+		p.listen = a
+		exchange(t, p.dial(t))
+	}
+	require.Contains(t, p.get("/metrics"), `l4fwd_accepted_total{listener="two"} 2`, "a reload keeps the sockets")
+	require.Regexp(t, `two +`+addrs[0]+` +systemd`, l4fwd(t, nil, "status", "--admin", p.admin).stdout)
 }
 
 func TestTooManySockets(t *testing.T) {
@@ -163,7 +185,7 @@ func TestASocketNamesTheDefaultListener(t *testing.T) {
 	var log bytes.Buffer
 	w := newLogWriter(&log)
 	d, _ := newFakeDaemon(t)
-	d.log = newLogger(Log{Level: "debug"}, w, false)
+	d.log = newLogger(Log{}, zap.DebugLevel, w, false)
 	d.defaultListener = true
 	d.cfg.Listeners = []Listener{{Name: ":443", Address: ":443"}}
 	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}

@@ -174,7 +174,7 @@ func TestServeForwardsAndDrains(t *testing.T) {
 		p.signal(t, s)
 	}
 	p.eventually(t, func() bool {
-		return bytes.Contains([]byte(p.log.String()), []byte("reload is not supported")) && bytes.Contains([]byte(p.log.String()), []byte("upgrade is not supported"))
+		return bytes.Contains([]byte(p.log.String()), []byte(`"msg":"reloaded","by":"SIGHUP","changed":[]`)) && bytes.Contains([]byte(p.log.String()), []byte("upgrade is not supported"))
 	})
 	exchange(t, c)
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,12 +42,12 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 		l.faults.print(cmd.ErrOrStderr())
 		return silent(exitUsage)
 	}
-	return serve(l)
+	return serve(l, func() *loaded { return load(cmd.Flags()) })
 }
 
 // daemon is what the parts of a running l4fwd share.
 type daemon struct {
-	cfg      Config
+	cfg      Config // of the start; see settings for what is in use
 	build    build
 	log      *zap.Logger
 	access   *zap.Logger // for access lines: log.level does not filter it
@@ -62,12 +64,20 @@ type daemon struct {
 	asked    chan string // a request to drain: who asked
 	failed   chan error  // what broke while running
 
-	defaultListener bool              // no listener was configured
-	sources         map[string]string // where sockets come from that were not opened, by listener; set before start
+	defaultListener bool // no listener was configured
+
+	mu      sync.Mutex
+	sources map[string]string         // where sockets come from that were not opened, by listener
+	sockets map[string]netip.AddrPort // those of the service manager, by listener
+
+	level       zap.AtomicLevel
+	inUse       atomic.Pointer[Config]      // nil: cfg, since nothing was reloaded
+	reloaded    atomic.Pointer[reloadState] // nil: nothing was reloaded
+	stopReloads func()                      // returns when no reload is under way
 }
 
-// serve runs the daemon until it has drained: boot order down, shutdown order up.
-func serve(l *loaded) error {
+// serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again.
+func serve(l *loaded, again func() *loaded) error {
 	signals := catchSignals()
 	defer signals.release()
 
@@ -105,6 +115,8 @@ func serve(l *loaded) error {
 	d.announce(healthPort, adminPort)
 	defer d.cloud.run()()
 	defer d.watch()()
+	d.stopReloads = d.followConfig(l, again, signals)
+	defer d.stopReloads()
 	return d.wait(signals)
 }
 
@@ -119,10 +131,12 @@ func (d *daemon) cannotStart(err error) error {
 
 func newDaemon(cfg Config) *daemon {
 	lines, terminal := newLogWriter(os.Stderr), isTerminal(os.Stderr)
-	log := newLogger(cfg.Log, lines, terminal)
+	level := newLevel(cfg.Log)
+	log := newLogger(cfg.Log, level, lines, terminal)
 	return &daemon{
 		cfg: cfg, build: thisBuild(), started: time.Now(),
 		lines: lines, log: log, access: newAccessLogger(cfg.Log, lines, terminal), json: logsJSON(cfg.Log, terminal),
+		level: level, stopReloads: func() {},
 		health: health.New(), notify: newNotifier(log),
 		asked: make(chan string, 1), failed: make(chan error, 2),
 	}
@@ -159,6 +173,8 @@ func (d *daemon) register(fwd forwarder) {
 	d.health.Describe("upstream", fwd.UpstreamNotes)
 	d.cloud.register()
 	d.health.Register("draining", d.notDraining)
+	d.health.Register("config", func() error { return nil })
+	d.health.Describe("config", d.configNotes)
 }
 
 func (d *daemon) notDraining() error {

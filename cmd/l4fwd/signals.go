@@ -10,21 +10,24 @@ import (
 // signals are those the daemon reacts to.
 type signals struct {
 	end         chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
-	unsupported chan os.Signal // SIGHUP, SIGUSR2: of a later version; they must not end the process
+	reload      chan os.Signal // SIGHUP; room for one, since one reload serves all that came before it
+	unsupported chan os.Signal // SIGUSR2: of a later version; it must not end the process
 }
 
 // catchSignals takes the signals from the runtime. SIGPIPE is ignored: a log that nobody reads any more is no reason to
 // drop connections.
 func catchSignals() *signals {
-	s := &signals{end: make(chan os.Signal, 2), unsupported: make(chan os.Signal, 1)}
+	s := &signals{end: make(chan os.Signal, 2), reload: make(chan os.Signal, 1), unsupported: make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
-	signal.Notify(s.unsupported, syscall.SIGHUP, syscall.SIGUSR2)
+	signal.Notify(s.reload, syscall.SIGHUP)
+	signal.Notify(s.unsupported, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
 
 func (s *signals) release() {
 	signal.Stop(s.end)
+	signal.Stop(s.reload)
 	signal.Stop(s.unsupported)
 	signal.Reset(syscall.SIGPIPE)
 }
@@ -48,8 +51,6 @@ func (s *signals) onEnd(fn func()) (stop func()) {
 
 func unsupportedSignal(s os.Signal) string {
 	switch s {
-	case syscall.SIGHUP:
-		return "SIGHUP: reload " + notYet + "; nothing was changed"
 	case syscall.SIGUSR2:
 		return "SIGUSR2: upgrade " + notYet + "; nothing was changed"
 	}

@@ -21,12 +21,29 @@ type State struct {
 	Conditions []ConditionState  `json:"conditions"`
 	Rates      Rates             `json:"rates"`
 	Sources    map[string]string `json:"listener_sources"` // by listener: opened, or systemd, which passed the socket
+	Config     ConfigState       `json:"config"`
 	Proxy      proxy.Status      `json:"proxy"`
 
 	// Without eip.pool there is none of these.
 	Instance  *instance.Identity `json:"instance,omitempty"`
 	EIP       *eip.Status        `json:"eip,omitempty"`
 	Lifecycle *lifecycle.Status  `json:"lifecycle,omitempty"`
+}
+
+// ConfigState is how the configuration in use came about.
+type ConfigState struct {
+	Loaded time.Time `json:"loaded"`
+	Tried  time.Time `json:"last_reload"`   // the start, if there was none
+	OK     bool      `json:"ok"`            // the last reload put its configuration in place
+	Faults []string  `json:"faults"`        // why not
+	Fixed  []string  `json:"needs_restart"` // keys with a new value that a reload cannot put in place
+}
+
+func (s reloadState) state() ConfigState {
+	return ConfigState{
+		Loaded: s.at.UTC().Truncate(time.Second), Tried: s.tried.UTC().Truncate(time.Second),
+		OK: len(s.faults) == 0, Faults: append([]string{}, s.faults...), Fixed: append([]string{}, s.fixed...),
+	}
 }
 
 // ConditionState is one condition of the readiness.
@@ -45,11 +62,14 @@ func (d *daemon) state() State {
 		Draining: d.draining.Load(),
 		Rates:    d.rates.rates(d.fwd.Stats()),
 		Proxy:    d.fwd.Status(),
+		Config:   d.lastReload().state(),
 		Sources:  map[string]string{},
 	}
-	for _, in := range d.cfg.Listeners {
+	d.mu.Lock()
+	for _, in := range d.settings().Listeners {
 		s.Sources[in.Name] = sourceOf(d.sources, in.Name)
 	}
+	d.mu.Unlock()
 	s.Proxy.Draining = s.Draining // a drain begins before the listeners close
 	d.cloud.tell(&s)
 	if d.nowhere != nil {

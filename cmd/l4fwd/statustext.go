@@ -19,6 +19,7 @@ func writeState(out io.Writer, s State) {
 	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
 		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
 	writeCloud(out, s)
+	writeConfig(out, s.Config)
 	fmt.Fprintln(out)
 	writeListeners(out, p.Listeners, s.Sources)
 	fmt.Fprintln(out)
@@ -38,6 +39,16 @@ func writeReadiness(out io.Writer, s State) {
 		if !c.OK && c.Name != "draining" {
 			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Reason)
 		}
+	}
+}
+
+// writeConfig prints what an operator must know of the configuration; nothing while all is well.
+func writeConfig(out io.Writer, c ConfigState) {
+	for _, f := range c.Faults {
+		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing: %s\n", c.Tried.Format(time.RFC3339), f)
+	}
+	if len(c.Fixed) > 0 {
+		fmt.Fprintf(out, "new values that take a restart: %s\n", strings.Join(c.Fixed, ", "))
 	}
 }
 

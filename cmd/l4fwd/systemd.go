@@ -40,6 +40,12 @@ func (n *notifier) send(state string) {
 	}
 }
 
+// reloading says that the configuration is loaded again; READY=1 follows. Type=notify-reload waits for both, and tells
+// old messages from new ones by the time.
+func (n *notifier) reloading() {
+	n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+}
+
 // keepalive sends signs of life, twice in the time the service manager allows, but only while alive, until ctx ends.
 func (n *notifier) keepalive(ctx context.Context, alive func(context.Context) error) {
 	if n.watchdog <= 0 {

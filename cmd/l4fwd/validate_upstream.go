@@ -14,9 +14,6 @@ func (l *loaded) validateAddressesOfUpstreams() {
 	for i, u := range l.cfg.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		l.validateBackups(at, u)
-		if removed, err := parseRemoved(u.OnRemoved); err == nil && removed.Close && !proxy.CanCloseRemoved() {
-			l.add(l.origins[at+".on_removed"], at+".on_removed", fault("close_after %s", "write keep", notYet))
-		}
 		if len(u.SourceAddresses) > 0 {
 			l.add(l.origins[at+".source_addresses"], at+".source_addresses", fault("%s", "remove it", notYet))
 		}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +18,12 @@ const epollSupported = true
 type epoll struct {
 	shared shared
 	loops  []*loop
-	bound  []netip.AddrPort
+	bound  []netip.AddrPort // of the listeners of Options
 	ended  sync.WaitGroup
-	mu     sync.Mutex // one stop at a time
+
+	mu        sync.Mutex // one change at a time
+	stopped   bool       // the loops take nothing any more
+	keepalive Keepalive  // of sockets opened from now on
 }
 
 func startEpoll(o Options) (engine, error) {
@@ -37,10 +41,10 @@ func startEpoll(o Options) (engine, error) {
 		return nil, err
 	}
 	for _, l := range e.loops {
-		for i := range l.lns {
-			if !l.setAccept(&l.lns[i], true) {
+		for _, a := range l.lns {
+			if !l.setAccept(a, true) {
 				e.discard()
-				return nil, fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, l.lns[i].ln.Name)
+				return nil, fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, a.ln.Name)
 			}
 		}
 	}
@@ -90,40 +94,75 @@ func (l *loop) init(id int, o *Options, s *shared) error {
 // listenAll opens the listeners. The error is a ListenError.
 func (e *epoll) listenAll(o *Options) error {
 	for i := range o.Listeners {
-		addr, err := e.listen(&o.Listeners[i], o.Keepalive)
+		opened, addr, err := e.listen(&o.Listeners[i], o.Keepalive)
 		if err != nil {
-			return &ListenError{Listener: o.Listeners[i].Name, Addr: o.Listeners[i].Addr, Err: err}
+			return err
+		}
+		for i, l := range e.loops {
+			l.attach(opened[i])
 		}
 		e.bound = append(e.bound, addr)
 	}
+	e.keepalive = o.Keepalive
 	return nil
 }
 
-// listen gives each loop a socket for ln.
-func (e *epoll) listen(ln *Listener, k Keepalive) (netip.AddrPort, error) {
-	var fds []int
-	var addr netip.AddrPort
-	var err error
+// listen opens a socket for each loop. The error is a ListenError.
+func (e *epoll) listen(ln *Listener, k Keepalive) ([]*acceptor, netip.AddrPort, error) {
+	fds, addr, err := e.sockets(ln, k)
+	if err != nil {
+		return nil, addr, &ListenError{Listener: ln.Name, Addr: ln.Addr, Err: err}
+	}
+	opened := make([]*acceptor, len(fds))
+	for i, fd := range fds {
+		opened[i] = &acceptor{fd: int32(fd), ln: ln, shared: ln.FD != 0 && len(fds) > 1}
+	}
+	return opened, addr, nil
+}
+
+func (e *epoll) sockets(ln *Listener, k Keepalive) (fds []int, addr netip.AddrPort, err error) {
 	if ln.FD == 0 {
-		fds, addr, err = openListeners(ln.Addr, len(e.loops), k)
+		return openListeners(ln.Addr, len(e.loops), k)
+	}
+	for range e.loops {
+		fd, bound, err := inheritedListener(ln.FD, k)
 		if err != nil {
-			return addr, err
+			closeAllFDs(fds)
+			return nil, addr, err
 		}
+		fds, addr = append(fds, fd), bound
 	}
-	for i, l := range e.loops {
-		a := acceptor{ln: ln}
-		if fds != nil {
-			a.fd = int32(fds[i])
-		} else {
-			fd, bound, err := inheritedListener(ln.FD, k)
-			if err != nil {
-				return addr, err
+	return fds, addr, nil
+}
+
+// setListeners: see Relay.SetListeners.
+func (e *epoll) setListeners(next []listening, opened func()) error {
+	e.mu.Lock()
+	k := e.keepalive
+	e.mu.Unlock()
+	fresh := make([][]*acceptor, len(e.loops)) // by loop
+	for i := range next {
+		if next[i].from != nil {
+			continue
+		}
+		each, addr, err := e.listen(next[i].ln, k)
+		if err != nil {
+			for _, all := range fresh {
+				for _, a := range all {
+					sysClose(a.fd)
+				}
 			}
-			a.fd, addr, a.shared = int32(fd), bound, len(e.loops) > 1
+			return err
 		}
-		l.lns = append(l.lns, a)
+		next[i].addr = addr
+		for l, a := range each {
+			fresh[l] = append(fresh[l], a)
+		}
 	}
-	return addr, nil
+	opened()
+	to := heirs(next)
+	e.each(func(l *loop, done func()) { l.relisten(to, fresh[l.id], done) })
+	return nil
 }
 
 // discard closes loops that never ran.
@@ -135,33 +174,69 @@ func (e *epoll) discard() {
 
 func (e *epoll) addrs() []netip.AddrPort { return e.bound }
 
-// all runs f on every loop and returns when each has; a loop that has ended is left out.
-func (e *epoll) all(f func(*loop)) {
+// each has f called on every loop and returns when each has called done; a loop that has ended is left out.
+func (e *epoll) each(f func(l *loop, done func())) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.each(f)
+	e.ask(f)
 }
 
-func (e *epoll) each(f func(*loop)) {
+// ask is each; the caller holds mu.
+func (e *epoll) ask(f func(l *loop, done func())) {
+	if e.stopped {
+		return
+	}
 	var wg sync.WaitGroup
 	for _, l := range e.loops {
 		wg.Add(1)
-		if !l.mail.post(func() { f(l); wg.Done() }) {
+		if !l.mail.post(func() { f(l, wg.Done) }) {
 			wg.Done()
 		}
 	}
 	wg.Wait()
 }
 
-func (e *epoll) stopAccepting() { e.all((*loop).stopAccepting) }
+// all runs f on every loop and returns when each has.
+func (e *epoll) all(f func(*loop)) {
+	e.each(func(l *loop, done func()) { f(l); done() })
+}
+
+func (e *epoll) stopAccepting() {
+	e.each(func(l *loop, done func()) { l.drop(func(*acceptor) bool { return true }, done) })
+}
 
 func (e *epoll) closeAll(r Reason) { e.all(func(l *loop) { l.endAll(r) }) }
+
+func (e *epoll) closeWhere(match func(*Flow) bool, r Reason) int {
+	var n atomic.Int64
+	e.all(func(l *loop) { n.Add(int64(l.endWhere(match, r))) })
+	return int(n.Load())
+}
+
+// flows goes from loop to loop, so that none waits for another.
+func (e *epoll) flows(f func(*Summary)) {
+	for i := range e.loops {
+		e.all(func(l *loop) {
+			if l.id == i {
+				l.show(f)
+			}
+		})
+	}
+}
+
+func (e *epoll) tune(t Tuning) {
+	e.mu.Lock()
+	e.keepalive = t.Keepalive
+	e.mu.Unlock()
+	e.all(func(l *loop) { l.tune(t) })
+}
 
 // stop keeps the lock until the loops have ended: what was posted to one that is about to end would never be called.
 func (e *epoll) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.each(func(l *loop) { l.done = true })
+	e.ask(func(l *loop, done func()) { l.done = true; done() })
+	e.stopped = true
 	e.ended.Wait()
 }
 

@@ -53,6 +53,7 @@ type Listener struct {
 // Endpoint is one upstream address as the policy names it to the engine, which never changes it.
 type Endpoint struct {
 	Addr    netip.AddrPort
+	Local   netip.Addr    // to connect from, of the family of Addr; the zero value: as the routing table says
 	Timeout time.Duration // of one connect attempt; 0: DefaultConnectTimeout
 	Tally   *Tally        // where to count the bytes; nil: nowhere
 	Tag     any           // the policy's own

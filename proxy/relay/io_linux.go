@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/netip"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -42,12 +43,26 @@ func (l *loop) openUpstream(c *conn) Reason {
 	fd := int32(n)
 	c.ends[upstream] = end{fd: fd, tag: c.ends[upstream].tag + 1}
 	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if local := c.flow.Endpoint.Local; local.IsValid() {
+		if e := l.bindLocal(fd, local); e != 0 {
+			return connectReason(e)
+		}
+	}
 	l.sa.set(to)
 	_, e = raw3(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
 	if e != 0 && e != unix.EINPROGRESS {
 		return connectReason(e)
 	}
 	return None
+}
+
+// bindLocal sets the address to connect from. With IP_BIND_ADDRESS_NO_PORT the port is chosen by connect, so that it need
+// be free for that destination only, ip(7). An address that this host has not fails like ports that have run out.
+func (l *loop) bindLocal(fd int32, local netip.Addr) syscall.Errno {
+	_ = sysSetInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // unknown before 4.2: then bind chooses
+	l.sa.set(netip.AddrPortFrom(local, 0))
+	_, e := raw3(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
+	return e
 }
 
 // dialEvent acts on an event of an upstream that is being connected to.

@@ -15,7 +15,7 @@ type loop struct {
 	core
 	ep       int32
 	events   []unix.EpollEvent
-	lns      []acceptor
+	lns      []*acceptor
 	again    []uint32 // slots of connections that used up their budget
 	spare    []uint32
 	buf      []byte // what a read fills; never kept over a turn
@@ -36,11 +36,14 @@ type host interface {
 	welcome(fd int32, ln *Listener, from netip.AddrPort)
 	// setAccept begins or ends to accept from a listener. It returns false if there is no memory for it.
 	setAccept(a *acceptor, on bool) bool
+	// retire serves the clients that the kernel has queued for a listener, closes it, and calls closed.
+	retire(a *acceptor, closed func())
 }
 
 // acceptor is a listening socket of a loop.
 type acceptor struct {
 	fd     int32
+	index  int // in loop.lns
 	ln     *Listener
 	shared bool   // other loops accept from the same socket
 	paused bool   // waits for descriptors or memory
@@ -48,9 +51,9 @@ type acceptor struct {
 	turn   uint64 // in which it was reported last
 
 	// Of the io_uring engine.
-	calls    []acceptCall
-	armed    int // calls that the kernel has
-	stopping bool
+	calls  []acceptCall
+	armed  int    // calls that the kernel has
+	closed func() // not nil: it is closed, and this called, once the kernel has none
 }
 
 const (
@@ -125,7 +128,7 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 			l.mail.deliver()
 			return
 		}
-		if a := &l.lns[keyListener-ev.Fd]; a.fd >= 0 { // not closed by an earlier event of this batch
+		if a := l.lns[keyListener-ev.Fd]; a.fd >= 0 { // not closed by an earlier event of this batch
 			l.acceptSome(a)
 		}
 		return
@@ -268,7 +271,7 @@ func (l *loop) pause(a *acceptor) {
 }
 
 func (l *loop) resume(a *acceptor) {
-	if !a.paused || a.stopping || a.fd < 0 {
+	if !a.paused || a.closed != nil || a.fd < 0 {
 		return
 	}
 	if !l.host.setAccept(a, true) { // no memory for it: later
@@ -280,31 +283,15 @@ func (l *loop) resume(a *acceptor) {
 
 // setAccept adds or removes the registration of a listening socket.
 func (l *loop) setAccept(a *acceptor, on bool) bool {
-	i, op := 0, unix.EPOLL_CTL_DEL
+	op := unix.EPOLL_CTL_DEL
 	if on {
 		op = unix.EPOLL_CTL_ADD
 	}
-	for &l.lns[i] != a {
-		i++
-	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(keyListener - i)}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(keyListener - a.index)}
 	if a.shared {
 		ev.Events |= unix.EPOLLEXCLUSIVE
 	}
 	return sysEpollCtl(l.ep, op, a.fd, &ev) == 0
-}
-
-// stopAccepting serves the clients that the kernel has queued, then closes the listening sockets.
-func (l *loop) stopAccepting() {
-	for i := range l.lns {
-		a := &l.lns[i]
-		if a.fd < 0 {
-			continue
-		}
-		// A socket that was handed in stays open elsewhere, and with it the registration, which close would not end.
-		l.setAccept(a, false)
-		l.takeQueued(a)
-	}
 }
 
 // takeQueued serves the clients that the kernel has queued for a listener, and closes it.
@@ -316,9 +303,9 @@ func (l *loop) takeQueued(a *acceptor) {
 }
 
 func (l *loop) close() {
-	for i := range l.lns {
-		if l.lns[i].fd >= 0 {
-			sysClose(l.lns[i].fd)
+	for _, a := range l.lns {
+		if a.fd >= 0 {
+			sysClose(a.fd)
 		}
 	}
 	l.shared.kept.Add(int64(l.bufs.inUse + l.pipes.used))

@@ -2,17 +2,13 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // portable is the engine of systems without epoll, and the oracle of the other engines in the tests: plain net, blocking
@@ -23,16 +19,15 @@ import (
 // is lost (see dialReason). And on systems other than Linux a reset may be taken for a FIN where a write to the same end
 // found it first (see portableConn.wasReset).
 type portable struct {
-	opts      Options
-	lns       []*net.TCPListener
-	stopping  chan struct{}
-	stopOnce  sync.Once
-	accepting sync.WaitGroup // accept loops
-	serving   sync.WaitGroup // connections
+	opts    Options
+	tuning  atomic.Pointer[Tuning]
+	serving sync.WaitGroup // connections
 
 	active atomic.Int64
 	ids    atomic.Uint64
 	pauses atomic.Uint64
+
+	lns []*portableListener // one change at a time is the Relay's care
 
 	mu    sync.Mutex
 	conns map[*portableConn]struct{}
@@ -48,126 +43,28 @@ const (
 var past = time.Unix(1, 0)
 
 func startPortable(o Options) (engine, error) {
-	e := &portable{opts: o, stopping: make(chan struct{}), conns: map[*portableConn]struct{}{}}
+	e := &portable{opts: o, conns: map[*portableConn]struct{}{}}
+	e.tuning.Store(&o.Tuning)
 	for i := range o.Listeners {
-		ln, err := listenPortable(&o.Listeners[i])
+		l, err := openPortable(e, &o.Listeners[i])
 		if err != nil {
 			for _, l := range e.lns {
-				l.Close()
+				l.tcp.Close()
 			}
 			return nil, err
 		}
-		e.lns = append(e.lns, ln)
+		e.lns = append(e.lns, l)
 	}
-	for i, ln := range e.lns {
-		e.accepting.Go(func() { e.acceptLoop(&o.Listeners[i], ln) })
+	for _, l := range e.lns {
+		go l.acceptLoop()
 	}
 	return e, nil
-}
-
-// listenPortable opens l's address, or takes a duplicate of its descriptor.
-func listenPortable(l *Listener) (*net.TCPListener, error) {
-	if l.FD != 0 {
-		return adoptListener(l)
-	}
-	// "tcp" would make 0.0.0.0 a dual-stack socket, too.
-	network := "tcp6"
-	switch a := l.Addr.Addr(); {
-	case a.Is4():
-		network = "tcp4"
-	case a == netip.IPv6Unspecified():
-		network = "tcp"
-	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // on by default since Go 1.24
-	ln, err := lc.Listen(context.Background(), network, l.Addr.String())
-	if err != nil {
-		var sys *os.SyscallError // without the address, which ListenError says
-		if errors.As(err, &sys) {
-			err = sys
-		}
-		return nil, &ListenError{Listener: l.Name, Addr: l.Addr, Err: err}
-	}
-	return ln.(*net.TCPListener), nil
-}
-
-func adoptListener(l *Listener) (*net.TCPListener, error) {
-	fd, err := unix.FcntlInt(uintptr(l.FD), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("take over listener %s: duplicate descriptor %d: %w", l.Name, l.FD, err)
-	}
-	f := os.NewFile(uintptr(fd), l.Name)
-	defer f.Close() // FileListener has made a duplicate of its own
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("take over listener %s: %w", l.Name, err)
-	}
-	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
-		ln.Close()
-		return nil, fmt.Errorf("take over listener %s: descriptor %d is no TCP socket", l.Name, l.FD)
-	}
-	return tcp, nil
-}
-
-// acceptLoop ends only when accepting is stopped: no error of accept is a reason to turn clients away for ever.
-func (e *portable) acceptLoop(l *Listener, ln *net.TCPListener) {
-	defer ln.Close()
-	for {
-		sock, err := ln.AcceptTCP()
-		switch {
-		case err == nil:
-			e.admit(l, sock)
-		case e.stopped():
-			e.takeQueued(l, ln)
-			return
-		case acceptStarved(err):
-			e.pauses.Add(1)
-			e.rest()
-		default: // unknown: go on, but never spin
-			e.rest()
-		}
-	}
-}
-
-func acceptStarved(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
-}
-
-// takeQueued serves the clients that the kernel had connected before the listener was stopped. The deadline lies in
-// the future, because Accept does not even try once it has passed.
-func (e *portable) takeQueued(l *Listener, ln *net.TCPListener) {
-	for end := time.Now().Add(queuedMax); time.Now().Before(end); {
-		ln.SetDeadline(time.Now().Add(queuedGrace))
-		sock, err := ln.AcceptTCP()
-		if err != nil {
-			return
-		}
-		e.admit(l, sock)
-	}
-}
-
-func (e *portable) rest() {
-	select {
-	case <-e.stopping:
-	case <-time.After(acceptPause):
-	}
-}
-
-func (e *portable) stopped() bool {
-	select {
-	case <-e.stopping:
-		return true
-	default:
-		return false
-	}
 }
 
 // admit registers a connection, so that closeAll finds it as soon as accept has returned it, and starts its life.
 func (e *portable) admit(l *Listener, sock *net.TCPConn) {
 	c := newPortableConn(e, l, sock)
-	if n := e.active.Add(1); e.opts.MaxConnections > 0 && n > int64(e.opts.MaxConnections) {
+	if n, limit := e.active.Add(1), e.tuning.Load().MaxConnections; limit > 0 && n > int64(limit) {
 		c.refused = LimitConnections
 	}
 	e.mu.Lock()
@@ -185,29 +82,75 @@ func (e *portable) forget(c *portableConn) {
 }
 
 func (e *portable) addrs() []netip.AddrPort {
-	all := make([]netip.AddrPort, len(e.lns))
-	for i, ln := range e.lns {
-		all[i] = addrPort(ln.Addr())
+	var all []netip.AddrPort
+	for _, l := range e.lns {
+		all = append(all, addrPort(l.tcp.Addr()))
 	}
 	return all
 }
 
-func (e *portable) stopAccepting() {
-	e.stopOnce.Do(func() {
-		close(e.stopping)
-		for _, ln := range e.lns {
-			ln.SetDeadline(past)
+// setListeners: see Relay.SetListeners. One change at a time is the caller's care.
+func (e *portable) setListeners(next []listening, opened func()) error {
+	var fresh []*portableListener
+	for i := range next {
+		if next[i].from != nil {
+			continue
 		}
-	})
-	e.accepting.Wait()
+		l, err := openPortable(e, next[i].ln)
+		if err != nil {
+			for _, l := range fresh {
+				l.tcp.Close()
+			}
+			return err
+		}
+		next[i].addr = addrPort(l.tcp.Addr())
+		fresh = append(fresh, l)
+	}
+	opened()
+	var kept, gone []*portableListener
+	to := heirs(next)
+	for _, l := range e.lns {
+		if heir := to[l.ln.Load()]; heir != nil {
+			l.ln.Store(heir)
+			kept = append(kept, l)
+		} else {
+			gone = append(gone, l)
+		}
+	}
+	e.lns = append(kept, fresh...)
+	for _, l := range fresh {
+		go l.acceptLoop()
+	}
+	stopListeners(gone)
+	return nil
 }
 
-func (e *portable) closeAll(r Reason) {
+func (e *portable) stopAccepting() { stopListeners(e.lns) }
+
+func (e *portable) tune(t Tuning) { e.tuning.Store(&t) }
+
+func (e *portable) closeAll(r Reason) { e.closeWhere(func(*Flow) bool { return true }, r) }
+
+func (e *portable) closeWhere(match func(*Flow) bool, r Reason) (n int) {
+	for _, c := range e.all() {
+		if c.closeIf(match, r) {
+			n++
+		}
+	}
+	return n
+}
+
+func (e *portable) flows(f func(*Summary)) {
+	for _, c := range e.all() {
+		c.show(f)
+	}
+}
+
+// all returns the connections as of now.
+func (e *portable) all() []*portableConn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for c := range e.conns {
-		c.kill(endedBy(r))
-	}
+	return slices.Collect(maps.Keys(e.conns))
 }
 
 func (e *portable) stop() { e.serving.Wait() }

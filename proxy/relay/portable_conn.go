@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,14 +15,18 @@ import (
 // portableConn is one connection of the portable engine. Its life is the function live, read from top to bottom.
 type portableConn struct {
 	eng     *portable
+	refused Reason // decided before its goroutine began
+	opened  time.Time
+
+	mu      sync.Mutex // of what others may look at; its own goroutine locks to change it and to let the handler
 	flow    Flow
 	ends    [2]*net.TCPConn // by side; the upstream's is nil until it is connected
-	refused Reason          // decided before its goroutine began
-	said    bool            // the client sent bytes for the policy to see
-	opened  time.Time
-	connect time.Duration // how long the successful attempt took
-	ctx     context.Context
-	kill    context.CancelCauseFunc // ends the connection from without; the cause is an endedBy
+	connect time.Duration   // how long the successful attempt took
+	over    bool            // the handler was told of its end
+
+	said bool // the client sent bytes for the policy to see
+	ctx  context.Context
+	kill context.CancelCauseFunc // ends the connection from without; the cause is an endedBy
 
 	// Shared by the two halves while they run.
 	halves  [2]portableHalf // by source
@@ -51,8 +56,11 @@ func newPortableConn(e *portable, l *Listener, sock *net.TCPConn) *portableConn 
 // serve lives the life, hands over the summary and closes what is open.
 func (c *portableConn) serve() {
 	reason, orderly := c.live()
+	c.mu.Lock()
 	s := c.summary(reason)
 	c.eng.opts.Handler.Closed(&s)
+	c.over = true
+	c.mu.Unlock()
 	for _, sock := range c.ends {
 		if sock == nil {
 			continue
@@ -72,7 +80,7 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 		return c.refused, false
 	}
 	c.tune(c.ends[client])
-	if r := c.eng.opts.Handler.Accepted(&c.flow); r != None {
+	if r := c.accepted(); r != None {
 		return r, false
 	}
 	preface, r := c.preface()
@@ -88,13 +96,46 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 	return c.relay(preface)
 }
 
+func (c *portableConn) accepted() Reason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.eng.opts.Handler.Accepted(&c.flow)
+}
+
+func (c *portableConn) judge(b []byte) Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.eng.opts.Handler.Preface(&c.flow, b)
+}
+
+// closeIf ends the connection if match says yes to it.
+func (c *portableConn) closeIf(match func(*Flow) bool, r Reason) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || !match(&c.flow) {
+		return false
+	}
+	c.kill(endedBy(r))
+	return true
+}
+
+// show gives f the summary as of now.
+func (c *portableConn) show(f func(*Summary)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		s := c.summary(None)
+		f(&s)
+	}
+}
+
 // preface collects the client's first bytes until the policy has seen enough, and returns those to be passed on.
 func (c *portableConn) preface() ([]byte, Reason) {
 	if !c.flow.Preface {
 		return nil, None
 	}
 	sock := c.ends[client]
-	sock.SetReadDeadline(c.opened.Add(c.eng.opts.PrefaceTimeout))
+	sock.SetReadDeadline(c.opened.Add(c.eng.tuning.Load().PrefaceTimeout))
 	defer sock.SetReadDeadline(time.Time{})
 	unhook := context.AfterFunc(c.ctx, func() { sock.SetReadDeadline(past) })
 	defer unhook()
@@ -108,7 +149,7 @@ func (c *portableConn) preface() ([]byte, Reason) {
 		}
 		n += m
 		c.said = true
-		switch v := c.eng.opts.Handler.Preface(&c.flow, buf[:n]); {
+		switch v := c.judge(buf[:n]); {
 		case v.More && n == MaxPreface:
 			return nil, HelloBad
 		case v.More:
@@ -153,7 +194,7 @@ func (c *portableConn) because(r Reason) {
 // tune sets what both legs have in common; TCP_NODELAY is Go's default. An error means that the peer is gone, which
 // the next read or write tells better.
 func (c *portableConn) tune(sock *net.TCPConn) {
-	k := c.eng.opts.Keepalive
+	k := c.eng.tuning.Load().Keepalive
 	sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: k.Idle, Interval: k.Interval, Count: k.Count})
 }
 
@@ -162,8 +203,8 @@ func (c *portableConn) summary(r Reason) Summary {
 		Flow:      &c.flow,
 		Reason:    r,
 		Connected: c.ends[upstream] != nil,
-		Up:        c.halves[client].bytes,
-		Down:      c.halves[upstream].bytes,
+		Up:        c.halves[client].bytes.Load(),
+		Down:      c.halves[upstream].bytes.Load(),
 		Opened:    c.opened,
 		Connect:   c.connect,
 		FirstByte: time.Duration(c.first.Load()),

@@ -20,39 +20,57 @@ func (c *portableConn) dial() Reason {
 	unwatch := c.watchReset(cancel)
 	defer unwatch()
 
-	h := c.eng.opts.Handler
 	for {
 		if c.ctx.Err() != nil {
 			return c.killed()
 		}
-		ep, r := h.Dial(&c.flow)
+		ep, r := c.nextEndpoint()
 		if ep == nil {
-			if r == None {
-				r = Internal
-			}
 			return r
 		}
-		c.flow.Endpoint = ep
-		c.flow.Attempts++
 		begun := time.Now()
-		failure := c.attempt(ctx, ep)
-		took := max(time.Since(begun), 1)
+		sock, failure := c.attempt(ctx, ep)
+		c.attempted(sock, failure, max(time.Since(begun), 1))
 		if failure == None {
-			c.connect = took
-			h.Dialed(&c.flow, None, took)
 			unwatch()
 			return cutShort(ctx) // in the instant of connecting
 		}
-		c.flow.Failure = failure
-		h.Dialed(&c.flow, failure, took)
 		if r := cutShort(ctx); r != None {
 			return r
 		}
 	}
 }
 
-// attempt tries one endpoint. On success the upstream's socket is the connection's.
-func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) Reason {
+// nextEndpoint asks the policy. Without an endpoint there is a reason.
+func (c *portableConn) nextEndpoint() (*Endpoint, Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ep, r := c.eng.opts.Handler.Dial(&c.flow)
+	if ep == nil {
+		if r == None {
+			r = Internal
+		}
+		return nil, r
+	}
+	c.flow.Endpoint = ep
+	c.flow.Attempts++
+	return ep, None
+}
+
+// attempted tells the policy how an attempt ended.
+func (c *portableConn) attempted(sock *net.TCPConn, failure Reason, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if failure == None {
+		c.ends[upstream], c.connect = sock, took
+	} else {
+		c.flow.Failure = failure
+	}
+	c.eng.opts.Handler.Dialed(&c.flow, failure, took)
+}
+
+// attempt tries one endpoint. On success the socket is the caller's.
+func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) (*net.TCPConn, Reason) {
 	limit := ep.Timeout
 	if limit <= 0 {
 		limit = DefaultConnectTimeout
@@ -61,23 +79,28 @@ func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) Reason {
 	d := net.Dialer{Timeout: limit, Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
 			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			if ep.Local.IsValid() {
+				bindWithoutPort(int(fd))
+			}
 		})
 	}}
+	if ep.Local.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: ep.Local.AsSlice(), Zone: ep.Local.Zone()}
+	}
 	d.SetMultipathTCP(false)
 	// Not DialTCP: even with no local address it binds, which takes a port from all destinations and, with many
 	// connections in TIME-WAIT, searches for a free one for milliseconds.
 	conn, err := d.DialContext(ctx, "tcp", ep.Addr.String())
 	if err != nil {
 		if r := cutShort(ctx); r != None {
-			return r
+			return nil, r
 		}
-		return dialReason(err)
+		return nil, dialReason(err)
 	}
 	sock := conn.(*net.TCPConn)
 	sock.SetLinger(-1)
 	c.tune(sock)
-	c.ends[upstream] = sock
-	return None
+	return sock, None
 }
 
 // greet sends what the upstream is to get first. It returns false if the kernel did not take it.

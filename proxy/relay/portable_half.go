@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,9 +14,9 @@ type portableHalf struct {
 	c        *portableConn
 	from     side
 	src, dst *net.TCPConn
-	bytes    uint64    // delivered
-	held     int       // bytes read but not delivered when it ended
-	state    halfState // how it ended; halfOpen: it was interrupted
+	bytes    atomic.Uint64 // delivered
+	held     int           // bytes read but not delivered when it ended
+	state    halfState     // how it ended; halfOpen: it was interrupted
 }
 
 // relay runs both halves and watches the clock and the operator. It owns the decision how the connection ends.
@@ -23,7 +24,7 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 	ended := make(chan *portableHalf, 2)
 	for _, s := range []side{client, upstream} {
 		h := &c.halves[s]
-		*h = portableHalf{c: c, from: s, src: c.ends[s], dst: c.ends[s.other()]}
+		h.c, h.from, h.src, h.dst = c, s, c.ends[s], c.ends[s.other()]
 		first := preface
 		if s == upstream {
 			first = nil
@@ -35,8 +36,8 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 	}
 	c.active.Store(int64(time.Since(c.opened)))
 
-	opts, kill := &c.eng.opts, c.ctx.Done()
-	limit, timeout := opts.IdleTimeout, IdleTimeout
+	kill := c.ctx.Done()
+	limit, timeout := c.eng.tuning.Load().IdleTimeout, IdleTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	cut := None // what ended it from within
@@ -47,7 +48,7 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 			if h.state == halfCut {
 				c.interrupt() // nobody is left to take what the other half brings
 			}
-			limit, timeout = opts.HalfCloseTimeout, HalfCloseTimeout
+			limit, timeout = c.eng.tuning.Load().HalfCloseTimeout, HalfCloseTimeout
 			timer.Reset(limit)
 		case <-timer.C:
 			idle := time.Since(c.opened) - time.Duration(c.active.Load())
@@ -119,7 +120,7 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	}
 	n, err := h.dst.Write(b)
 	c := h.c
-	h.bytes += uint64(n)
+	h.bytes.Add(uint64(n))
 	c.active.Store(int64(time.Since(c.opened)))
 	c.flow.Endpoint.Tally.add(0, h.from == client, uint64(n), 0)
 	if err == nil {

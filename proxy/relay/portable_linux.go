@@ -43,6 +43,11 @@ func unacked(sock *net.TCPConn) (n int) {
 	return n
 }
 
+// bindWithoutPort leaves the choice of the port to connect: see loop.bindLocal.
+func bindWithoutPort(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
 func control(sock *net.TCPConn, f func(fd int)) {
 	if raw, err := sock.SyscallConn(); err == nil {
 		raw.Control(func(fd uintptr) { f(int(fd)) })

@@ -14,6 +14,9 @@ const ackGrace = 100 * time.Millisecond
 // socketClosed is not known here.
 func socketClosed(*net.TCPConn) bool { return false }
 
+// bindWithoutPort: the port is chosen by bind here, one for all destinations.
+func bindWithoutPort(int) {}
+
 // awaitAcked gives the peer some time.
 func awaitAcked(ctx context.Context, _ *net.TCPConn) {
 	select {

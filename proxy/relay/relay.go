@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,11 @@ type Options struct {
 	Loops     int    // event loops; 0: one for each processor the process may use
 	Listeners []Listener
 	Handler   Handler
+	Tuning
+}
 
+// Tuning is what may change while the relay runs: see Relay.Tune.
+type Tuning struct {
 	PrefaceTimeout   time.Duration // default 5s
 	IdleTimeout      time.Duration // default 1h
 	HalfCloseTimeout time.Duration // default 5m
@@ -45,32 +50,40 @@ type Keepalive struct {
 }
 
 func (o *Options) setDefaults() {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	def(&o.PrefaceTimeout, 5*time.Second)
-	def(&o.IdleTimeout, time.Hour)
-	def(&o.HalfCloseTimeout, 5*time.Minute)
-	def(&o.Keepalive.Idle, time.Minute)
-	def(&o.Keepalive.Interval, 15*time.Second)
-	if o.Keepalive.Count <= 0 {
-		o.Keepalive.Count = 4
-	}
+	o.Tuning.setDefaults()
 	if o.Loops <= 0 {
 		o.Loops = DefaultLoops()
 	}
 }
 
+func (t *Tuning) setDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&t.PrefaceTimeout, 5*time.Second)
+	def(&t.IdleTimeout, time.Hour)
+	def(&t.HalfCloseTimeout, 5*time.Minute)
+	def(&t.Keepalive.Idle, time.Minute)
+	def(&t.Keepalive.Interval, 15*time.Second)
+	if t.Keepalive.Count <= 0 {
+		t.Keepalive.Count = 4
+	}
+}
+
 // engine is the seam between the relay and the way it learns of events.
 type engine interface {
-	addrs() []netip.AddrPort     // one a listener
-	stopAccepting()              // takes what the kernel has queued, then closes the listeners; returns when done
-	closeAll(Reason)             // ends every connection
-	stop()                       // ends the engine; every goroutine of it has ended on return
-	alive(context.Context) error // nil once every loop has turned
-	stats() Stats                //
+	addrs() []netip.AddrPort                 // one a listener, as of start
+	setListeners([]listening, func()) error  // see Relay.SetListeners
+	stopAccepting()                          // takes what the kernel has queued, then closes the listeners; returns when done
+	tune(Tuning)                             // see Relay.Tune
+	closeWhere(func(*Flow) bool, Reason) int // see Relay.CloseWhere
+	flows(func(*Summary))                    // see Relay.Flows
+	closeAll(Reason)                         // ends every connection
+	stop()                                   // ends the engine; every goroutine of it has ended on return
+	alive(context.Context) error             // nil once every loop has turned
+	stats() Stats                            //
 }
 
 // Stats are the relay's own figures; bytes and reasons are the handler's to count.
@@ -87,6 +100,10 @@ type Relay struct {
 	kind   string
 	reason string
 	once   sync.Once
+
+	mu      sync.Mutex // of changes
+	stopped bool       // no client is accepted any more
+	cur     atomic.Pointer[[]listening]
 }
 
 // Start opens the listeners and begins to accept. The error names the address that could not be listened on and wraps
@@ -114,6 +131,7 @@ func Start(o Options) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.begin(o.Listeners)
 	return r, nil
 }
 
@@ -189,9 +207,6 @@ func chooseEngine(want string) (kind, reason string, err error) {
 // Engine names the engine in use and why it was chosen.
 func (r *Relay) Engine() (name, reason string) { return r.kind, r.reason }
 
-// Addrs returns the address of each listener, in the order of Options, with the port the kernel chose.
-func (r *Relay) Addrs() []netip.AddrPort { return r.eng.addrs() }
-
 // Stats returns current figures.
 func (r *Relay) Stats() Stats { return r.eng.stats() }
 
@@ -199,7 +214,12 @@ func (r *Relay) Stats() Stats { return r.eng.stats() }
 func (r *Relay) Alive(ctx context.Context) error { return r.eng.alive(ctx) }
 
 // StopAccepting accepts what is already queued, closes the listeners and returns. Open connections go on.
-func (r *Relay) StopAccepting() { r.eng.stopAccepting() }
+func (r *Relay) StopAccepting() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	r.eng.stopAccepting()
+}
 
 // Wait returns nil when no connection is open, or ctx's error.
 func (r *Relay) Wait(ctx context.Context) error {
@@ -219,7 +239,7 @@ func (r *Relay) Wait(ctx context.Context) error {
 // return. Calling it again does nothing.
 func (r *Relay) Close(reason Reason) {
 	r.once.Do(func() {
-		r.eng.stopAccepting()
+		r.StopAccepting()
 		r.eng.closeAll(reason)
 		r.eng.stop()
 	})

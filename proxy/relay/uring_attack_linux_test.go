@@ -87,7 +87,7 @@ func TestPauseThatEndsWhileClosing(t *testing.T) {
 		t.Skip("epoll accepts on this kernel")
 	}
 	stopped := make(chan struct{})
-	a := &l.lns[0]
+	a := l.lns[0]
 	require.True(t, l.mail.post(func() { // one call ends, as where it finds no descriptor
 		a.paused = true
 		l.cancel(acceptData(0, 0))
@@ -96,7 +96,7 @@ func TestPauseThatEndsWhileClosing(t *testing.T) {
 	require.True(t, l.mail.post(func() { // all this in one turn, where the loop was kept from running for a while
 		assert.Equal(t, acceptCalls-1, a.armed)
 		l.pause(a)
-		l.stopAccepting(func() { close(stopped) })
+		l.drop(func(*acceptor) bool { return true }, func() { close(stopped) })
 		l.resume(a)
 	}))
 	select {

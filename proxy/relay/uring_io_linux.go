@@ -31,25 +31,17 @@ func (l *uringLoop) setAccept(a *acceptor, on bool) bool {
 		a.calls = make([]acceptCall, acceptCalls)
 	}
 	for k := range a.calls {
-		switch i := l.index(a); {
+		switch {
 		case on:
-			l.acceptOne(i, k)
+			l.acceptOne(a, k)
 		case a.calls[k].armed:
-			l.cancel(acceptData(i, k))
+			l.cancel(acceptData(a.index, k))
 		}
 	}
 	return true
 }
 
-func (l *uringLoop) index(a *acceptor) (i int) {
-	for &l.lns[i] != a {
-		i++
-	}
-	return i
-}
-
-func (l *uringLoop) acceptOne(i, k int) {
-	a := &l.lns[i]
+func (l *uringLoop) acceptOne(a *acceptor, k int) {
 	call := &a.calls[k]
 	if call.armed {
 		return
@@ -61,7 +53,7 @@ func (l *uringLoop) acceptOne(i, k int) {
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Prio, q.OpFlags = ring.OpAccept, a.fd, ring.AcceptPollFirst, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC
 	q.Addr, q.Off = uint64(uintptr(unsafe.Pointer(&call.sa.raw))), uint64(uintptr(unsafe.Pointer(&call.sa.len)))
-	q.Data = acceptData(i, k)
+	q.Data = acceptData(a.index, k)
 }
 
 func acceptData(i, k int) uint64     { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
@@ -69,7 +61,7 @@ func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
 func acceptIndex(data uint64) int    { return int(data & 0xff) }
 
 func (l *uringLoop) acceptDone(i, k int, q *ring.CQE) {
-	a := &l.lns[i]
+	a := l.lns[i]
 	a.calls[k].armed = false
 	a.armed--
 	l.live--
@@ -78,46 +70,27 @@ func (l *uringLoop) acceptDone(i, k int, q *ring.CQE) {
 	}
 	switch e := syscall.Errno(max(-q.Res, 0)); {
 	case l.done:
-	case a.stopping:
+	case a.closed != nil:
 		if a.armed == 0 {
 			l.takeQueued(a)
-			l.closedListener()
+			a.closed()
 		}
 	case a.paused:
 	case starved(e):
 		l.pause(a)
 	default: // the connection's own error: accept(2)
-		l.acceptOne(i, k)
+		l.acceptOne(a, k)
 	}
 }
 
-// stopAccepting takes what is queued, closes the listeners and calls stopped.
-func (l *uringLoop) stopAccepting(stopped func()) {
-	l.stopped = stopped
-	for i := range l.lns {
-		switch a := &l.lns[i]; {
-		case a.fd < 0:
-		case a.armed > 0:
-			a.stopping = true
-			l.setAccept(a, false)
-		default:
-			l.setAccept(a, false)
-			l.takeQueued(a)
-		}
+// retire: see host. The kernel is to let go of the socket first, which takes a turn.
+func (l *uringLoop) retire(a *acceptor, closed func()) {
+	if a.armed == 0 {
+		l.loop.retire(a, closed)
+		return
 	}
-	l.closedListener()
-}
-
-func (l *uringLoop) closedListener() {
-	for i := range l.lns {
-		if l.lns[i].fd >= 0 {
-			return
-		}
-	}
-	if f := l.stopped; f != nil {
-		l.stopped = nil
-		f()
-	}
+	a.closed = closed
+	l.setAccept(a, false)
 }
 
 // welcome takes an accepted client. It is received from at once: that is needed anyway, and tells if it goes away while

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/relay/ring"
@@ -57,18 +56,4 @@ func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {
 	l.host = l
 	l.notice = int64(ringNotice)
 	return l, nil
-}
-
-// stopAccepting: a loop is done when the kernel has let go of its listeners, which takes a turn.
-func (u *uring) stopAccepting() {
-	var wg sync.WaitGroup
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, l := range u.members {
-		wg.Add(1)
-		if !l.mail.post(func() { l.stopAccepting(wg.Done) }) {
-			wg.Done()
-		}
-	}
-	wg.Wait()
 }

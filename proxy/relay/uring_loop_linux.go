@@ -24,7 +24,6 @@ type uringLoop struct {
 	watched bool            // the kernel watches the epoll instance
 	hurry   bool            // the next turn is not to wait
 	polled  bool            // the epoll instance has events
-	stopped func()          // called when no listener is open any more
 }
 
 // conns names an end of a connection, which may have ended since.
@@ -129,8 +128,8 @@ func (l *uringLoop) open() (err error) {
 	}
 	ringOpened(l)
 	l.watchEpoll()
-	for i := range l.lns {
-		l.setAccept(&l.lns[i], true)
+	for _, a := range l.lns {
+		l.setAccept(a, true)
 	}
 	return nil
 }
@@ -260,8 +259,8 @@ func (l *uringLoop) takeReady() {
 // end lets the kernel finish with everything, then closes.
 func (l *uringLoop) end() {
 	l.cancel(kindEpoll.data(0))
-	for i := range l.lns {
-		l.setAccept(&l.lns[i], false)
+	for _, a := range l.lns {
+		l.setAccept(a, false)
 	}
 	for end := time.Now().Add(drainLimit); (l.live > 0 || l.ring.Pending() > 0 || len(l.flights) > 0) && time.Now().Before(end); {
 		_ = l.ring.Wait(time.Millisecond, true)

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// reloader puts the configuration of the file in place of the one in use, one time after the other, from one goroutine.
+type reloader struct {
+	d      *daemon
+	load   func() *loaded // as at start: flags and environment keep their precedence
+	loaded Config         // the configuration in use, as it was loaded but for fixed keys
+	path   string
+	seen   fileState // of the file when it was last loaded, whatever came of it
+	fitted int       // limits.max_connections in use
+}
+
+// reloadState is what became of the last reload.
+type reloadState struct {
+	at     time.Time // when the configuration in use was loaded
+	tried  time.Time // when the last one was tried
+	faults []string  // why it changed nothing; none: it did
+	fixed  []string  // keys whose new value waits for a restart
+}
+
+// followConfig reloads on SIGHUP, and with reload: watch when the file changes, until the function it returns is called.
+func (d *daemon) followConfig(l *loaded, load func() *loaded, signals *signals) (stop func()) {
+	r := &reloader{d: d, load: load, loaded: l.cfg, path: l.path, seen: l.file, fitted: d.cfg.Limits.MaxConnections}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	changed := make(chan struct{}, 1)
+	if l.cfg.Reload == reloadWatch && l.path != "" {
+		wg.Go(func() { watchFile(ctx, l.path, changed, d.log) })
+	}
+	wg.Go(func() { r.run(ctx, signals.reload, changed) })
+	return sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+	})
+}
+
+func (r *reloader) run(ctx context.Context, asked <-chan os.Signal, changed <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked: // those that came meanwhile are served by this one
+			r.d.notify.reloading()
+			r.reload(ctx, "SIGHUP")
+			r.d.notify.send("READY=1")
+		case <-changed:
+			if stateOfFile(r.path) != r.seen {
+				r.reload(ctx, "file changed")
+			}
+		}
+	}
+}
+
+// reload loads the configuration and puts it in place; a fault changes nothing.
+func (r *reloader) reload(ctx context.Context, why string) {
+	begun := time.Now()
+	l := r.load()
+	r.seen = l.file
+	if l.faults.bad() {
+		r.failed(why, faultTexts(l.faults))
+		return
+	}
+	next := l.cfg
+	fixed := keepFixed(&next, &r.loaded)
+	changed := changedKeys(&r.loaded, &next)
+	if err := r.apply(ctx, next, l.defaultListener); err != nil {
+		r.failed(why, []string{err.Error()})
+		return
+	}
+	r.loaded = next
+	now := time.Now()
+	r.d.reloaded.Store(&reloadState{at: now, tried: now, fixed: fixed})
+	fields := []zap.Field{zap.String("by", why), zap.Strings("changed", changed), zap.Duration("took", now.Sub(begun).Round(time.Millisecond))}
+	if r.path == "" {
+		fields = append(fields, zap.String("file", "none: name one with --config"))
+	}
+	r.d.log.Info("reloaded", fields...)
+	if len(fixed) > 0 {
+		r.d.log.Warn("what these keys say now takes a restart: they keep their old values", zap.Strings("keys", fixed))
+	}
+}
+
+// apply puts a configuration without faults in place.
+func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool) error {
+	d := r.d
+	next.Loops = d.cfg.Loops
+	fitted := r.fitted
+	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections {
+		fitted = fitToFiles(next.Limits.MaxConnections, d.log)
+	}
+	next.Limits.MaxConnections = fitted
+	next.Listeners = append([]Listener(nil), next.Listeners...) // those of loaded keep their names
+	o, err := compile(next, d.log)
+	if err != nil {
+		return err
+	}
+	d.inheritAgain(next.Listeners, o.Listeners, defaultListener)
+	if err := d.fwd.Reload(ctx, o); err != nil {
+		return explainReload(err, d.fwd.Addrs())
+	}
+	r.fitted = fitted
+	d.forgetSockets(next.Listeners)
+	if level, err := zapcore.ParseLevel(next.Log.Level); err == nil { // the configuration allows no other
+		d.level.SetLevel(level)
+	}
+	d.inUse.Store(&next)
+	return nil
+}
+
+func (r *reloader) failed(why string, faults []string) {
+	if r.d.draining.Load() {
+		return // cut short
+	}
+	r.d.reloaded.Store(&reloadState{at: r.d.lastReload().at, tried: time.Now(), faults: faults, fixed: r.d.lastReload().fixed})
+	r.d.log.Error("reload failed: nothing was changed", zap.String("by", why), zap.Strings("faults", faults))
+}
+
+func faultTexts(all Faults) []string {
+	var texts []string
+	for _, f := range all.sorted() {
+		if !f.Warning {
+			texts = append(texts, f.Error())
+		}
+	}
+	return texts
+}
+
+// lastReload is how the last reload went; the start counts as one.
+func (d *daemon) lastReload() reloadState {
+	if s := d.reloaded.Load(); s != nil {
+		return *s
+	}
+	return reloadState{at: d.started, tried: d.started}
+}
+
+// configNotes is what /readyz?verbose says of the configuration. It never ends the readiness: what was loaded before works.
+func (d *daemon) configNotes() []string {
+	s := d.lastReload()
+	var notes []string
+	for _, f := range s.faults {
+		notes = append(notes, "the reload of "+s.tried.UTC().Format(time.RFC3339)+" failed and changed nothing: "+f)
+	}
+	for _, k := range s.fixed {
+		notes = append(notes, k+" has a new value that takes a restart")
+	}
+	return notes
+}
+
+// settings is the configuration in use.
+func (d *daemon) settings() *Config {
+	if c := d.inUse.Load(); c != nil {
+		return c
+	}
+	return &d.cfg
+}
+
+// inheritAgain gives listeners that accept from a socket of the service manager that socket's address, as inherit did.
+func (d *daemon) inheritAgain(named []Listener, listeners []proxy.Listener, defaultListener bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range listeners {
+		in := &listeners[i]
+		if defaultListener && d.defaultListener {
+			for name := range d.sockets {
+				in.Name, named[i].Name = name, name
+			}
+		}
+		if addr, ok := d.sockets[in.Name]; ok {
+			in.Addr = addr
+		}
+	}
+}
+
+// forgetSockets forgets those whose listener is gone: the relay has closed them.
+func (d *daemon) forgetSockets(listeners []Listener) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	left := make(map[string]bool, len(listeners))
+	for _, in := range listeners {
+		left[in.Name] = true
+	}
+	for name := range d.sockets {
+		if !left[name] {
+			delete(d.sockets, name)
+			delete(d.sources, name)
+		}
+	}
+}

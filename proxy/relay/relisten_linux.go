@@ -1,0 +1,75 @@
+package relay
+
+// Listeners that come and go while the loop runs.
+
+// attach gives a listening socket a place among the loop's. A place is free again once its socket was closed and the
+// kernel has no request of it.
+func (l *loop) attach(a *acceptor) {
+	for i, old := range l.lns {
+		if old.fd < 0 && old.armed == 0 {
+			a.index, l.lns[i] = i, a
+			return
+		}
+	}
+	a.index = len(l.lns)
+	l.lns = append(l.lns, a)
+}
+
+// relisten hands sockets on to the heirs of their listeners, closes those of listeners without one, and begins to accept
+// from fresh ones. done is called once all that is over.
+func (l *loop) relisten(heirs map[*Listener]*Listener, fresh []*acceptor, done func()) {
+	for _, a := range l.lns {
+		if heir := heirs[a.ln]; heir != nil && a.fd >= 0 {
+			a.ln = heir
+		}
+	}
+	kept := make(map[*Listener]bool, len(heirs))
+	for _, heir := range heirs {
+		kept[heir] = true
+	}
+	l.drop(func(a *acceptor) bool { return !kept[a.ln] }, done)
+	for _, a := range fresh {
+		l.attach(a)
+		if !l.host.setAccept(a, true) { // no memory for it: later
+			l.pause(a)
+		}
+	}
+}
+
+// drop closes the listeners that which says yes to, each after the clients that the kernel has queued for it were served,
+// and calls done once all are closed.
+func (l *loop) drop(which func(*acceptor) bool, done func()) {
+	left := 1
+	closed := func() {
+		if left--; left == 0 {
+			done()
+		}
+	}
+	for _, a := range l.lns {
+		if a.fd >= 0 && a.closed == nil && which(a) {
+			left++
+			l.host.retire(a, closed)
+		}
+	}
+	closed()
+}
+
+// retire: see host. A socket that was handed in stays open elsewhere, and with it the registration, which close would not
+// end.
+func (l *loop) retire(a *acceptor, closed func()) {
+	l.setAccept(a, false)
+	l.takeQueued(a)
+	closed()
+}
+
+// tune has the loop go by t from now on.
+func (l *loop) tune(t Tuning) {
+	o := *l.opts
+	o.Tuning = t
+	l.opts = &o
+	for _, a := range l.lns {
+		if a.fd >= 0 {
+			inheritOptions(int(a.fd), t.Keepalive)
+		}
+	}
+}

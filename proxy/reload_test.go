@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+)
+
+// reloaded gives s changed options.
+func reloaded(s *Server, change func(*Options)) error {
+	o := s.policy.table.Load().opts
+	o.Listeners = append([]Listener(nil), o.Listeners...)
+	o.Upstreams = append([]Upstream(nil), o.Upstreams...)
+	change(&o)
+	return s.Reload(context.Background(), o)
+}
+
+// echoes checks that a connection is alive.
+func echoes(t *testing.T, c net.Conn) {
+	t.Helper()
+	_, err := c.Write([]byte("still here\n"))
+	require.NoError(t, err)
+	line, err := bufio.NewReader(c).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "still here\n", line)
+}
+
+func TestReloadMovesNewConnectionsOnly(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		one, two := greeter(t, "127.0.0.1:0", "one"), greeter(t, "127.0.0.1:0", "two")
+		s := start(t, engine, "127.0.0.1", one.Port(), nil)
+		c, name := greet(t, s)
+		defer c.Close()
+		require.Equal(t, "one\n", name)
+		at := s.Addrs()[0]
+
+		require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Port = two.Port() }))
+		require.Equal(t, at, s.Addrs()[0])
+		c2, name := greet(t, s)
+		defer c2.Close()
+		require.Equal(t, "two\n", name)
+		echoes(t, c)
+		require.EqualValues(t, 2, s.Stats().Active[[2]string{"in", "up"}])
+
+		require.NoError(t, reloaded(s, func(o *Options) {
+			o.Listeners = []Listener{{Name: "new", Addr: netip.MustParseAddrPort("127.0.0.1:0"), Upstream: "other"}}
+			o.Upstreams = []Upstream{{Name: "other", Host: "127.0.0.1", Port: one.Port()}}
+		}))
+		_, err := net.Dial("tcp", at.String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		c3, name := greet(t, s)
+		defer c3.Close()
+		require.Equal(t, "one\n", name)
+		echoes(t, c)
+		echoes(t, c2)
+		st, status := s.Stats(), s.Status()
+		require.EqualValues(t, 2, st.Accepted["in"], "counters of what is gone remain")
+		require.EqualValues(t, 2, st.Active[[2]string{"in", "up"}])
+		require.EqualValues(t, 1, st.Active[[2]string{"new", "other"}])
+		require.NotContains(t, st.Addresses, [2]string{"up", "usable"})
+		require.Len(t, status.Listeners, 1)
+		require.Len(t, status.Upstreams, 1)
+		require.Equal(t, s.Addrs()[0], status.Listeners[0].Addr)
+
+		c.Close()
+		c2.Close()
+		require.Eventually(t, func() bool {
+			st := s.Stats()
+			return st.Active[[2]string{"in", "up"}] == 0 && st.Ended[[3]string{"in", "up", "client_closed"}] == 2
+		}, 5*time.Second, 5*time.Millisecond)
+	})
+}
+
+func TestReloadKeepsUnchangedUpstreams(t *testing.T) {
+	one := greeter(t, "127.0.0.1:0", "one")
+	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) {
+		o.Upstreams = append(o.Upstreams, Upstream{Name: "second", Host: "127.0.0.1", Port: 1})
+	})
+	c, _ := greet(t, s)
+	defer c.Close()
+	before := s.policy.table.Load().targets
+	require.NoError(t, reloaded(s, func(o *Options) {
+		o.Upstreams[0], o.Upstreams[1] = o.Upstreams[1], o.Upstreams[0]
+		o.Upstreams[0].Attempts = 7
+		o.IdleTimeout = time.Minute
+	}))
+	after := s.policy.table.Load().targets
+	require.Same(t, before[0], after[1])
+	require.NotSame(t, before[1], after[0])
+	require.EqualValues(t, 1, after[1].set.Addresses()[0].Active(), "what uses the address is still counted")
+}
+
+func TestFaultyReloadChangesNothing(t *testing.T) {
+	ns := startNameserver(t)
+	ns.say(dns.RcodeNameError, false)
+	one := greeter(t, "127.0.0.1:0", "one")
+	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) { o.DNS.Servers = []netip.AddrPort{ns.addr} })
+	taken := greeter(t, "127.0.0.1:0", "taken")
+	before := s.policy.table.Load()
+
+	err := reloaded(s, func(o *Options) {
+		o.Upstreams[0].Port = taken.Port()
+		o.Listeners = append(o.Listeners, Listener{Name: "taken", Addr: taken, Upstream: "up"})
+	})
+	var which *ListenError
+	require.ErrorAs(t, err, &which)
+	require.Equal(t, "taken", which.Listener)
+
+	require.ErrorContains(t, reloaded(s, func(o *Options) { o.Listeners[0].Upstream = "nobody" }), `no upstream "nobody"`)
+
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	o := before.opts
+	o.Upstreams = []Upstream{{Name: "up", Host: testName, Port: 1}}
+	require.ErrorContains(t, s.Reload(ctx, o), "NXDOMAIN", "a name without an address")
+
+	require.Same(t, before, s.policy.table.Load())
+	c, name := greet(t, s)
+	c.Close()
+	require.Equal(t, "one\n", name)
+
+	s.StopAccepting()
+	require.Error(t, s.Reload(context.Background(), before.opts))
+}
+
+// A name that is new has addresses before a client depends on them.
+func TestReloadWaitsForNames(t *testing.T) {
+	ns := startNameserver(t)
+	ns.say(dns.RcodeSuccess, true) // mute
+	one, two := greeter(t, "127.0.0.1:0", "one"), greeter(t, "127.0.0.1:0", "two")
+	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) { o.DNS.Servers = []netip.AddrPort{ns.addr} })
+	done := make(chan error, 1)
+	go func() {
+		done <- reloaded(s, func(o *Options) { o.Upstreams[0].Host, o.Upstreams[0].Port = testName, two.Port() })
+	}()
+	for range 20 {
+		c, name := greet(t, s)
+		c.Close()
+		require.Equal(t, "one\n", name)
+	}
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+	require.NoError(t, <-done)
+	c, name := greet(t, s)
+	c.Close()
+	require.Equal(t, "two\n", name)
+	require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Attempts = 1 }), "the same name again needs no lookup")
+}
+
+// 200 reloads under traffic: no connection is refused or ends by it.
+func TestReloadStorm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		one, two := greeter(t, "127.0.0.1:0", "one"), greeter(t, "127.0.0.1:0", "two")
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		fixed := free.Addr().(*net.TCPAddr).AddrPort()
+		free.Close()
+		s := start(t, engine, "127.0.0.1", one.Port(), func(o *Options) { o.Listeners[0].Addr = fixed })
+		long, _ := greet(t, s)
+		defer long.Close()
+		stop := make(chan struct{})
+		var greeted atomic.Int64
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					c, err := net.Dial("tcp", fixed.String())
+					if err != nil {
+						t.Errorf("dial: %v", err)
+						return
+					}
+					line, err := bufio.NewReader(c).ReadString('\n')
+					c.Close()
+					if err != nil || line != "one\n" && line != "two\n" {
+						t.Errorf("greeted with %q: %v", line, err)
+						return
+					}
+					greeted.Add(1)
+				}
+			})
+		}
+		for i := 0; (i < 200 || greeted.Load() < 20) && !t.Failed(); i++ {
+			require.NoError(t, reloaded(s, func(o *Options) {
+				o.Listeners = []Listener{{Name: []string{"in", "also"}[i%2], Addr: fixed, Upstream: "up"}}
+				o.Upstreams[0].Port = []uint16{one.Port(), two.Port()}[i/3%2]
+				o.MaxConnections = 1000 + i
+			}))
+		}
+		close(stop)
+		wg.Wait()
+		echoes(t, long)
+		long.Close()
+		require.NoError(t, s.relay.Wait(t.Context()))
+		require.Zero(t, s.Stats().Active[[2]string{"in", "up"}]+s.Stats().Active[[2]string{"also", "up"}])
+	})
+}

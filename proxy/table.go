@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// table is what the policy goes by: compiled from Options, never changed, replaced whole by a reload. What is counted is
+// not in it: see book.
+type table struct {
+	opts    Options
+	rules   []*rule   // by gate.index; for a listener that is gone the last one, since a client of it may still be on its way
+	targets []*target // in the order of opts.Upstreams
+}
+
+// compile makes the table of o. An upstream that is in old with the same options is taken over with its addresses and
+// their standing; fresh are the ones that are not, which are to be watched. It changes nothing that old uses.
+func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, err error) {
+	next = &table{opts: o}
+	if old != nil {
+		next.rules = slices.Clone(old.rules)
+	}
+	byName := make(map[string]*target)
+	for _, u := range o.Upstreams {
+		t := old.same(u)
+		if t == nil {
+			t = newTarget(u, s, o.Listeners)
+			fresh = append(fresh, t)
+		}
+		byName[u.Name] = t
+		next.targets = append(next.targets, t)
+	}
+	for _, ln := range o.Listeners {
+		r, err := s.compileRule(o, ln, byName)
+		if err != nil {
+			return nil, nil, fmt.Errorf("listener %q: %w", ln.Name, err)
+		}
+		if r.matcher != nil {
+			r.gate.routed.Store(true)
+		}
+		next.add(r)
+	}
+	return next, fresh, nil
+}
+
+func (t *table) add(r *rule) {
+	for len(t.rules) <= r.gate.index {
+		t.rules = append(t.rules, nil)
+	}
+	t.rules[r.gate.index] = r
+}
+
+// same returns the target of an upstream that has not changed.
+func (t *table) same(u Upstream) *target {
+	if t == nil {
+		return nil
+	}
+	for i, had := range t.opts.Upstreams {
+		if reflect.DeepEqual(had, u) {
+			return t.targets[i]
+		}
+	}
+	return nil
+}
+
+// rule returns what becomes of the clients of a listener.
+func (t *table) rule(ln *relay.Listener) *rule { return t.rules[ln.Tag.(*gate).index] }
+
+// listeners are those of the relay.
+func (s *Server) listeners(o Options) []relay.Listener {
+	var all []relay.Listener
+	for _, ln := range o.Listeners {
+		all = append(all, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: s.book.gate(ln.Name)})
+	}
+	return all
+}
