@@ -130,6 +130,8 @@ func tuneLimit(r *rig) {
 func tuneTimeout(r *rig) {
 	r.opts.IdleTimeout = time.Minute
 	c, u := r.pair()
+	c.send("x") // its timer runs once bytes do
+	u.want("x")
 	r.relay.Tune(Tuning{IdleTimeout: 300 * time.Millisecond})
 	c2, u2 := r.pair()
 	c2.wantEnd(sawFIN)
@@ -137,5 +139,5 @@ func tuneTimeout(r *rig) {
 	r.closed(IdleTimeout, 0, 0)
 	c.send("still here")
 	u.want("still here")
-	r.finish(c, u, 10, 0)
+	r.finish(c, u, 11, 0)
 }
