@@ -76,6 +76,9 @@ type Upstream struct {
 	Outlier        Outlier
 	Removed        Removed
 	SendProxy      int // version of the PROXY header that connections begin with, 1 or 2; 0: none
+	// SourceAddresses are local addresses to connect from in turn, those of the family of the address that is connected
+	// to. Where it has none of them, as where there are none at all, the routing table says.
+	SourceAddresses []netip.Addr
 }
 
 // HostPort is a host name or IP address, and a port.

@@ -145,6 +145,9 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable:
 		p.failed(t, a, failure)
 	}
+	if failure == relay.NoPorts && len(e.local) > 1 {
+		return // the next attempt is from another local address
+	}
 	v := visitOf(f)
 	if v == nil {
 		v = newVisit(f, p.ruleOf(f))

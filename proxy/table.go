@@ -27,6 +27,9 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 	for _, u := range o.Upstreams {
 		t := old.same(u)
 		if t == nil {
+			if err := bindable(u.SourceAddresses); err != nil {
+				return nil, nil, fmt.Errorf("upstream %q: %w", u.Name, err)
+			}
 			t = newTarget(u, s, o.Listeners)
 			fresh = append(fresh, t)
 		}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,20 +58,36 @@ type dialFailure struct {
 	at     time.Time
 }
 
-// endpoints are what connections are given for one address: one a pair, since these differ in where bytes are counted.
+// endpoints are what connections are given for one address: one a pair, since these differ in where bytes are counted, and
+// one a local address to connect from.
 type endpoints struct {
 	target *target
 	addr   *upstream.Address
-	byPair sync.Map // *pair → *relay.Endpoint
+	local  []netip.Addr // those of its family, or the zero value alone: as the routing table says
+	turn   atomic.Uint32
+	byPair sync.Map // *pair → []*relay.Endpoint, one for each of local
 }
 
-// of returns the endpoint for connections of p, the same each time.
+// of returns the endpoint for connections of p, from each local address in turn.
 func (e *endpoints) of(p *pair) *relay.Endpoint {
-	if ep, ok := e.byPair.Load(p); ok {
-		return ep.(*relay.Endpoint)
+	made, ok := e.byPair.Load(p)
+	if !ok {
+		made, _ = e.byPair.LoadOrStore(p, e.make(p))
 	}
-	ep, _ := e.byPair.LoadOrStore(p, &relay.Endpoint{Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: e.target.header()})
-	return ep.(*relay.Endpoint)
+	all := made.([]*relay.Endpoint)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all[e.turn.Add(1)%uint32(len(all))]
+}
+
+func (e *endpoints) make(p *pair) (all []*relay.Endpoint) {
+	for _, local := range e.local {
+		all = append(all, &relay.Endpoint{
+			Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: e.target.header(), Local: local,
+		})
+	}
+	return all
 }
 
 func newTarget(o Upstream, s *Server, listeners []Listener) *target {
@@ -98,7 +116,33 @@ func newTarget(o Upstream, s *Server, listeners []Listener) *target {
 
 // endpoints makes the endpoints of a new address.
 func (t *target) endpoints(addr *upstream.Address) any {
-	return &endpoints{target: t, addr: addr}
+	e := &endpoints{target: t, addr: addr}
+	for _, local := range t.opts.SourceAddresses {
+		if local.Unmap().Is4() == addr.Addr.Addr().Unmap().Is4() {
+			e.local = append(e.local, local)
+		}
+	}
+	if len(e.local) == 0 {
+		e.local = []netip.Addr{{}}
+	}
+	return e
+}
+
+// bindable reports which of the addresses connections could not begin at: EADDRNOTAVAIL would look like a want of ports.
+func bindable(locals []netip.Addr) error {
+	for _, a := range locals {
+		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return fmt.Errorf("source_addresses: %s is not an address of this machine", a)
+		}
+		if err == nil {
+			err = ln.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("source_addresses: %s: %w", a, err)
+		}
+	}
+	return nil
 }
 
 // enter takes one of the connections that max_connections allows, until leave.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,6 +75,10 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 	if err != nil {
 		return proxy.Upstream{}, err
 	}
+	sources, err := compileAll(u.SourceAddresses, netip.ParseAddr)
+	if err != nil {
+		return proxy.Upstream{}, err
+	}
 	removed, err := parseRemoved(u.OnRemoved)
 	return proxy.Upstream{
 		Name: u.Name, Host: host, Port: port, Backups: backups,
@@ -86,7 +91,7 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 		Outlier: proxy.Outlier{
 			Failures: u.Outlier.Failures, Ejection: time.Duration(u.Outlier.Ejection), MaxEjectedPercent: u.Outlier.MaxEjectedPercent,
 		},
-		SendProxy: proxyVersions[u.SendProxy],
+		SendProxy: proxyVersions[u.SendProxy], SourceAddresses: sources,
 	}, err
 }
 

@@ -70,7 +70,7 @@ type Upstream struct {
 	Connect         Connect  `key:"connect"`
 	Check           Check    `key:"check"`
 	Outlier         Outlier  `key:"outlier"`
-	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, for more than about 64,000 connections to one destination. Not supported by this version yet: only the empty list is allowed."`
+	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, each in turn, for more than about 28,000 connections to one address (net.ipv4.ip_local_port_range tells how many each gives). Only those of the family of the address that is connected to are used. Empty: as the routing table says."`
 	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed."`
 	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one. A check of type tls sends one too, which names nobody; one of type tcp sends nothing."`
 }

@@ -14,9 +14,6 @@ func (l *loaded) validateAddressesOfUpstreams() {
 	for i, u := range l.cfg.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		l.validateBackups(at, u)
-		if len(u.SourceAddresses) > 0 {
-			l.add(l.origins[at+".source_addresses"], at+".source_addresses", fault("%s", "remove it", notYet))
-		}
 		host, _, err := parseHostPort(u.Address)
 		if _, e := netip.ParseAddr(host); err == nil && e == nil && u.Check.Type == "tls" {
 			l.warn(l.origins[at+".check"], at+".check.type", "the certificate must be valid for the IP address "+host,
