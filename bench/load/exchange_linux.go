@@ -44,15 +44,24 @@ type exchanger struct {
 	seq     uint64
 	busy    int // exchanges under way
 	msg     []byte
+	seal    func(msg []byte, h wire.Header) // writes the header into msg
 	buf     []byte
 	partial map[int32][]byte // answers that have come in part; rare
 	hist    *stats.Hist
 	ops     atomic.Uint64
 }
 
-func newExchanger(d *dialer, g Group, seq uint64) *exchanger {
-	return &exchanger{dialer: d, g: g, seq: seq, msg: make([]byte, g.Up), buf: make([]byte, g.Down+1),
+func newExchanger(d *dialer, g Group, seq uint64) (*exchanger, error) {
+	x := &exchanger{dialer: d, g: g, seq: seq, msg: make([]byte, g.Up), seal: wire.Seal, buf: make([]byte, g.Down+1),
 		partial: map[int32][]byte{}, hist: &stats.Hist{}}
+	if g.Hello != "" {
+		var err error
+		if x.msg, err = wire.NewHello(g.Hello); err != nil {
+			return nil, err
+		}
+		x.seal = wire.SealHello
+	}
+	return x, nil
 }
 
 func (x *exchanger) wake()                { x.poll.Wake() }
@@ -166,7 +175,7 @@ func (x *exchanger) begin(slot int32) error {
 func (x *exchanger) request(p *peer) error {
 	x.seq++
 	p.seq, p.state = x.seq, waiting
-	wire.Seal(x.msg, wire.Header{Op: wire.Exchange, Up: uint32(x.g.Up), Down: uint32(x.g.Down), Seq: p.seq, Stamp: p.start})
+	x.seal(x.msg, wire.Header{Op: wire.Exchange, Up: uint32(len(x.msg)), Down: uint32(x.g.Down), Seq: p.seq, Stamp: p.start})
 	n, e := sock.Send(p.fd, x.msg)
 	if e != 0 {
 		return fmt.Errorf("send request: %w", e)

@@ -125,11 +125,13 @@ func newWorker(o Open, g Group, id uint64) (worker, error) {
 	d := &dialer{poll: p, target: o.Target, sources: o.Sources}
 	switch g.Kind {
 	case Exchange:
-		return newExchanger(d, g, id<<48), nil
+		return newExchanger(d, g, id<<48)
 	case Bulk:
 		return newBulk(d, g), nil
 	case Stream:
 		return newStreamer(d, g), nil
+	case TLS:
+		return newHandshaker(o, g), nil
 	}
 	return nil, fmt.Errorf("start load: no such kind %q", g.Kind)
 }
@@ -193,7 +195,7 @@ func (s *session) window(w Window) Reply {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		keepTime()
+		sock.KeepTime()
 		before, after, edgeErr = s.edges(w, &phase)
 	}()
 	var r Reply
@@ -224,12 +226,12 @@ func (s *session) edges(w Window, phase *atomic.Int32) (before, after mark, err 
 			}
 		}
 	}()
-	sleep(w.Warmup)
+	sock.Sleep(w.Warmup)
 	if err = errors.Join(before.surroundings(), before.figures(s, w)); err != nil {
 		return before, after, err
 	}
 	phase.Store(measuring)
-	sleep(w.Length)
+	sock.Sleep(w.Length)
 	err = errors.Join(after.figures(s, w), after.surroundings())
 	return before, after, err
 }

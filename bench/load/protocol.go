@@ -15,6 +15,7 @@ const (
 	Exchange Kind = "exchange" // requests and answers, one after the other
 	Bulk     Kind = "bulk"     // large frames, one way
 	Stream   Kind = "stream"   // messages at a pace, from the origin
+	TLS      Kind = "tls"      // handshakes with an origin that speaks TLS, each on a connection of its own
 )
 
 // Group is connections that do the same. Sizes are in bytes and include the protocol's header.
@@ -26,6 +27,7 @@ type Group struct {
 	Up        int           `json:"up"`
 	Down      int           `json:"down"`
 	Every     time.Duration `json:"every"` // pace of a stream's messages
+	Hello     string        `json:"hello"` // exchanges: requests are ClientHellos that ask for this host name, as long as they are; "": Up bytes
 }
 
 // Command is one line the harness writes to the load's standard input; stdin's end quits.
@@ -69,7 +71,8 @@ type WindowResult struct {
 }
 
 // GroupResult is one group's part of it. An op is an exchange, a bulk frame or a stream message; latency is that of an
-// exchange from its start (with Reconnect: before connect) or of a message from the origin's send to the load's read.
+// exchange from its start (with Reconnect: before connect), of a message from the origin's send to the load's read, or of a
+// TLS handshake from before connect to its end.
 type GroupResult struct {
 	Ops   uint64  `json:"ops"`
 	Bytes uint64  `json:"bytes"`  // bulk only: payload moved within the window

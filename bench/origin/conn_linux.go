@@ -66,6 +66,17 @@ func (l *loop) read(c *conn) bool {
 // requests handles every whole request in b and returns what is left.
 func (l *loop) requests(c *conn, b []byte) (rest []byte, ok bool) {
 	for len(b) >= wire.HeaderSize {
+		if wire.IsHello(b) {
+			n := wire.HelloSize(b)
+			if n > len(b) {
+				return b, true
+			}
+			if !l.hello(c, b, n) {
+				return nil, false
+			}
+			b = b[n:]
+			continue
+		}
 		h, err := wire.Parse(b)
 		if err == nil && h.Op == wire.Answer {
 			err = errors.New("read request: it is an answer")
@@ -99,6 +110,16 @@ func (l *loop) requests(c *conn, b []byte) (rest []byte, ok bool) {
 		}
 	}
 	return b, true
+}
+
+// hello answers a request that is the first n bytes of b, a ClientHello; n is -1 where it is none after all.
+func (l *loop) hello(c *conn, b []byte, n int) bool {
+	h, err := wire.OpenHello(b[:max(n, 0)])
+	if err != nil {
+		l.s.fault(err)
+		return false
+	}
+	return l.answer(c, h)
 }
 
 func (l *loop) answer(c *conn, h wire.Header) bool {
