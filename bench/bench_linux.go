@@ -76,6 +76,9 @@ func run(ctx context.Context, o options) error {
 // over runs the scenarios over one network. One that cannot be made, or in which nothing runs, is missing: that is no error,
 // and does not cost the figures of the others.
 func (b *bench) over(name string, specs []peer.Spec) (err error) {
+	if !b.anythingOver(name) {
+		return nil
+	}
 	if b.net, err = networks[name](); err != nil {
 		b.without(name, err)
 		return nil
@@ -108,7 +111,7 @@ func (b *bench) scenario(s scenario) error {
 	for rep := range b.repetitions(s, b.net.Name, true) {
 		for i := range b.entries {
 			e := b.entries[(i+rep)%len(b.entries)]
-			if rep >= b.repetitions(s, b.net.Name, b.central(e.spec.Name)) || s.fresh != nil && e.spec.Name == peer.Direct {
+			if !s.takes(e.spec) || rep >= b.repetitions(s, b.net.Name, b.central(e.spec.Name) || e.spec.Name == s.beside) {
 				continue
 			}
 			sample, err := b.sample(s, e, rep)
@@ -164,11 +167,15 @@ func (b *bench) repetition(s scenario, e entry, sample *report.Sample) error {
 	if _, err := b.open(l, p, s.groups); err != nil {
 		return err
 	}
+	b.net.faults() // those of the time before
 	w, err := b.window(l, p, b.duration)
 	if err != nil {
 		return err
 	}
 	disturbance(sample, w)
+	for _, f := range b.net.faults() {
+		sample.Notes = append(sample.Notes, fmt.Sprintf("repetition %d: %s", sample.Rep+1, f))
+	}
 	sample.Values = s.values(w, len(p.pids) > 0)
 	if pace := s.pace(); pace > 0 && sample.Values["throughput"] < 0.95*pace {
 		sample.Notes = append(sample.Notes, fmt.Sprintf("repetition %d fell behind the pace, messages came in batches: its CPU figure is too low", sample.Rep+1))

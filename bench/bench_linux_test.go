@@ -135,7 +135,7 @@ func TestVethNetwork(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	specs := []peer.Spec{peer.IOCopy(self, []string{roleEnv + "=iocopy"}, 1024), peer.DirectSpec()}
-	c, ready, err := startOrigin(t.Context(), n.origin, n.upstreams(specs))
+	c, ready, err := startOrigin(t.Context(), n.origin, n.role, n.upstreams(specs))
 	require.NoError(t, err)
 	defer c.stop()
 	assert.Equal(t, "198.18.2.1", ready.Addrs[0].Addr().String())

@@ -57,9 +57,9 @@ func (c *child) stop() {
 	_ = c.cmd.Wait()
 }
 
-func startOrigin(ctx context.Context, in *netns.Space, addrs []string) (*child, origin.Ready, error) {
+func startOrigin(ctx context.Context, in *netns.Space, role string, addrs []string) (*child, origin.Ready, error) {
 	var ready origin.Ready
-	c, err := startChild(ctx, in, "origin", addrs...)
+	c, err := startChild(ctx, in, role, addrs...)
 	if err != nil {
 		return nil, ready, err
 	}

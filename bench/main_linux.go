@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,12 @@ import (
 
 // roleEnv makes the bench's binary play another part in a process of its own.
 const roleEnv = "L4BENCH_ROLE"
+
+// The roles of the far end.
+const (
+	originRole = "origin"
+	tlsRole    = "origin-tls"
+)
 
 // options are the command line.
 type options struct {
@@ -71,7 +78,7 @@ func main() {
 // play is what a child process does.
 func play(role string, args []string) error {
 	switch role {
-	case "origin":
+	case originRole, tlsRole:
 		var addrs []netip.Addr
 		for _, a := range args {
 			addr, err := netip.ParseAddr(a)
@@ -79,6 +86,9 @@ func play(role string, args []string) error {
 				return err
 			}
 			addrs = append(addrs, addr)
+		}
+		if role == tlsRole {
+			return origin.MainTLS(addrs, os.Stdin, os.Stdout)
 		}
 		return origin.Main(addrs, os.Stdin, os.Stdout)
 	case "load":
@@ -101,8 +111,8 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.duration, "duration", 0, "length of a window (default 2s, 400ms with -quick)")
 	f.StringVar(&o.binary, "l4fwd", "", "l4fwd binary (default: build ./cmd/l4fwd)")
 	f.StringVar(&engines, "l4fwd-engines", "uring,epoll,portable", "engines of l4fwd, each a peer of its own, comma-separated")
-	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll", "the peers held against their engine's targets, comma-separated")
-	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,veth (default both, loopback with -quick)")
+	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll,l4fwd-uring-sni,l4fwd-epoll-sni,l4fwd-warm", "the peers held against their engine's targets, comma-separated")
+	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,veth,far (default all, loopback with -quick)")
 	f.StringVar(&o.out, "out", "bench/results", "where latest.json, latest.md and the charts go")
 	f.Func("peer", "another peer, repeatable: 'name=command with {listen} {upstream}', {health} and {admin} being free addresses, too", func(s string) error {
 		spec, err := peer.Custom(s)
@@ -126,18 +136,24 @@ func parse(args []string) (options, error) {
 	}
 	for _, name := range o.nets {
 		if networks[name] == nil {
-			return o, fmt.Errorf("parse -net: no network %q, there are %s and %s", name, report.Loopback, vethName)
+			return o, fmt.Errorf("parse -net: no network %q, there are %s, %s and %s", name, report.Loopback, vethName, farName)
 		}
 	}
 	o.defaults()
+	if !slices.ContainsFunc(o.nets, o.anythingOver) {
+		return o, fmt.Errorf("parse -only and -net: none of %s runs over %s", only, strings.Join(o.nets, ", "))
+	}
 	return o, nil
 }
 
 func (o *options) defaults() {
 	reps, duration := 5, 2*time.Second
-	nets := []string{report.Loopback, vethName}
+	nets := []string{report.Loopback, vethName, farName}
 	if o.quick {
-		reps, duration, nets = 2, 400*time.Millisecond, nets[:1]
+		reps, duration = 2, 400*time.Millisecond
+		if nets = nets[:1]; !o.anythingOver(report.Loopback) {
+			nets = []string{farName}
+		}
 	}
 	if len(o.nets) == 0 {
 		o.nets = nets

@@ -9,8 +9,7 @@ import (
 	"runtime"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/l4fwd/l4fwd/bench/delay"
 	"github.com/l4fwd/l4fwd/bench/netns"
 	"github.com/l4fwd/l4fwd/bench/peer"
 	"github.com/l4fwd/l4fwd/bench/report"
@@ -23,6 +22,10 @@ type network struct {
 	listen                netip.Addr   // of the proxies
 	toProxy, toOrigin     link         // the load's ways; the second is that of no proxy at all
 	upstream              netip.Addr   // of the origin, as the proxies see it
+
+	role  string                     // the origin's, of play's
+	probe func(netip.AddrPort) error // how to see that a peer relays to it; nil: by an exchange
+	lines []*delay.Line              // the long ways of it, owned by the network
 }
 
 // link is a way from the load: the addresses it connects from in turn, and the one at the other end.
@@ -35,13 +38,13 @@ type link struct {
 const sourceCount = 8
 
 // networks are what -net can name.
-var networks = map[string]func() (*network, error){report.Loopback: loopback, vethName: veth}
+var networks = map[string]func() (*network, error){report.Loopback: loopback, vethName: veth, farName: far}
 
 func loopback() (*network, error) {
 	self := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	way := link{sources: addresses(self), dest: self}
 	return &network{Network: report.Network{Name: report.Loopback, What: "Client, proxy and origin on 127.0.0.1, whose packets hold 64 KiB."},
-		listen: self, upstream: self, toProxy: way, toOrigin: way}, nil
+		listen: self, upstream: self, toProxy: way, toOrigin: way, role: originRole}, nil
 }
 
 // addresses is first and those behind it.
@@ -64,9 +67,8 @@ const vethName = "veth"
 //
 // None of them has a way out.
 func veth() (*network, error) {
-	n := &network{Network: report.Network{Name: vethName, What: "Client, proxy and origin in a network namespace each, joined by veth pairs with an MTU of 1500."},
-		listen: vethAddr(1, 100), upstream: vethAddr(2, 1),
-		toProxy: link{addresses(vethAddr(1, 1)), vethAddr(1, 100)}, toOrigin: link{addresses(vethAddr(3, 1)), vethAddr(3, 100)}}
+	n := threeSpaces(vethName, "Client, proxy and origin in a network namespace each, joined by veth pairs with an MTU of 1500.")
+	n.role = originRole
 	if err := n.build(); err != nil {
 		n.close()
 		return nil, because(err)
@@ -74,10 +76,31 @@ func veth() (*network, error) {
 	return n, nil
 }
 
+// threeSpaces is a network of three namespaces that are still to be made.
+func threeSpaces(name, what string) *network {
+	return &network{Network: report.Network{Name: name, What: what}, listen: vethAddr(1, 100), upstream: vethAddr(2, 1),
+		toProxy: link{addresses(vethAddr(1, 1)), vethAddr(1, 100)}, toOrigin: link{addresses(vethAddr(3, 1)), vethAddr(3, 100)}}
+}
+
 func vethAddr(net, host byte) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, net, host}) }
 
-// build makes the namespaces and what is between them.
-func (n *network) build() (err error) {
+// build makes the namespaces and joins each to each by veth.
+func (n *network) build() error {
+	if err := n.spaces(); err != nil {
+		return err
+	}
+	return errors.Join(n.joinClient(),
+		netns.Join(end(n.proxy, "to-origin", vethAddr(2, 100)), end(n.origin, "to-proxy", n.upstream)),
+		netns.Join(end(n.client, "to-origin", n.toOrigin.sources...), end(n.origin, "to-client", n.toOrigin.dest)))
+}
+
+// joinClient joins the load to the proxies.
+func (n *network) joinClient() error {
+	return netns.Join(end(n.client, "to-proxy", n.toProxy.sources...), end(n.proxy, "to-client", n.listen))
+}
+
+// spaces makes the namespaces.
+func (n *network) spaces() (err error) {
 	for _, s := range []**netns.Space{&n.client, &n.proxy, &n.origin} {
 		if *s, err = netns.New(); err != nil {
 			return err
@@ -86,10 +109,7 @@ func (n *network) build() (err error) {
 			return err
 		}
 	}
-	return errors.Join(
-		netns.Join(end(n.client, "to-proxy", n.toProxy.sources...), end(n.proxy, "to-client", n.listen)),
-		netns.Join(end(n.proxy, "to-origin", vethAddr(2, 100)), end(n.origin, "to-proxy", n.upstream)),
-		netns.Join(end(n.client, "to-origin", n.toOrigin.sources...), end(n.origin, "to-client", n.toOrigin.dest)))
+	return nil
 }
 
 func end(s *netns.Space, name string, addrs ...netip.Addr) netns.End {
@@ -118,19 +138,11 @@ func settings(s *netns.Space) error {
 	return nil
 }
 
-// because adds what to do about an error of setting up namespaces.
-func because(err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: run it as root (CAP_SYS_ADMIN, CAP_NET_ADMIN)", err)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: this kernel has no veth: modprobe veth", err)
-	}
-	return err
-}
-
 // close lets go of the namespaces, which end with the last process in them.
 func (n *network) close() {
+	for _, l := range n.lines {
+		l.Close()
+	}
 	for _, s := range []*netns.Space{n.client, n.proxy, n.origin} {
 		s.Close()
 	}
@@ -150,7 +162,7 @@ func (n *network) upstreams(specs []peer.Spec) (addrs []string) {
 
 // site is where a peer runs.
 func (n *network) site(upstream netip.AddrPort, files int) peer.Site {
-	return peer.Site{Relay: n.proxy, Client: n.client, Listen: n.listen, Upstream: upstream, Cores: runtime.NumCPU(), Files: files}
+	return peer.Site{Relay: n.proxy, Client: n.client, Listen: n.listen, Upstream: upstream, Cores: runtime.NumCPU(), Files: files, Probe: n.probe}
 }
 
 // sources is where the load connects from to reach a peer.

@@ -23,6 +23,9 @@ type entry struct {
 	proxy    *peer.Proxy
 }
 
+// portable is the engine for other systems than Linux: what SNI routing costs it is not judged.
+const portable = "portable"
+
 // specs is the peers asked for, the repository's own first and direct last.
 func (b *bench) specs() (specs []peer.Spec, cleanup func(), err error) {
 	cleanup = func() {}
@@ -42,6 +45,12 @@ func (b *bench) specs() (specs []peer.Spec, cleanup func(), err error) {
 	for _, engine := range b.engines {
 		specs = append(specs, peer.L4fwd(b.binary, engine, why))
 	}
+	for _, engine := range b.engines {
+		if engine != portable {
+			specs = append(specs, peer.L4fwdSNI(b.binary, engine, why))
+		}
+	}
+	specs = append(specs, peer.L4fwdWarm(b.binary, why))
 	specs = append(specs, peer.HAProxy(true), peer.HAProxy(false), peer.Nginx(),
 		peer.IOCopy(self, []string{roleEnv + "=iocopy"}, b.files), peer.DirectSpec())
 	specs = slices.DeleteFunc(specs, func(s peer.Spec) bool { return !b.wants(s.Name) })
@@ -93,7 +102,8 @@ func build(ctx context.Context, dir string) (binary, why string) {
 // missing from it.
 func (b *bench) start(specs []peer.Spec) error {
 	var err error
-	c, ready, err := startOrigin(b.ctx, b.net.origin, b.net.upstreams(specs))
+	specs = slices.DeleteFunc(slices.Clone(specs), func(s peer.Spec) bool { return !b.plays(s, b.net.Name) })
+	c, ready, err := startOrigin(b.ctx, b.net.origin, b.net.role, b.net.upstreams(specs))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/load"
+	"github.com/l4fwd/l4fwd/bench/peer"
 	"github.com/l4fwd/l4fwd/bench/report"
 )
 
@@ -20,6 +21,12 @@ type scenario struct {
 	fewer int
 	// veth says that a network of real packets makes a difference to it.
 	veth bool
+	// far says that it runs over the long way only, and is all that does: a round trip is what it is about.
+	far bool
+	// variant is the variant of l4fwd that takes part beside the ordinary peers; none takes part anywhere else.
+	variant string
+	// beside is the peer that targets compare with beside HAProxy: it gets all repetitions.
+	beside string
 	// allInQuick says that with -quick, too, it is run by every peer.
 	allInQuick bool
 }
@@ -52,6 +59,10 @@ var scenarios = []scenario{
 			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Up: 1024, Down: 1024}}, veth: true, allInQuick: true,
 	}, {
+		Scenario: report.Scenario{Name: "sni_rate", Title: "Connect, send a ClientHello of a TLS client (no handshake follows), receive 1 KiB, close (the client first); 32 at once. l4fwd-…-sni routes it by its host name, the others do not look at it.",
+			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Hello: peer.RoutedName, Down: 1024}}, variant: peer.SNI,
+	}, {
 		Scenario: report.Scenario{Name: "ping_pong", Title: "50 connections, 1 KiB each way, the next exchange as soon as the last one is over.",
 			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 50, Up: 1024, Down: 1024}}, veth: true, allInQuick: true,
@@ -77,6 +88,10 @@ var scenarios = []scenario{
 			Metrics: []report.Metric{{Name: "at10", Unit: "µs"}, {Name: "at1000", Unit: "µs"}, {Name: "at9000", Unit: "µs"}, {Name: "among9000", Unit: "µs"},
 				{Name: "growth", Plain: true}, {Name: "growth_same", Plain: true}}},
 		fresh: (*bench).openCost, fewer: 2,
+	}, {
+		Scenario: report.Scenario{Name: "handshake", Title: "Connect and shake hands by TLS 1.3 with an origin 20 ms away, then close; 4 at once. Latency is that of all of it, until the client may send its request. l4fwd-warm keeps connections to the origin ready.",
+			Metrics: []report.Metric{p50, p99}},
+		groups: []load.Group{{Kind: load.TLS, Conns: 4}}, far: true, variant: peer.Warm, beside: peer.Direct,
 	},
 }
 
@@ -86,7 +101,25 @@ func (o *options) runs(s scenario, over string) bool {
 	if len(o.only) > 0 && !slices.Contains(o.only, s.Name) {
 		return false
 	}
+	if s.far || over == farName {
+		return s.far && over == farName
+	}
 	return over == report.Loopback || s.veth || len(o.only) > 0 && o.netGiven
+}
+
+// anythingOver reports whether any scenario is to be run over a network.
+func (o *options) anythingOver(name string) bool {
+	return slices.ContainsFunc(scenarios, func(s scenario) bool { return o.runs(s, name) })
+}
+
+// takes reports whether a peer takes part: the ordinary ones do, a variant only where it makes a difference.
+func (s scenario) takes(p peer.Spec) bool {
+	return (p.Variant == "" || p.Variant == s.variant) && (s.fresh == nil || p.Name != peer.Direct)
+}
+
+// plays reports whether a peer takes part in anything that is to be run over a network.
+func (o *options) plays(p peer.Spec, over string) bool {
+	return slices.ContainsFunc(scenarios, func(s scenario) bool { return o.runs(s, over) && s.takes(p) })
 }
 
 // repetitions is how many windows a peer gets, central ones more than others. A full run of all peers over both networks

@@ -29,6 +29,8 @@ type Spec struct {
 	// Missing says how to install it; empty if it can be started.
 	Missing string
 	Version string
+	// Variant is SNI or Warm for l4fwd set up for what one scenario is about, and takes part in no other; else empty.
+	Variant string
 	// MaxConns is how many connections it can hold within the limit on open files; 0: as many as any.
 	MaxConns int
 	// command is what to run for one instance; nil for direct.
@@ -44,6 +46,8 @@ type Site struct {
 	Upstream      netip.AddrPort
 	Cores         int
 	Files         int // RLIMIT_NOFILE
+	// Probe does something with the origin through a relay, to see that it relays; nil: an exchange.
+	Probe func(netip.AddrPort) error
 }
 
 // Instance is where one process of a relay shall listen and forward to. Dir is empty and its own.
@@ -59,6 +63,7 @@ type Proxy struct {
 	Spec   Spec
 	Listen netip.AddrPort
 	client *netns.Space
+	probe  func(netip.AddrPort) error
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	stderr tail
@@ -71,7 +76,10 @@ const startTimeout = 15 * time.Second
 // Start runs a relay and returns once it relays. It must be called on a thread that lives as long as the process: the
 // relay dies with the thread that started it (PR_SET_PDEATHSIG, prctl(2)).
 func Start(ctx context.Context, s Spec, at Site) (*Proxy, error) {
-	p := &Proxy{Spec: s, Listen: at.Upstream, client: at.Client, ended: make(chan struct{})}
+	p := &Proxy{Spec: s, Listen: at.Upstream, client: at.Client, probe: at.Probe, ended: make(chan struct{})}
+	if p.probe == nil {
+		p.probe = probe
+	}
 	if s.command == nil {
 		return p, nil
 	}
@@ -145,7 +153,7 @@ func (p *Proxy) Stop() {
 func (p *Proxy) awaitReady(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
-		err := p.client.Do(func() error { return probe(p.Listen) })
+		err := p.client.Do(func() error { return p.probe(p.Listen) })
 		if err == nil {
 			return nil
 		}
@@ -162,7 +170,8 @@ func (p *Proxy) awaitReady(ctx context.Context) error {
 	}
 }
 
-// probe does one exchange with the origin through addr.
+// probe does one exchange with the origin through addr, whose request is a ClientHello: that passes any relay, also one that
+// routes by it.
 func probe(addr netip.AddrPort) error {
 	c, err := net.DialTimeout("tcp", addr.String(), time.Second)
 	if err != nil {
@@ -170,11 +179,15 @@ func probe(addr netip.AddrPort) error {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
-	msg := make([]byte, 64)
-	wire.Seal(msg, wire.Header{Op: wire.Exchange, Up: 64, Down: 64, Seq: 1})
-	if _, err := c.Write(msg); err != nil {
+	hello, err := wire.NewHello(RoutedName)
+	if err != nil {
 		return err
 	}
+	wire.SealHello(hello, wire.Header{Op: wire.Exchange, Up: uint32(len(hello)), Down: 64, Seq: 1})
+	if _, err := c.Write(hello); err != nil {
+		return err
+	}
+	msg := make([]byte, 64)
 	if _, err := io.ReadFull(c, msg); err != nil {
 		return err
 	}

@@ -17,20 +17,28 @@ func DirectSpec() Spec { return Spec{Name: Direct, Version: "no proxy"} }
 
 // L4fwd is the relay this repository is about, with one of its engines. binary may be empty, with why telling the reason.
 func L4fwd(binary, engine, why string) Spec {
-	s := Spec{Name: "l4fwd-" + engine, endSignal: syscall.SIGKILL}
+	return l4fwd(Spec{Name: "l4fwd-" + engine}, binary, engine, why, func(i Instance) ([]string, error) {
+		return []string{"--upstream", i.Upstream.String(), "--listen", i.Listen.String()}, nil
+	})
+}
+
+// l4fwd completes a spec of it by a command: serve, with the flags that args makes.
+func l4fwd(s Spec, binary, engine, why string, args func(i Instance) ([]string, error)) Spec {
+	s.endSignal = syscall.SIGKILL
 	if binary == "" {
 		s.Missing = why
 		return s
 	}
 	s.Version = firstLine(binary, "version")
 	s.command = func(i Instance) (*exec.Cmd, error) {
+		more, err0 := args(i)
 		health, err1 := freeAddr(localhost)
 		admin, err2 := freeAddr(localhost)
-		if err := errors.Join(err1, err2); err != nil {
+		if err := errors.Join(err0, err1, err2); err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(binary, "serve", "--upstream", i.Upstream.String(), "--listen", i.Listen.String(),
-			"--health", health.String(), "--admin", admin.String(), "--engine", engine, "--log-level", "warn")
+		cmd := exec.Command(binary, append([]string{"serve", "--health", health.String(), "--admin", admin.String(),
+			"--engine", engine, "--log-level", "warn"}, more...)...)
 		cmd.Env = withoutOwn(os.Environ())
 		return cmd, nil
 	}

@@ -9,9 +9,10 @@ import (
 	"github.com/l4fwd/l4fwd/bench/stats"
 )
 
-// target is a line a judged peer is held against: a ratio to the better HAProxy, or an absolute figure.
+// target is a line a judged peer is held against: a ratio to the better HAProxy or to the peer it names, or an absolute figure.
 type target struct {
 	scenario, metric string
+	base             string // the other peer; empty: the better HAProxy
 	limit            float64
 	absolute         bool
 	atLeast          bool
@@ -22,6 +23,11 @@ func atMost(scenario, metric string, limit float64) target {
 	return target{scenario: scenario, metric: metric, limit: limit}
 }
 
+// atMostOf is atMost of a ratio to another peer.
+func atMostOf(base, scenario, metric string, limit float64) target {
+	return target{scenario: scenario, metric: metric, limit: limit, base: base}
+}
+
 func absolute(scenario, metric string, limit float64) target {
 	return target{scenario: scenario, metric: metric, limit: limit, absolute: true}
 }
@@ -30,7 +36,7 @@ func atLeast(scenario, metric string, limit float64) target {
 	return target{scenario: scenario, metric: metric, limit: limit, atLeast: true}
 }
 
-// targets are what each engine is built to reach.
+// targets are what each engine is built to reach, and each variant of l4fwd for the one scenario it is about.
 var targets = map[string][]target{
 	"epoll": {
 		atMost("bulk_down", "cpu", 1.05),
@@ -67,6 +73,9 @@ var targets = map[string][]target{
 		absolute("open_cost", "growth", 1.15),
 		absolute("open_cost", "growth_same", 1.15),
 	},
+	"epoll-sni": {atMostOf("l4fwd-epoll", "sni_rate", "cpu", 1.1)},
+	"uring-sni": {atMostOf("l4fwd-uring", "sni_rate", "cpu", 1.1)},
+	"warm":      {atMostOf("direct", "handshake", "p50", 0.6), atMost("handshake", "p50", 0.55)},
 }
 
 // targetsOf is the targets of a peer's engine. A peer that is not an engine with targets of its own is held against
@@ -113,7 +122,11 @@ func (r *Report) verdict(judged string, t target) (v Verdict, ok bool) {
 	value, unit, span := got.Median, " "+m.Unit, got
 	if !t.absolute {
 		base, name := r.Base(t.scenario, m)
-		if value, unit = stats.Ratio(got.Median, base), " × HAProxy"; math.IsNaN(value) {
+		unit = " × HAProxy"
+		if t.base != "" {
+			base, name, unit = r.Summary(t.scenario, t.base, t.metric).Median, t.base, " × "+t.base
+		}
+		if value = stats.Ratio(got.Median, base); math.IsNaN(value) {
 			return v, false
 		}
 		span = r.paired(judged, t.scenario, t.metric, name)
