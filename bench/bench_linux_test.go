@@ -40,12 +40,13 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, []string{"ping_pong", "beside"}, o.only)
 	assert.Len(t, o.extra, 1)
 	assert.Equal(t, []string{"uring", "epoll", "portable"}, o.engines)
-	assert.Equal(t, []string{"l4fwd-uring", "l4fwd-epoll"}, o.judged)
+	assert.Equal(t, []string{"l4fwd-uring", "l4fwd-epoll", "l4fwd-uring-sni", "l4fwd-epoll-sni", "l4fwd-warm"}, o.judged)
 	assert.Equal(t, []string{"loopback"}, o.nets, "with -quick")
 	b := &bench{options: o}
 	assert.True(t, b.wants("haproxy-plain") && b.wants("direct"))
 	assert.False(t, b.wants("nginx"))
-	for _, bad := range [][]string{{"-only", "nonsense"}, {"stray"}, {"-peer", "x"}, {"-net", "ether"}} {
+	for _, bad := range [][]string{{"-only", "nonsense"}, {"stray"}, {"-peer", "x"}, {"-net", "ether"},
+		{"-net", "loopback,veth", "-only", "handshake"}, {"-net", "far", "-only", "ping_pong"}} {
 		_, err := parse(bad)
 		assert.Error(t, err, "%v", bad)
 	}
@@ -62,8 +63,10 @@ func TestNetworks(t *testing.T) {
 	}
 	o, err := parse(nil)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"loopback", "veth"}, o.nets)
-	assert.Equal(t, scenarioNames(), names(o, "loopback"))
+	assert.Equal(t, []string{"loopback", "veth", "far"}, o.nets)
+	near := slices.DeleteFunc(scenarioNames(), func(name string) bool { return name == "handshake" })
+	assert.Equal(t, near, names(o, "loopback"))
+	assert.Equal(t, []string{"handshake"}, names(o, "far"))
 	assert.Equal(t, []string{"bulk_down", "bulk_up", "conn_rate", "ping_pong", "token_stream", "beside"}, names(o, "veth"))
 	o, err = parse([]string{"-only", "ping_pong,idle_memory"})
 	require.NoError(t, err)
@@ -72,6 +75,39 @@ func TestNetworks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"veth"}, o.nets)
 	assert.Equal(t, []string{"ping_pong", "idle_memory"}, names(o, "veth"), "both flags say so")
+	o, err = parse([]string{"-quick", "-only", "handshake"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"far"}, o.nets, "there is no other to run it over")
+}
+
+// TestVariantsTakePartInOneScenario: a relay that routes by SNI refuses what is no ClientHello.
+func TestVariantsTakePartInOneScenario(t *testing.T) {
+	o, err := parse(nil)
+	require.NoError(t, err)
+	for _, tc := range []struct {
+		spec peer.Spec
+		in   []string
+		over []string
+	}{
+		{peer.L4fwdSNI("", "epoll", "not built"), []string{"sni_rate"}, []string{"loopback"}},
+		{peer.L4fwdWarm("", "not built"), []string{"handshake"}, []string{"far"}},
+		{peer.L4fwd("", "epoll", "not built"), scenarioNames(), o.nets},
+		{peer.DirectSpec(), slices.DeleteFunc(scenarioNames(), func(s string) bool { return s == "idle_memory" || s == "open_cost" }), o.nets},
+	} {
+		var in, over []string
+		for _, s := range scenarios {
+			if s.takes(tc.spec) {
+				in = append(in, s.Name)
+			}
+		}
+		for _, n := range o.nets {
+			if o.plays(tc.spec, n) {
+				over = append(over, n)
+			}
+		}
+		assert.Equal(t, tc.in, in, tc.spec.Name)
+		assert.Equal(t, tc.over, over, tc.spec.Name)
+	}
 }
 
 func TestRepetitions(t *testing.T) {
@@ -95,6 +131,8 @@ func TestRepetitions(t *testing.T) {
 		{"-quick", "ping_pong", "loopback", "nginx", 1},
 		{"-quick", "open_cost", "loopback", "haproxy-plain", 1},
 		{"-reps 1", "bulk_up", "veth", "nginx", 1},
+		{"", "sni_rate", "loopback", "l4fwd-uring-sni", 5},
+		{"", "handshake", "far", "l4fwd-warm", 3},
 	} {
 		o, err := parse(strings.Fields(tc.args))
 		require.NoError(t, err)
@@ -115,6 +153,24 @@ func TestRefusedEngineIsMissing(t *testing.T) {
 	require.Len(t, r.Missing, 1)
 	assert.Equal(t, "l4fwd-uring over loopback: it ended at once, exit status 2: flag --engine: no such thing here", r.Missing[0].String())
 	assert.Positive(t, r.Over("loopback").Summary("ping_pong", "direct", "throughput").Median)
+}
+
+// TestRefusedVariantsAreMissing: a version without routes or warm connections says so, and takes part without them.
+func TestRefusedVariantsAreMissing(t *testing.T) {
+	refusing := filepath.Join(t.TempDir(), "l4fwd")
+	require.NoError(t, os.WriteFile(refusing, []byte("#!/bin/sh\necho \"$@ is not supported by this version yet\" | sed 's/.*--\\(warm\\|config\\) [^ ]*/--\\1/' >&2\nexit 2\n"), 0o755))
+	dir := t.TempDir()
+	o, err := parse([]string{"-l4fwd", refusing, "-l4fwd-engines", "epoll", "-peers", "l4fwd-epoll-sni,l4fwd-warm,direct", "-only", "sni_rate,handshake", "-reps", "1",
+		"-duration", "50ms", "-out", dir})
+	require.NoError(t, err)
+	var said []string
+	for _, m := range runHere(t, o, dir).Missing {
+		said = append(said, m.String())
+	}
+	assert.Contains(t, said, "l4fwd-epoll-sni over loopback: it ended at once, exit status 2: --config is not supported by this version yet")
+	if !slices.ContainsFunc(said, func(m string) bool { return strings.HasPrefix(m, "far: ") }) {
+		assert.Contains(t, said, "l4fwd-warm over far: it ended at once, exit status 2: --warm is not supported by this version yet")
+	}
 }
 
 func TestJudgedPeerThatIsNone(t *testing.T) {
@@ -171,7 +227,7 @@ func TestVethWithoutRootIsMissing(t *testing.T) {
 }
 
 func TestWhatToDoAboutIt(t *testing.T) {
-	for want, err := range map[string]error{"run it as root": unix.EPERM, "modprobe veth": unix.EOPNOTSUPP} {
+	for want, err := range map[string]error{"run it as root": unix.EPERM, "modprobe veth": unix.EOPNOTSUPP, "modprobe tun": os.ErrNotExist} {
 		assert.ErrorContains(t, because(fmt.Errorf("try: %w", err)), want)
 	}
 }
@@ -213,11 +269,15 @@ func TestSmoke(t *testing.T) {
 				}
 			}
 		}
+		if n.Name == farName {
+			assert.GreaterOrEqual(t, part.Summary("handshake", "direct", "p50").Median, 80e3, "two round trips")
+			continue
+		}
 		assert.Zero(t, part.Summary("ping_pong", "direct", "cpu").N, "direct has no proxy to measure")
 		assert.Positive(t, part.Summary("ping_pong", "direct", "throughput").Median)
 	}
 	require.NotEmpty(t, r.Networks)
-	if len(r.Networks) < 2 {
-		t.Logf("only over loopback: %v", r.Missing)
+	if len(r.Networks) < len(o.nets) {
+		t.Logf("not over every network: %v", r.Missing)
 	}
 }

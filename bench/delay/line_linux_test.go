@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -152,4 +153,32 @@ func TestCloseLosesWhatIsUnderWay(t *testing.T) {
 		l.Close()
 		assert.LessOrEqual(t, len(b.arrivals()), 1, "the one whose time was running")
 	})
+}
+
+// TestPunctual is by the machine's own clock. The median, and the best of three, because the machine may be busy.
+func TestPunctual(t *testing.T) {
+	var off time.Duration
+	for range 3 {
+		a, b := newDevice(), newDevice()
+		l := Join(a, b, oneWay)
+		var sent, held []time.Duration
+		start := time.Now()
+		for i := range 40 {
+			sent = append(sent, time.Since(start))
+			a.send(i)
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(2 * oneWay)
+		l.Close()
+		require.Len(t, b.got, 40)
+		for i, g := range b.got {
+			held = append(held, g.at.Sub(start)-sent[i])
+		}
+		slices.Sort(held)
+		require.GreaterOrEqual(t, held[0], oneWay)
+		if off = held[20] - oneWay; off < time.Millisecond {
+			return
+		}
+	}
+	t.Errorf("half of all packets were more than %v late", off)
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -150,4 +151,63 @@ func TestNoSpaceIsWhereTheProcessIs(t *testing.T) {
 	require.NoError(t, none.Do(func() error { inside = id(t); return nil }))
 	assert.Equal(t, home, inside)
 	none.Close()
+}
+
+// TestTunHandsOverPackets: a datagram sent in one namespace is one packet, and received in another once it is written there.
+func TestTunHandsOverPackets(t *testing.T) {
+	a, b := space(t), space(t)
+	var files [2]*os.File
+	for i, e := range []End{
+		{a, "to-b", []netip.Prefix{netip.MustParsePrefix("198.18.7.1/24")}},
+		{b, "to-a", []netip.Prefix{netip.MustParsePrefix("198.18.7.100/24")}},
+	} {
+		f, err := Tun(e)
+		skipIf(t, err, unix.ENOENT, unix.ENODEV, unix.ENXIO, unix.EPERM)
+		require.NoError(t, err)
+		defer f.Close()
+		files[i] = f
+	}
+	var to, from net.PacketConn
+	require.NoError(t, b.Do(func() (err error) { to, err = net.ListenPacket("udp4", "198.18.7.100:0"); return err }))
+	defer to.Close()
+	require.NoError(t, a.Do(func() (err error) { from, err = net.ListenPacket("udp4", "198.18.7.1:0"); return err }))
+	defer from.Close()
+	_, err := from.WriteTo([]byte("through"), to.LocalAddr())
+	require.NoError(t, err)
+	packet := make([]byte, 2048)
+	n := 0
+	for n == 0 || packet[0]>>4 != 4 { // the kernel sends IPv6 packets of its own
+		n, err = files[0].Read(packet)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 20+8+len("through"), n)
+	_, err = files[1].Write(packet[:n])
+	require.NoError(t, err)
+	require.NoError(t, to.SetDeadline(time.Now().Add(5*time.Second)))
+	n, sender, err := to.ReadFrom(packet)
+	require.NoError(t, err)
+	assert.Equal(t, "through", string(packet[:n]))
+	assert.Equal(t, from.LocalAddr().String(), sender.String())
+}
+
+func TestTunEndsWithItsFile(t *testing.T) {
+	s := space(t)
+	f, err := Tun(End{s, "gone", []netip.Prefix{netip.MustParsePrefix("198.18.7.1/24")}})
+	skipIf(t, err, unix.ENOENT, unix.ENODEV, unix.ENXIO, unix.EPERM)
+	require.NoError(t, err)
+	ended := make(chan error)
+	go func() {
+		for {
+			if _, err := f.Read(make([]byte, 2048)); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	require.NoError(t, s.Do(func() error { i, err := net.InterfaceByName("gone"); assert.Equal(t, 1500, i.MTU); return err }))
+	f.Close()
+	require.ErrorIs(t, <-ended, os.ErrClosed)
+	require.NoError(t, s.Do(func() error { _, err := net.InterfaceByName("gone"); assert.Error(t, err); return nil }))
+	_, err = Tun(End{In: s, Name: "a-name-that-is-too-long"})
+	assert.ErrorContains(t, err, "make the TUN device a-name-that-is-too-long: ")
 }

@@ -3,6 +3,9 @@ package peer
 import (
 	"context"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,6 +23,25 @@ func TestCustom(t *testing.T) {
 		_, err := Custom(bad)
 		assert.Error(t, err, bad)
 	}
+}
+
+func TestVariantsOfL4fwd(t *testing.T) {
+	at := Instance{Listen: netip.MustParseAddrPort("127.0.0.1:1"), Upstream: netip.MustParseAddrPort("127.0.0.1:2"), Dir: t.TempDir()}
+	cmd, err := L4fwdWarm("l4fwd", "").command(at)
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(cmd.Args, " "), "--engine auto --log-level warn --upstream 127.0.0.1:2 --listen 127.0.0.1:1 --warm 32")
+	s := L4fwdSNI("l4fwd", "uring", "")
+	assert.Equal(t, "l4fwd-uring-sni", s.Name)
+	cmd, err = s.command(at)
+	require.NoError(t, err)
+	file := filepath.Join(at.Dir, "l4fwd.yaml")
+	assert.Contains(t, strings.Join(cmd.Args, " "), "--engine uring --log-level warn --config "+file)
+	config, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(config), `address: "127.0.0.1:1"`)
+	assert.Contains(t, string(config), `{name: origin, address: "127.0.0.1:2"}`)
+	_, domain, _ := strings.Cut(RoutedName, ".")
+	assert.Contains(t, string(config), `["*.`+domain+`"]`)
 }
 
 func TestEnvironmentIsCleaned(t *testing.T) {

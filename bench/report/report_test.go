@@ -129,13 +129,33 @@ func TestVerdictsAreByEngine(t *testing.T) {
 	assert.Empty(t, got["beside p99"].Note, "bulk has a verdict of its own")
 }
 
+// TestVerdictsToAnotherPeer: a variant of l4fwd is held against l4fwd without it, or against no relay at all.
+func TestVerdictsToAnotherPeer(t *testing.T) {
+	r := &Report{Peers: []Peer{{Name: "l4fwd-epoll"}, {Name: "l4fwd-epoll-sni"}, {Name: "l4fwd-warm"}, {Name: "haproxy-plain"}, {Name: "direct"}},
+		Scenarios: []Scenario{{Name: "sni_rate", Metrics: []Metric{{Name: "cpu", Unit: "µs"}}}, {Name: "handshake", Metrics: []Metric{{Name: "p50", Unit: "µs"}}}}}
+	add := func(scenario, peer, metric string, values ...float64) {
+		for rep, v := range values {
+			r.Samples = append(r.Samples, Sample{Scenario: scenario, Peer: peer, Rep: rep, Values: map[string]float64{metric: v}})
+		}
+	}
+	add("sni_rate", "l4fwd-epoll-sni", "cpu", 23, 24, 25)
+	assert.Empty(t, r.Verdicts("l4fwd-epoll-sni"), "nothing to hold it against")
+	add("sni_rate", "l4fwd-epoll", "cpu", 20, 20, 20)
+	add("handshake", "l4fwd-warm", "p50", 46, 46)
+	add("handshake", "direct", "p50", 80, 80)
+	add("handshake", "haproxy-plain", "p50", 82, 82)
+	assert.Equal(t, []Verdict{{Scenario: "sni_rate", Metric: "cpu", Want: "≤ 1.1 × l4fwd-epoll", Got: "1.20", Range: "1.15–1.25"}}, r.Verdicts("l4fwd-epoll-sni"))
+	assert.Equal(t, []Verdict{{Scenario: "handshake", Metric: "p50", Want: "≤ 0.6 × direct", Got: "0.57", Range: "0.57–0.57", Met: true},
+		{Scenario: "handshake", Metric: "p50", Want: "≤ 0.55 × HAProxy", Got: "0.56", Range: "0.56–0.56"}}, r.Verdicts("l4fwd-warm"))
+}
+
 func TestTargetsHaveFiguresToMeet(t *testing.T) {
 	assert.Equal(t, targetsOf("l4fwd-epoll"), targetsOf("prototype"), "any other peer")
 	assert.NotEqual(t, targetsOf("l4fwd-epoll"), targetsOf("l4fwd-uring"))
 	seen := map[string]bool{}
 	for engine, ts := range targets {
 		for _, target := range ts {
-			key := engine + " " + target.scenario + " " + target.metric
+			key := engine + " " + target.scenario + " " + target.metric + " " + target.base
 			assert.False(t, seen[key], "%s twice", key)
 			seen[key] = true
 			assert.Positive(t, target.limit, key)

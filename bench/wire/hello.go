@@ -69,7 +69,7 @@ func SealHello(msg []byte, h Header) {
 
 // OpenHello reads the header of a whole ClientHello and checks its tail against it.
 func OpenHello(msg []byte) (Header, error) {
-	if HelloSize(msg) != len(msg) {
+	if len(msg) == 0 || HelloSize(msg) != len(msg) {
 		return Header{}, errors.New("parse ClientHello: it is not one record")
 	}
 	h, err := Parse(msg[helloRandom:])

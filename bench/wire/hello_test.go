@@ -61,6 +61,7 @@ func TestOpenHelloCatchesWhatABrokenRelayDelivers(t *testing.T) {
 		"another length":    shorter,
 		"no header in it":   make([]byte, 200),
 		"not even a record": one[:3],
+		"nothing":           nil,
 	} {
 		_, err := OpenHello(b)
 		assert.Error(t, err, name)
