@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +58,8 @@ func (n *network) join(a, b netns.End) error {
 		near.Close()
 		return err
 	}
+	// A thread that wakes to hand a packet on wants a P at once, and must not wait for one that the kernel has taken off its core.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + delay.Carriers)
 	n.lines = append(n.lines, delay.Join(near, away, farDelay))
 	return nil
 }

@@ -142,7 +142,9 @@ func settings(s *netns.Space) error {
 func (n *network) close() {
 	for _, l := range n.lines {
 		l.Close()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - delay.Carriers)
 	}
+	n.lines = nil
 	for _, s := range []*netns.Space{n.client, n.proxy, n.origin} {
 		s.Close()
 	}

@@ -9,6 +9,9 @@ import (
 	"github.com/l4fwd/l4fwd/bench/sock"
 )
 
+// Carriers is how many goroutines carry a line's packets: one that takes and one that hands on, each way.
+const Carriers = 4
+
 const (
 	// packetSize is the room for a packet; a device's MTU is at most that.
 	packetSize = 2048
