@@ -174,6 +174,7 @@ func TestTunHandsOverPackets(t *testing.T) {
 	defer from.Close()
 	_, err := from.WriteTo([]byte("through"), to.LocalAddr())
 	require.NoError(t, err)
+	require.NoError(t, files[0].SetReadDeadline(time.Now().Add(5*time.Second)))
 	packet := make([]byte, 2048)
 	n := 0
 	for n == 0 || packet[0]>>4 != 4 { // the kernel sends IPv6 packets of its own
