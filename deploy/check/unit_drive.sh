@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Run by systemd inside the root of unit_root.sh: drives l4fwd.service through what can happen to it. Says so at the end if all is well.
+set -uo pipefail
+unit=l4fwd.service
+
+show() { systemctl show --value --property "$1" "${2:-$unit}"; }
+fail() {
+  echo "unit: $*"
+  systemctl status --no-pager "$unit"
+  tail -20 /var/l4fwd.log
+  exit 1
+}
+expect() { # expect WHAT WANTED GOT
+  [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"
+  echo "ok $1"
+}
+until_is() { # until_is PROPERTY VALUE SECONDS
+  local end=$((SECONDS + $3))
+  until [ "$(show "$1")" = "$2" ]; do [ "$SECONDS" -lt "$end" ] || fail "$1 did not become $2 but $(show "$1")"; sleep 0.1; done
+}
+another_process() { # another_process PID: waits for one that is ready
+  local end=$((SECONDS + 20))
+  until [ "$(show MainPID)" != "$1" ] && [ "$(show ActiveState)" = active ]; do [ "$SECONDS" -lt "$end" ] || fail "no other process than $1"; sleep 0.1; done
+}
+through() { curl --silent --fail --max-time 5 http://127.0.0.1:443/; }
+configure() { # configure TIMEOUT: of the drain
+  cat >/etc/l4fwd/l4fwd.yaml <<YAML
+upstreams: [{name: aoai, address: "127.0.0.1:8090"}]
+listeners: [{name: aoai, address: ":443"}]
+drain: {lame_duck: 0s, timeout: $1}
+YAML
+}
+
+configure 20s
+systemctl start $unit || fail "does not start"
+expect "ready by its own word" active "$(show ActiveState)"
+pid=$(show MainPID)
+expect "a client on port 443 is served" ok "$(through)"
+expect "it is not root" "" "$(awk '/^Uid:/ && $2 == 0' "/proc/$pid/status")"
+expect "of all capabilities it has to bind low ports" 0000000000000400 "$(awk '/^CapEff:/ {print $2}' "/proc/$pid/status")"
+expect "and cannot get others" "0000000000000400 1" "$(awk '/^CapBnd:/ {b=$2} /^NoNewPrivs:/ {print b, $2}' "/proc/$pid/status")"
+expect "system calls are filtered" 2 "$(awk '/^Seccomp:/ {print $2}' "/proc/$pid/status")"
+expect "its limit of descriptors, or the machine's own" "$(cat /var/nofile)" "$(awk '/^Max open files/ {print $4}' "/proc/$pid/limits")"
+engine=$(l4fwd status --output json | jq -r .proxy.engine)
+expect "the engine, as outside of the unit" "$(cat /var/engine)" "$engine"
+
+sleep 3
+expect "the watchdog is fed" "$pid" "$(show MainPID)"
+kill -STOP "$pid"
+another_process "$pid"
+expect "one that hangs is replaced" watchdog "$(grep -q 'SIGABRT' /var/l4fwd.log && echo watchdog)"
+pid=$(show MainPID)
+kill -KILL "$pid"
+another_process "$pid"
+expect "one that was killed is replaced, and serves" ok "$(through)"
+
+pid=$(show MainPID)
+systemctl reload $unit || fail "reload"
+expect "a reload is waited for, and changes no process" "active $pid" "$(show ActiveState) $(show MainPID)"
+expect "and was done" 1 "$(curl --silent http://127.0.0.1:8080/metrics | awk '$1 == "l4fwd_config_reload_success" {print $2}')"
+
+exec 3<>/dev/tcp/127.0.0.1/443 # open through the drain, for longer than TimeoutStopSec and WatchdogSec
+printf 'GET / HTTP/1.1\r\n\r\n' >&3
+read -r -u 3 line
+for _ in 1 2 3; do read -r -t 5 -u 3 line; done
+expect "a connection is open" ok "$line"
+systemctl stop --no-block $unit
+sleep 7
+expect "it drains for longer than TimeoutStopSec" deactivating "$(show ActiveState)"
+printf 'GET / HTTP/1.1\r\n\r\n' >&3
+for _ in 1 2 3 4; do line= && read -r -t 5 -u 3 line; done
+expect "what it had accepted is still served" ok "$line"
+exec 3>&-
+until_is ActiveState inactive 10
+expect "the drain is a success" success "$(show Result)"
+
+configure 5s
+systemctl start $unit || fail "does not start again"
+l4fwd drain || fail "drain"
+until_is ActiveState inactive 10
+sleep 1
+expect "a drained one stays down" "inactive success" "$(show ActiveState) $(show Result)"
+
+echo 'upstreams: [{name: aoai}]' >/etc/l4fwd/l4fwd.yaml
+systemctl start $unit 2>/dev/null && fail "starts with a faulty configuration"
+sleep 1
+expect "a faulty configuration is not tried again" "failed 0" "$(show ActiveState) $(show NRestarts)"
+
+configure 5s
+systemctl reset-failed $unit
+systemctl start l4fwd.socket || fail "the socket does not start"
+expect "a connection starts it by way of the socket" ok "$(through)"
+expect "the socket is systemd's" systemd "$(l4fwd status --output json | jq -r '.listener_sources.aoai')"
+systemctl stop l4fwd.socket $unit
+echo "all is well"

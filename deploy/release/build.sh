@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Archives with checksums in build/release; two builds of one commit by one version of Go are equal byte for byte.
+#   PLATFORMS  OS/ARCH …   VERSION COMMIT SOURCE_DATE_EPOCH OUT  else from git, else the defaults in lib.sh
+set -euo pipefail
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+gnu_tar() {
+  local t
+  for t in tar gtar; do
+    if "$t" --version 2>/dev/null | grep -q GNU; then echo "$t"; return; fi
+  done
+  echo "make release: GNU tar is missing: brew install gnu-tar" >&2
+  return 1
+}
+
+tar=$(gnu_tar)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$out"
+rm -f "$out"/*.tar.gz "$out/SHA256SUMS"
+
+for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
+  name=l4fwd-$VERSION-${platform/\//-}
+  collect "${platform%/*}" "${platform#*/}" "$work/$name"
+  "$tar" --format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w \
+    -C "$work" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
+  echo "$out/$name.tar.gz"
+done
+if command -v sha256sum >/dev/null; then sum=(sha256sum); else sum=(shasum -a 256); fi
+(cd "$out" && "${sum[@]}" ./*.tar.gz | sed 's| \./| |' >SHA256SUMS)
