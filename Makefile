@@ -7,11 +7,12 @@ COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := build
 FUZZTIME ?= 15s
+DEPLOY_CHECKS := terraform systemd observability manifests image release
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz lint bench demo docs image deploy-check deploy-check-terraform clean
+.PHONY: help build test race fuzz lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -59,15 +60,36 @@ docs: ## docs/CONFIG.md and docs/METRICS.md from the code
 	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
 
-image: ## container image l4fwd:VERSION with docker, podman or buildah
-	@if docker info >/dev/null 2>&1; then tool=docker; else tool=$$(command -v podman || command -v buildah); fi; \
-	[ -n "$$tool" ] || { echo "make image: needs a running docker, or podman or buildah: apt-get install podman" >&2; exit 1; }; \
-	$$tool build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t l4fwd:$(VERSION) .
+image: ## container image l4fwd:VERSION for PLATFORMS (linux/amd64,linux/arm64) with docker, podman or buildah; PUSH=REGISTRY/NAME
+	@deploy/image/build.sh
 
-deploy-check: deploy-check-terraform ## everything under deploy/, as far as this machine can; what it cannot is skipped by name
+packages: ## .deb and .rpm for amd64 and arm64 in build/release
+	@$(need-go)
+	@deploy/package/build.sh
+
+release: ## archives for Linux and macOS with checksums in build/release, the same bytes for the same commit
+	@$(need-go)
+	@deploy/release/build.sh
+
+deploy-check: $(DEPLOY_CHECKS:%=deploy-check-%) ## everything under deploy/, as far as this machine can; what it cannot is skipped by name
 
 deploy-check-terraform: ## the Terraform modules: fmt, validate, tests, apply against moto, provider schemas
 	@deploy/check/terraform.sh
+
+deploy-check-systemd: ## the unit, by systemd-analyze and run by systemd; sysctl; packages installed into empty roots
+	@deploy/check/systemd.sh
+
+deploy-check-observability: ## alert rules and their tests, dashboard, CloudWatch configuration, runbook
+	@deploy/check/observability.sh
+
+deploy-check-manifests: ## ECS and Kubernetes
+	@deploy/check/manifests.sh
+
+deploy-check-image: ## the Dockerfile: steps replayed, built by buildah
+	@deploy/check/image.sh
+
+deploy-check-release: ## release archives, built twice
+	@deploy/check/release.sh
 
 clean: ## remove what was built
 	rm -rf $(BUILD) bench/results/latest.*
