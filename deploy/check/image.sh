@@ -33,18 +33,18 @@ alone() { # in an empty root, as the image's user: no library, no shell, no file
 }
 builder() { # a builder's image of this machine's Go and what it needs to run a command
   local at=$work/builder f
-  mkdir -p "$at"/{bin,usr/local,root/go/pkg,root/.cache,tmp,etc/ssl/certs}
+  mkdir -p "$at"/{bin,usr/local,go,tmp,etc/ssl/certs}
   for f in sh awk; do
     cp -L "$(command -v $f)" "$at/bin/$f" || return 1
     ldd "$(command -v $f)" | grep -oE '/[^ ]+' | while read -r lib; do install -D "$lib" "$at$lib"; done
   done
   echo '# authorities' >"$at/etc/ssl/certs/ca-certificates.crt"
-  printf 'FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/root GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off\n' >"$work/builder.df"
+  printf 'FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/ GOMODCACHE=/go/mod GOCACHE=/go/build GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off\n' >"$work/builder.df"
   # For both platforms, though the same: buildah before 1.30 looks for the target's even where FROM asks for the builder's.
   buildah build --platform linux/amd64,linux/arm64 --isolation chroot --manifest localhost/l4fwd-check-builder -f "$work/builder.df" "$at"
 }
 image() { # make image, for both platforms
-  BUILD_FLAGS="--isolation chroot --pull-never --volume $(go env GOROOT):/usr/local/go:ro --volume $(go env GOMODCACHE):/root/go/pkg/mod --volume $(go env GOCACHE):/root/.cache/go-build" \
+  BUILD_FLAGS="--isolation chroot --pull-never --volume $(go env GOROOT):/usr/local/go:ro --volume $(go env GOMODCACHE):/go/mod --volume $(go env GOCACHE):/go/build" \
     GO_IMAGE=localhost/l4fwd-check-builder PATH="$work/path:$PATH" "$root/deploy/image/build.sh"
 }
 inspected() { # labels, user, and a file system of three files

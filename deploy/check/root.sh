@@ -8,13 +8,13 @@ mount -t tmpfs tmpfs "$layer"
 
 fresh_root() { # fresh_root NAME: its path on standard output
   local at=$layer/$1
-  mkdir -p "$at"/{upper,work,root}
-  mount -t overlay overlay -o "lowerdir=/,upperdir=$at/upper,workdir=$at/work" "$at/root"
-  mount -t tmpfs tmpfs "$at/root/tmp"
-  mount --rbind /dev "$at/root/dev"
-  rm -rf "$at/root/etc/l4fwd" "$at/root/usr/bin/l4fwd" "$at/root"/{etc,usr/lib}/systemd/system/l4fwd.service*
-  mkdir -p "$at/root/tmp/bin"
-  echo "$at/root"
+  mkdir -p "$at"/{upper,work,fs}
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$at/upper,workdir=$at/work" "$at/fs"
+  mount -t tmpfs tmpfs "$at/fs/tmp"
+  mount --rbind /dev "$at/fs/dev"
+  rm -rf "$at/fs/etc/l4fwd" "$at/fs/usr/bin/l4fwd" "$at/fs"/{etc,usr/lib}/systemd/system/l4fwd.service*
+  mkdir -p "$at/fs/tmp/bin"
+  echo "$at/fs"
 }
 
 stand_in() { # stand_in ROOT NAME COMMANDS

@@ -16,7 +16,7 @@ resource "aws_autoscaling_group" "this" {
     }
   }
 
-  dynamic "instance_refresh" { # StartInstanceRefresh is not implemented
+  dynamic "instance_refresh" { # moto answers StartInstanceRefresh with an error
     for_each = []
     content {
       strategy = "Rolling"
