@@ -112,6 +112,20 @@ func (r *Relay) Tune(t Tuning) {
 	r.eng.tune(t)
 }
 
+// SetWarm replaces the pools of upstream connections; those that stay keep their connections, those of the others are
+// closed. It does nothing once accepting was stopped, which closes all.
+func (r *Relay) SetWarm(pools []*Warm) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stopped {
+		r.eng.setWarm(pools)
+	}
+}
+
+// Cool closes the connections in pools to the endpoints that match says yes to, and has them replaced. match is called as
+// CloseWhere's is.
+func (r *Relay) Cool(match func(*Endpoint) bool) { r.eng.cool(match) }
+
 // CloseWhere ends the connections that match says yes to, for the reason given, and returns how many. match is called on
 // the loops, from several at once, and must neither block nor change the flow. Calling CloseWhere or Flows from it, or from
 // a Handler, waits for itself.

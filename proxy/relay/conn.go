@@ -7,6 +7,8 @@ import "net/netip"
 //	preface ──► dialing ──► relaying ──► free
 //	   │           │            │
 //	   └───────────┴────────────┴──────► lingering ──► free
+//
+// A connection of a pool has no client: dialing ──► warm ──► free. Its socket may go on as another connection's.
 type phase uint8
 
 const (
@@ -15,6 +17,7 @@ const (
 	phaseDialing                // an upstream connection is being established
 	phaseRelaying               // both ends are connected
 	phaseLingering              // one end is gone; the other is reset once it has acknowledged all it was sent
+	phaseWarm                   // the upstream is connected, and waits for a client
 )
 
 // side names one of the two ends of a connection.
@@ -165,21 +168,28 @@ type conn struct {
 	calm    uint8 // small messages in a row in modeReady
 	queued  bool  // waits in the loop's list of connections that used up their budget
 	reason  Reason
-	late    bool   // keepalive was set on the upstream's socket
-	linger  side   // phaseLingering: the end that is left
-	closed  Reason // phasePreface: why the connection ends if the client ends it now
-	expired Reason // phasePreface: why it ends when time runs out
-	opened  int64  // nanoseconds on the loop's clock, as all times here
-	dialed  int64  // begin of the current attempt
-	took    int64  // how long the successful attempt took
-	first   int64  // when the upstream's first byte was read; 0: not yet
-	active  int64  // when a byte last moved
-	expires int64  // when the phase's own limit is reached
+	late    bool    // keepalive was set on the upstream's socket
+	proof   proof   // whether the upstream's connection is known to live
+	linger  side    // phaseLingering: the end that is left
+	closed  Reason  // phasePreface: why the connection ends if the client ends it now
+	expired Reason  // phasePreface: why it ends when time runs out
+	opened  int64   // nanoseconds on the loop's clock, as all times here
+	dialed  int64   // begin of the current attempt
+	took    int64   // how long the successful attempt took
+	first   int64   // when the upstream's first byte was read; 0: not yet
+	active  int64   // when a byte last moved
+	expires int64   // when the phase's own limit is reached
+	replay  *buffer // what was sent while unproved; nil: nothing
+	pool    *pool   // not nil: has no client, and is one of the pool, or is to become one
 }
 
 // happen applies an event to the half whose source is s, notes the first cause of the end, and draws the
 // consequences for the other half: an end that was reset takes nothing any more.
 func (c *conn) happen(s side, e halfEvent) {
+	if c.betrays(s, e) {
+		c.proof = disproved
+		return
+	}
 	h := &c.halves[s]
 	was := h.state
 	h.state = halfNext[was][e]

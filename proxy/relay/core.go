@@ -14,13 +14,15 @@ type core struct {
 	shared *shared
 	io     transport
 	conns  slab
+	pools  []*pool
 	timers wheel
 	bufs   buffers
 	now    int64 // nanoseconds since shared.base, read once a turn
 	fire   func(slot uint32)
 	// scratch is room for what is dealt with at once.
 	scratch []byte
-	notice  int64 // nanoseconds until a connection that is half-closed gets attention
+	others  []*Endpoint // likewise, for Keeper.Instead
+	notice  int64       // nanoseconds until a connection that is half-closed gets attention
 }
 
 // shared is what the loops of a relay have in common.
@@ -58,6 +60,11 @@ type transport interface {
 	// unread reports whether an end has bytes that were not read.
 	unread(c *conn, s side) bool
 	localAddr(fd int32) netip.AddrPort
+	// adopted is called when c has got a connected upstream socket that the epoll instance watches for another connection
+	// of the loop. It returns false if there is no memory to watch it for c.
+	adopted(c *conn) bool
+	// later calls f on the loop, after d.
+	later(d time.Duration, f func())
 }
 
 const (
@@ -118,12 +125,12 @@ func (l *core) dial(c *conn) {
 		}
 		c.flow.Endpoint = ep
 		c.flow.Attempts++
-		c.dialed = l.now
-		limit := ep.Timeout
-		if limit <= 0 {
-			limit = DefaultConnectTimeout
+		if w := l.warmFor(c); w != nil {
+			l.adopt(c, w)
+			return
 		}
-		c.expires = l.now + int64(limit)
+		c.dialed = l.now
+		c.expires = l.now + int64(ep.timeout())
 		if r = l.io.connect(c); r == None {
 			l.timers.set(c.slot, c.expires)
 			return
@@ -140,6 +147,10 @@ func (l *core) attemptFailed(c *conn, r Reason) {
 
 // dialFailed ends an attempt and begins the next.
 func (l *core) dialFailed(c *conn, r Reason) {
+	if c.pool != nil {
+		l.unheated(c, r)
+		return
+	}
 	l.attemptFailed(c, r)
 	l.dial(c)
 }
@@ -147,6 +158,10 @@ func (l *core) dialFailed(c *conn, r Reason) {
 // connected ends the dialing; the bytes may flow. The timer stays where it is: at its end the connection has
 // settled, and gets what only long ones need.
 func (l *core) connected(c *conn) {
+	if c.pool != nil {
+		l.heated(c)
+		return
+	}
 	c.phase = phaseRelaying
 	c.took = max(l.now-c.dialed, 1)
 	c.active = l.now
@@ -181,6 +196,8 @@ func (l *core) expire(slot uint32) {
 		l.lingerOn(c)
 	case phaseRelaying:
 		l.expireIdle(c)
+	case phaseWarm:
+		l.staled(c)
 	}
 }
 
@@ -214,6 +231,10 @@ func (l *core) tighten(c *conn) {
 
 // settle acts on the state of both halves after something moved. It reports whether the connection is still open.
 func (l *core) settle(c *conn) bool {
+	if c.proof == disproved {
+		l.replace(c)
+		return false
+	}
 	switch c.ending() {
 	case endNot:
 		return true
@@ -261,6 +282,7 @@ func (l *core) finish(c *conn, reason Reason) {
 	l.io.hangUp(c, upstream, !orderly)
 	l.io.release(&c.halves[client])
 	l.io.release(&c.halves[upstream])
+	l.trust(c)
 	l.conns.put(c)
 	l.shared.active.Add(-1)
 }
@@ -283,13 +305,17 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 
 // endAll ends every connection.
 func (l *core) endAll(reason Reason) {
-	l.conns.each(func(c *conn) { l.finish(c, reason) })
+	l.conns.each(func(c *conn) {
+		if c.pool == nil {
+			l.finish(c, reason)
+		}
+	})
 }
 
 // endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
 func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 	l.conns.each(func(c *conn) {
-		if c.phase != phaseLingering && match(&c.flow) {
+		if c.pool == nil && c.phase != phaseLingering && match(&c.flow) {
 			l.finish(c, reason)
 			n++
 		}
@@ -300,7 +326,9 @@ func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 // show gives f the summary of each connection as of now.
 func (l *core) show(f func(*Summary)) {
 	l.conns.each(func(c *conn) {
-		s := c.summary(l, None)
-		f(&s)
+		if c.pool == nil {
+			s := c.summary(l, None)
+			f(&s)
+		}
 	})
 }

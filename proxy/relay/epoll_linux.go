@@ -224,6 +224,10 @@ func (e *epoll) flows(f func(*Summary)) {
 	}
 }
 
+func (e *epoll) setWarm(pools []*Warm) { e.all(func(l *loop) { l.setWarm(pools) }) }
+
+func (e *epoll) cool(match func(*Endpoint) bool) { e.all(func(l *loop) { l.cool(match) }) }
+
 func (e *epoll) tune(t Tuning) {
 	e.mu.Lock()
 	e.keepalive = t.Keepalive

@@ -57,6 +57,7 @@ type Endpoint struct {
 	Timeout time.Duration // of one connect attempt; 0: DefaultConnectTimeout
 	Tally   *Tally        // where to count the bytes; nil: nowhere
 	Tag     any           // the policy's own
+	Warm    *Warm         // a pool that may have connections to Addr; nil: none
 
 	// Header appends to b what a new connection is sent first, before the client's bytes: a PROXY header. It is called
 	// on the loop each time one is established; to is the address that the client connected to. What it returns is at
@@ -70,6 +71,13 @@ const MaxHeader = 8 << 10
 // DefaultConnectTimeout is the limit of a connect attempt where the endpoint names none.
 const DefaultConnectTimeout = 5 * time.Second
 
+func (e *Endpoint) timeout() time.Duration {
+	if e.Timeout <= 0 {
+		return DefaultConnectTimeout
+	}
+	return e.Timeout
+}
+
 // Flow is what the policy may know of a connection.
 type Flow struct {
 	ID       uint64 // unique in the process
@@ -80,6 +88,8 @@ type Flow struct {
 	Attempts int            // connect attempts begun
 	Failure  Reason         // why the last attempt failed
 	Preface  bool           // the client's first bytes decide where to dial
+	Warm     bool           // the upstream's connection is from a pool: Dialed told of no connecting, and took no time
+	Stale    bool           // it had one from a pool, which proved dead; that was one of Attempts
 	Tag      any            // the policy's own, kept for the connection's life
 }
 

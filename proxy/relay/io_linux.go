@@ -3,6 +3,7 @@ package relay
 import (
 	"net/netip"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +15,11 @@ import (
 const watched = unix.EPOLLPRI | unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // watch registers an end, once for all its life. Closing the descriptor ends it, since no other refers to the socket.
-func (l *loop) watch(c *conn, s side) bool {
+func (l *loop) watch(c *conn, s side) bool { return l.register(c, s, unix.EPOLL_CTL_ADD) }
+
+func (l *loop) register(c *conn, s side, op int) bool {
 	ev := unix.EpollEvent{Events: watched, Fd: int32(c.slot<<1 | uint32(s)), Pad: int32(c.gen)}
-	return sysEpollCtl(l.ep, unix.EPOLL_CTL_ADD, c.ends[s].fd, &ev) == 0
+	return sysEpollCtl(l.ep, op, c.ends[s].fd, &ev) == 0
 }
 
 func (l *loop) connect(c *conn) Reason {
@@ -103,6 +106,11 @@ func (l *loop) established(c *conn) {
 const ephemeralFirst = 32768
 
 func (l *loop) start(c *conn) { l.drive(c) }
+
+// adopted has the events of the upstream's socket reported for c. Those that wait are reported again.
+func (l *loop) adopted(c *conn) bool { return l.register(c, upstream, unix.EPOLL_CTL_MOD) }
+
+func (l *loop) later(d time.Duration, f func()) { l.mail.later(d, f) }
 
 func (l *loop) greet(c *conn, b []byte) bool {
 	if c.ends[upstream].reset {

@@ -178,6 +178,10 @@ func (l *loop) ready(c *conn, s side, events uint32) {
 		if events&gone != 0 && s == c.linger {
 			l.finish(c, c.reason)
 		}
+	case phaseWarm:
+		if e.hup {
+			l.chilled(c)
+		}
 	}
 }
 

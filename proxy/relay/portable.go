@@ -31,6 +31,7 @@ type portable struct {
 
 	mu    sync.Mutex
 	conns map[*portableConn]struct{}
+	pools map[*Warm]*portablePool
 }
 
 const (

@@ -35,6 +35,8 @@ type portableConn struct {
 	first   atomic.Int64    // when the upstream's first byte came, since opened
 	broken  [2]atomic.Bool  // a write found that this end was reset
 	finSent [2]atomic.Bool  // this end was sent the other's FIN
+	proof   atomic.Uint32   // a proof, of the upstream's connection
+	replay  []byte          // what the client sent while it was unproved; its half's while that runs
 }
 
 // endedBy is the cause with which a connection's context is cancelled.
@@ -79,7 +81,7 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 	if c.refused != None {
 		return c.refused, false
 	}
-	c.tune(c.ends[client])
+	c.eng.tuneSocket(c.ends[client])
 	if r := c.accepted(); r != None {
 		return r, false
 	}
@@ -87,13 +89,18 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 	if r != None {
 		return r, r == Probe
 	}
-	if r := c.dial(); r != None {
-		return r, false
+	for {
+		if r := c.dial(); r != None {
+			return r, false
+		}
+		if !c.greet() {
+			return Internal, false
+		}
+		if reason, orderly = c.relay(preface); reason != None {
+			return reason, orderly
+		}
+		preface = c.replace()
 	}
-	if !c.greet() {
-		return Internal, false
-	}
-	return c.relay(preface)
 }
 
 func (c *portableConn) accepted() Reason {
@@ -191,10 +198,10 @@ func (c *portableConn) because(r Reason) {
 	}
 }
 
-// tune sets what both legs have in common; TCP_NODELAY is Go's default. An error means that the peer is gone, which
+// tuneSocket sets what both legs have in common; TCP_NODELAY is Go's default. An error means that the peer is gone, which
 // the next read or write tells better.
-func (c *portableConn) tune(sock *net.TCPConn) {
-	k := c.eng.tuning.Load().Keepalive
+func (e *portable) tuneSocket(sock *net.TCPConn) {
+	k := e.tuning.Load().Keepalive
 	sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: k.Idle, Interval: k.Interval, Count: k.Count})
 }
 

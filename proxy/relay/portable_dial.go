@@ -28,8 +28,12 @@ func (c *portableConn) dial() Reason {
 		if ep == nil {
 			return r
 		}
+		if c.fromPool() {
+			unwatch()
+			return cutShort(ctx)
+		}
 		begun := time.Now()
-		sock, failure := c.attempt(ctx, ep)
+		sock, failure := c.eng.attempt(ctx, ep)
 		c.attempted(sock, failure, max(time.Since(begun), 1))
 		if failure == None {
 			unwatch()
@@ -70,13 +74,9 @@ func (c *portableConn) attempted(sock *net.TCPConn, failure Reason, took time.Du
 }
 
 // attempt tries one endpoint. On success the socket is the caller's.
-func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) (*net.TCPConn, Reason) {
-	limit := ep.Timeout
-	if limit <= 0 {
-		limit = DefaultConnectTimeout
-	}
+func (e *portable) attempt(ctx context.Context, ep *Endpoint) (*net.TCPConn, Reason) {
 	// An attempt that is cut short may have connected already: its socket is to leave by a reset, not by a FIN.
-	d := net.Dialer{Timeout: limit, Control: func(_, _ string, raw syscall.RawConn) error {
+	d := net.Dialer{Timeout: ep.timeout(), Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
 			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 			if ep.Local.IsValid() {
@@ -99,7 +99,7 @@ func (c *portableConn) attempt(ctx context.Context, ep *Endpoint) (*net.TCPConn,
 	}
 	sock := conn.(*net.TCPConn)
 	sock.SetLinger(-1)
-	c.tune(sock)
+	e.tuneSocket(sock)
 	return sock, None
 }
 

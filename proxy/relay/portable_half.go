@@ -19,7 +19,8 @@ type portableHalf struct {
 	state    halfState     // how it ended; halfOpen: it was interrupted
 }
 
-// relay runs both halves and watches the clock and the operator. It owns the decision how the connection ends.
+// relay runs both halves and watches the clock and the operator. It owns the decision how the connection ends. None: the
+// upstream's connection is to be replaced.
 func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 	ended := make(chan *portableHalf, 2)
 	for _, s := range []side{client, upstream} {
@@ -45,7 +46,7 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 		select {
 		case h := <-ended:
 			running--
-			if h.state == halfCut {
+			if h.state == halfCut || h.state == halfBetrayed {
 				c.interrupt() // nobody is left to take what the other half brings
 			}
 			limit, timeout = c.eng.tuning.Load().HalfCloseTimeout, HalfCloseTimeout
@@ -62,6 +63,9 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 			cut, kill = c.killed(), nil
 			c.interrupt()
 		}
+	}
+	if cut == None && proof(c.proof.Load()) == disproved && c.halves[client].state != halfCut {
+		return None, false
 	}
 	return c.verdict(cut)
 }
@@ -102,6 +106,9 @@ func (h *portableHalf) run(first []byte) halfState {
 	for {
 		n, err := h.src.Read(buf)
 		if n > 0 && h.from == upstream {
+			if !h.c.believe() {
+				return halfBetrayed
+			}
 			h.c.first.CompareAndSwap(0, int64(max(time.Since(h.c.opened), 1)))
 		}
 		if s := h.deliver(buf[:n]); s != halfOpen || h.held > 0 {
@@ -118,8 +125,11 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	if len(b) == 0 {
 		return halfOpen
 	}
-	n, err := h.dst.Write(b)
 	c := h.c
+	if h.from == client {
+		c.remember(b)
+	}
+	n, err := h.dst.Write(b)
 	h.bytes.Add(uint64(n))
 	c.active.Store(int64(time.Since(c.opened)))
 	c.flow.Endpoint.Tally.add(0, h.from == client, uint64(n), 0)
@@ -129,6 +139,9 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	h.held = len(b) - n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return halfOpen
+	}
+	if h.from == client && c.doubt() {
+		return halfBetrayed
 	}
 	// The destination was reset. What it sent before is still to be read: the other half goes on until it finds the end.
 	c.broken[h.from.other()].Store(true)
@@ -142,6 +155,8 @@ func (h *portableHalf) sourceEnded(err error) halfState {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return halfOpen
+	case h.from == upstream && (!errors.Is(err, io.EOF) || !c.finSent[upstream].Load()) && c.doubt():
+		return halfBetrayed
 	case !errors.Is(err, io.EOF) || c.wasReset(h.from):
 		c.because(resetBy[h.from])
 		return halfCut

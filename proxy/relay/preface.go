@@ -47,7 +47,7 @@ func (l *core) keep(c *conn, s side, b []byte) {
 		return // nobody takes it
 	}
 	if s == upstream && c.first == 0 {
-		c.first = l.now
+		l.answered(c)
 	}
 	old := h.hold
 	if old == nil || old.to+len(b) > len(old.b) {

@@ -21,7 +21,9 @@ const (
 // connection is still open.
 func (l *loop) drive(c *conn) bool {
 	l.pump(c, client)
-	l.pump(c, upstream)
+	if c.proof != disproved {
+		l.pump(c, upstream)
+	}
 	// The second may have found the upstream's peer gone, which leaves the rest of what it sent to be read by the first.
 	if c.ends[client].hup && c.ends[client].rd {
 		l.pump(c, client)
@@ -107,7 +109,7 @@ func (l *loop) copy(c *conn, s side) int {
 		h.splice, h.streak = true, 0
 	}
 	if s == upstream && c.first == 0 {
-		c.first = l.now
+		l.answered(c)
 	}
 	m := l.send(c, s, l.buf[:n])
 	if m < n && h.state != halfDead {
@@ -143,6 +145,9 @@ func (l *loop) send(c *conn, s side, b []byte) int {
 		return 0
 	}
 	c.halves[s].bytes += uint64(n)
+	if c.proof != proved && s == client {
+		l.remember(c, b[:n])
+	}
 	if n < len(b) {
 		dst.wr = false // the kernel noted that room is wanted, and will say so
 	}
@@ -159,6 +164,10 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 		// The kernel says EPIPE rather than ECONNRESET where the peer's FIN came before its reset: tcp_reset().
 		c.ends[s.other()].fin = e == unix.EPIPE
 		c.happen(s, eventBroken)
+		if s == client && c.proof == disproved {
+			c.ends[upstream].wr = false // what is held goes to another connection
+			return
+		}
 		l.release(&c.halves[s])
 	}
 }

@@ -78,6 +78,8 @@ type engine interface {
 	setListeners([]listening, func()) error  // see Relay.SetListeners
 	stopAccepting()                          // takes what the kernel has queued, then closes the listeners; returns when done
 	tune(Tuning)                             // see Relay.Tune
+	setWarm([]*Warm)                         // see Relay.SetWarm
+	cool(func(*Endpoint) bool)               // see Relay.Cool
 	closeWhere(func(*Flow) bool, Reason) int // see Relay.CloseWhere
 	flows(func(*Summary))                    // see Relay.Flows
 	closeAll(Reason)                         // ends every connection
@@ -213,11 +215,12 @@ func (r *Relay) Stats() Stats { return r.eng.stats() }
 // Alive returns nil once every loop has turned, or an error that names a loop that did not before ctx ended.
 func (r *Relay) Alive(ctx context.Context) error { return r.eng.alive(ctx) }
 
-// StopAccepting accepts what is already queued, closes the listeners and returns. Open connections go on.
+// StopAccepting closes the pools, accepts what is already queued, closes the listeners and returns. Open connections go on.
 func (r *Relay) StopAccepting() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
+	r.eng.setWarm(nil)
 	r.eng.stopAccepting()
 }
 

@@ -140,7 +140,7 @@ func (l *uringLoop) received(q *ring.CQE) {
 func (l *uringLoop) pass(c *conn, s side, id uint16, b []byte) (flown bool) {
 	h := &c.halves[s]
 	if s == upstream && c.first == 0 {
-		c.first = l.now
+		l.answered(c)
 	}
 	if flown = !h.held(); flown {
 		l.fly(c, s, b, flight{id: id})
@@ -250,6 +250,14 @@ func (l *uringLoop) takeEarly(c *conn, b []byte, e syscall.Errno) {
 
 // start begins to relay: what the client sent early is sent on, and both ends are received from.
 func (l *uringLoop) start(c *conn) {
+	if c.mode == modeReady {
+		l.drive(c)
+		return
+	}
+	if c.proof == disproved {
+		l.leave(c)
+		return
+	}
 	h := &c.halves[client]
 	if b := h.hold; b != nil {
 		h.hold = nil
@@ -269,6 +277,10 @@ func (l *uringLoop) start(c *conn) {
 
 // ended passes a FIN on, once nothing is held before it.
 func (l *uringLoop) ended(c *conn, s side) {
+	if c.proof == disproved {
+		l.leave(c)
+		return
+	}
 	if c.halves[s].held() {
 		l.hurry = true
 		return

@@ -105,6 +105,9 @@ func (l *uringLoop) welcome(fd int32, ln *Listener, from netip.AddrPort) {
 func (l *uringLoop) prefaced(*conn) {} // see welcome
 
 func (l *uringLoop) connect(c *conn) Reason {
+	if c.mode == modeReady { // of a pool, or for a client that left the ring
+		return l.loop.connect(c)
+	}
 	if r := l.openUpstream(c); r != None {
 		return r
 	}
@@ -144,6 +147,14 @@ func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
 	q.Op, q.FD, q.Flags, q.Data = ring.OpClose, e.fd, ring.SkipSuccess, kindNone.data(0)
 	e.fd = -1
 	e.recv, e.poll, e.watch = false, false, false
+}
+
+// adopted: in modeRing the ring alone is to tell of the socket.
+func (l *uringLoop) adopted(c *conn) bool {
+	if c.mode == modeReady {
+		return l.loop.adopted(c)
+	}
+	return sysEpollCtl(l.ep, unix.EPOLL_CTL_DEL, c.ends[upstream].fd, nil) == 0
 }
 
 func (l *uringLoop) abandon(data uint64) {

@@ -65,7 +65,7 @@ func (l *uringLoop) goOn(c *conn, s side, short bool) {
 	case c.mode == modeReady: // the other half, settled in the same turn, took it there
 	case c.mode == modeLeaving:
 		l.arrive(c)
-	case short:
+	case short || c.proof == disproved:
 		l.leave(c)
 	case h.hold != nil:
 		b := h.hold
@@ -97,6 +97,9 @@ func (l *uringLoop) delivered(c *conn, f *flight) {
 	h.flying = 0
 	sent := max(f.res, 0)
 	if sent > 0 {
+		if c.proof != proved && s == client {
+			l.remember(c, l.carried(f)[:sent])
+		}
 		h.bytes += uint64(sent)
 		c.active = l.now
 		c.flow.Endpoint.Tally.add(l.id, s == client, uint64(sent), 0)
@@ -108,6 +111,14 @@ func (l *uringLoop) delivered(c *conn, f *flight) {
 	if short || c.mode == modeLeaving || h.hold != nil || h.state != halfOpen || !c.ends[s].recv {
 		l.landed = append(l.landed, landing{f.end, short})
 	}
+}
+
+// carried returns what a send was given.
+func (l *uringLoop) carried(f *flight) []byte {
+	if f.hold != nil {
+		return f.hold.bytes()
+	}
+	return l.in.Bytes(f.id, int(f.len))
 }
 
 // holdRest puts what a send did not deliver before what has come since.

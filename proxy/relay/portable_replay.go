@@ -1,0 +1,80 @@
+package relay
+
+import (
+	"time"
+)
+
+// What a connection of the portable engine does about an upstream's connection from a pool, which may be dead.
+
+// halfBetrayed: the upstream's connection was from a pool and proved dead. Not among the states of conn.go, where the
+// connection is replaced at once.
+const halfBetrayed = halfStates
+
+// fromPool gives the connection an upstream from the pool of its endpoint, if there is one.
+func (c *portableConn) fromPool() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flow.Endpoint.Warm == nil || c.flow.Stale {
+		return false
+	}
+	p := c.eng.poolOf(c.flow.Endpoint.Warm)
+	if p == nil {
+		return false
+	}
+	sock := p.take(&c.flow)
+	if sock == nil {
+		return false
+	}
+	c.ends[upstream], c.connect = sock, 1
+	c.flow.Warm = true
+	c.proof.Store(uint32(unproved))
+	c.eng.opts.Handler.Dialed(&c.flow, None, c.connect)
+	return true
+}
+
+// remember keeps what is about to be sent to an upstream that is unproved.
+func (c *portableConn) remember(b []byte) {
+	if proof(c.proof.Load()) != unproved {
+		return
+	}
+	if len(c.replay)+len(b) <= MaxPreface {
+		c.replay = append(c.replay, b...)
+	} else if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
+		c.replay = nil
+	}
+}
+
+// believe notes a byte of the upstream. It returns false if the connection was given up before.
+func (c *portableConn) believe() bool {
+	if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
+		if p := c.eng.poolOf(c.flow.Endpoint.Warm); p != nil {
+			p.good()
+		}
+	}
+	return proof(c.proof.Load()) == proved
+}
+
+// doubt notes that the upstream is gone. It returns true if the connection is to be replaced.
+func (c *portableConn) doubt() bool {
+	c.proof.CompareAndSwap(uint32(unproved), uint32(disproved))
+	return proof(c.proof.Load()) == disproved
+}
+
+// replace closes an upstream that proved dead, and returns what the next one is to be sent first. Neither half runs.
+func (c *portableConn) replace() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends[upstream].SetLinger(0)
+	c.ends[upstream].Close()
+	c.ends[upstream], c.connect = nil, 0
+	c.ends[client].SetDeadline(time.Time{})
+	c.proof.Store(uint32(proved))
+	c.halves[client].bytes.Store(0)
+	c.broken[upstream].Store(false)
+	c.finSent[upstream].Store(false)
+	c.flow.Warm, c.flow.Stale = false, true
+	c.flow.Endpoint.Warm.Keeper.Stale(&c.flow)
+	again := c.replay
+	c.replay = nil
+	return again
+}

@@ -1,0 +1,90 @@
+package relay
+
+import "time"
+
+// Warm is a pool of upstream connections that are kept established, so that a client waits for no handshake. An endpoint
+// names the pool that its connections may be taken from. Immutable.
+//
+// A connection that waits for a client may be dead without anybody knowing: a firewall forgot it, or the peer's end is
+// on its way. So what a client sends is kept, up to MaxPreface bytes, until the upstream's first byte has come. If the
+// connection is reset or ended before, the client gets another one, freshly established, on which all of it is sent again.
+// This happens once a client. The first upstream may have seen, and acted on, what the second gets: for a TLS
+// ClientHello that is harmless, and for a protocol in which it is not, Warm is not to be used.
+type Warm struct {
+	Count   int           // over all loops; each has the same share, rounded up
+	MaxIdle time.Duration // how long one waits for a client before it is replaced
+	Keeper  Keeper
+}
+
+// Keeper is the policy of a pool. Like a Handler's its methods are called from the loops, must not block, and must be safe
+// for concurrent use.
+type Keeper interface {
+	// Next names the endpoint to connect to; nil: there is none now.
+	Next(loop int) *Endpoint
+	// Tried reports how the attempt at what Next gave ended, after took: None, then the connection is in the pool, or
+	// why it failed. Operator: it was given up.
+	Tried(ep *Endpoint, failure Reason, took time.Duration)
+	// Left is called once for each connection that was in the pool.
+	Left(ep *Endpoint, why Leave)
+	// Instead is asked where the pool has no connection to the address that Handler.Dial chose for f, but those to others,
+	// which are listed, maybe more than once each. It returns the endpoint of f at one of them, or nil if none of them
+	// will do. f counts as one that Handler.Dial gave that endpoint then.
+	Instead(f *Flow, chosen *Endpoint, others []*Endpoint) *Endpoint
+	// Stale is called when the connection that f was given proved dead before the upstream's first byte. Handler.Dial is
+	// asked next, with f.Stale set.
+	Stale(f *Flow)
+	// Rest tells that the loop makes no attempt for d, since attempts fail, or what they bring is ended by the peer.
+	// With 0 the pool's connections are known to be good again.
+	Rest(loop int, d time.Duration)
+}
+
+// Leave says how a connection left a pool.
+type Leave uint8
+
+// The ways to leave a pool.
+const (
+	LeftUsed     Leave = iota // a client got it
+	LeftExpired               // nobody took it for MaxIdle
+	LeftEnded                 // the peer ended or reset it
+	LeftReleased              // the pool, or the address, is not wanted any more
+)
+
+const (
+	restMin = 500 * time.Millisecond // after the first connection that fails, or that its peer ends early
+	restMax = time.Minute
+	// A connection that its peer ends before this part of MaxIdle is over was ended early.
+	earlyPart = 2
+)
+
+// share is how many connections of w a loop keeps.
+func (w *Warm) share(loops int) int { return (w.Count + loops - 1) / loops }
+
+// restFor is how long to rest after so many failures in a row. spread, from 0 to 1, keeps loops and processes apart.
+func restFor(strikes int, spread float64) time.Duration {
+	d := restMax
+	if strikes < 8 {
+		d = min(restMin<<max(strikes-1, 0), restMax)
+	}
+	return d - time.Duration(float64(d/2)*spread)
+}
+
+// proof says what is known of the upstream's connection of a conn.
+type proof uint8
+
+const (
+	proved    proof = iota // it was established for this client, or has brought a byte
+	unproved               // it is from a pool
+	disproved              // it was from a pool, and is dead
+)
+
+// betrays reports whether the event means that a connection from a pool is dead. A FIN in answer to the client's is an
+// end like any other: sending all of it again might have it done twice.
+func (c *conn) betrays(s side, e halfEvent) bool {
+	if c.proof == proved {
+		return false
+	}
+	if s == client {
+		return e == eventBroken
+	}
+	return e == eventReset || e == eventFIN && c.halves[client].state != halfShut
+}
