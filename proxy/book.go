@@ -66,19 +66,24 @@ type account struct {
 	connect    *histogram
 	firstByte  *histogram
 	duration   *histogram
+	warm       []*warmCell // by loop
 
 	mu    sync.Mutex // of the list
 	pairs []*pair
 }
 
 func newAccount(upstream string, loops int) *account {
-	return &account{
+	a := &account{
 		upstream:  upstream,
 		loops:     loops,
 		connect:   newHistogram(connectBounds, loops),
 		firstByte: newHistogram(firstByteBounds, loops),
 		duration:  newHistogram(durationBounds, loops),
 	}
+	for range loops {
+		a.warm = append(a.warm, new(warmCell))
+	}
+	return a
 }
 
 // pair returns the counters of connections from a listener to the upstream.

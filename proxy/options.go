@@ -75,6 +75,7 @@ type Upstream struct {
 	Check          Check
 	Outlier        Outlier
 	Removed        Removed
+	Warm           Warm
 	SendProxy      int // version of the PROXY header that connections begin with, 1 or 2; 0: none
 	// SourceAddresses are local addresses to connect from in turn, those of the family of the address that is connected
 	// to. Where it has none of them, as where there are none at all, the routing table says.

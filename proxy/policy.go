@@ -62,7 +62,11 @@ func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	v := visitOf(f)
 	t := p.targetOf(f, v)
-	if f.Attempts >= t.opts.Attempts {
+	limit := t.opts.Attempts
+	if f.Stale {
+		limit++ // the connection from the pool is none of its attempts
+	}
+	if f.Attempts >= limit {
 		t.refresh()
 		return nil, f.Failure
 	}
@@ -121,9 +125,14 @@ func (p *policy) ruleOf(f *relay.Flow) *rule {
 func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration) {
 	e := f.Endpoint.Tag.(*endpoints)
 	t, a := e.target, e.addr
+	if t.warm != nil {
+		t.warm.dialed(f)
+	}
 	if failure == relay.None {
-		t.set.Connected(a)
-		t.account.connect.observe(f.Loop, took)
+		if !f.Warm { // that one was connected, and this noted, before
+			t.set.Connected(a)
+			t.account.connect.observe(f.Loop, took)
+		}
 		if t.hasBackups {
 			p.noteBackup(t, a)
 		}

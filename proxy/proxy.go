@@ -74,6 +74,7 @@ func Start(o Options) (*Server, error) {
 	}
 	s.relay = r
 	s.started.Store(true)
+	r.SetWarm(first.pools())
 	return s, nil
 }
 

@@ -68,6 +68,7 @@ func (t *target) changed(c upstream.Change) {
 		} else {
 			t.log.Warn("an upstream address is out", fields...)
 		}
+		t.cool()
 	})
 }
 
@@ -113,6 +114,7 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	case !s.Usable:
 		s.Detail = "no usable address"
 	}
+	s.Warm = t.warmStatus()
 	t.statusDNS(&s, now)
 	for _, p := range t.account.allPairs() {
 		b := p.tally.Sum()
@@ -126,7 +128,8 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	s.Total += uint64(max(s.Active, 0))
 	for _, a := range t.set.Standings(now) {
 		s.Addresses = append(s.Addresses, AddressStatus{
-			Addr: a.Addr, State: string(a.State), Why: a.Why, Backup: a.Backup, Active: a.Active(), Failures: uint64(a.Failures()),
+			Addr: a.Addr, State: string(a.State), Why: a.Why, Backup: a.Backup, Failures: uint64(a.Failures()),
+			Active: max(a.Active()-a.Tag.(*endpoints).waiting.Load(), 0),
 		})
 	}
 	return s

@@ -44,6 +44,7 @@ type UpstreamStatus struct {
 	BytesDown uint64          `json:"bytes_down"`
 	DNSAge    float64         `json:"dns_age_seconds"` // age of the answer in use; 0 for a literal address
 	DNSError  string          `json:"dns_error,omitempty"`
+	Warm      *WarmStatus     `json:"warm,omitempty"` // nil: none are kept
 	Addresses []AddressStatus `json:"addresses"`
 }
 
@@ -71,6 +72,8 @@ type Stats struct {
 	Duration      map[string]HistogramStats // by upstream: seconds from accept to end
 	Dials         map[[2]string]uint64      // by upstream, reason: failed connect attempts
 	Addresses     map[[2]string]int         // by upstream, state (one of AddressStates)
+	Warm          map[string]int64          // by upstream, where connections are kept warm: those that wait
+	WarmUsed      map[[2]string]uint64      // by upstream, where connections are kept warm, and result (one of WarmResults)
 	Lookups       map[[2]string]uint64      // by name, result
 	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
 	AccessDropped uint64                    // access-log lines dropped because the log did not keep up

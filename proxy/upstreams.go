@@ -32,6 +32,7 @@ type target struct {
 	set        *upstream.Set
 	sources    []*source // the primary first
 	hasBackups bool
+	warm       *warmer // nil: no connection is kept warm
 
 	mu        sync.Mutex    // of the answers of the sources
 	listeners []Listener    // of this forwarder
@@ -61,11 +62,12 @@ type dialFailure struct {
 // endpoints are what connections are given for one address: one a pair, since these differ in where bytes are counted, and
 // one a local address to connect from.
 type endpoints struct {
-	target *target
-	addr   *upstream.Address
-	local  []netip.Addr // those of its family, or the zero value alone: as the routing table says
-	turn   atomic.Uint32
-	byPair sync.Map // *pair → []*relay.Endpoint, one for each of local
+	target  *target
+	addr    *upstream.Address
+	waiting atomic.Int64 // connections in the pool of target.warm
+	local   []netip.Addr // those of its family, or the zero value alone: as the routing table says
+	turn    atomic.Uint32
+	byPair  sync.Map // *pair → []*relay.Endpoint, one for each of local
 }
 
 // of returns the endpoint for connections of p, from each local address in turn.
@@ -85,6 +87,7 @@ func (e *endpoints) make(p *pair) (all []*relay.Endpoint) {
 	for _, local := range e.local {
 		all = append(all, &relay.Endpoint{
 			Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: p.tally, Tag: e, Header: e.target.header(), Local: local,
+			Warm: e.target.warmPool(),
 		})
 	}
 	return all
@@ -111,6 +114,7 @@ func newTarget(o Upstream, s *Server, listeners []Listener) *target {
 		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
 	}
 	t.set = upstream.NewSet(t.setOptions())
+	t.warmUp()
 	return t
 }
 
@@ -193,6 +197,7 @@ func (t *target) stop() {
 }
 
 func (t *target) update(src *source, addrs []netip.Addr) {
+	defer t.cool()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !src.backup && src.answer == nil {

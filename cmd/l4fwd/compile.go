@@ -91,6 +91,7 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 		Outlier: proxy.Outlier{
 			Failures: u.Outlier.Failures, Ejection: time.Duration(u.Outlier.Ejection), MaxEjectedPercent: u.Outlier.MaxEjectedPercent,
 		},
+		Warm:      proxy.Warm{Connections: u.Warm.Connections, MaxIdle: time.Duration(u.Warm.MaxIdle)},
 		SendProxy: proxyVersions[u.SendProxy], SourceAddresses: sources,
 	}, err
 }

@@ -25,6 +25,8 @@ type Config struct {
 	Loops    int      `key:"loops" default:"0" min:"0" max:"1024" flag:"loops" arg:"N" doc:"Event loops. 0: one for each CPU the process may use."`
 	Engine   string   `key:"engine" default:"auto" allowed:"auto|uring|epoll|portable" flag:"engine" arg:"NAME" doc:"How connections are served. auto takes the fastest that the kernel and the sandbox allow; the choice and its reason are logged at start and shown by status."`
 
+	Warm int `key:"warm" default:"0" min:"0" max:"10000" flag:"warm" arg:"N" doc:"Connections to the one upstream that are kept ready for clients; short for its warm.connections."`
+
 	Reload string `key:"reload" default:"off" allowed:"off|watch" doc:"watch: the file is loaded again when it changes, as SIGHUP has it done, also where it is put in place by a symbolic link. What takes a restart keeps its old value and is named in the log: loops, engine, reload, dns, eip, lifecycle, health, admin, log.format."`
 
 	Listeners []Listener `key:"listeners" doc:"Where to accept clients. Without any, one listener on :443."`
@@ -70,6 +72,7 @@ type Upstream struct {
 	Connect         Connect  `key:"connect"`
 	Check           Check    `key:"check"`
 	Outlier         Outlier  `key:"outlier"`
+	Warm            Warm     `key:"warm"`
 	SourceAddresses []string `key:"source_addresses" kind:"source" doc:"Local IP addresses to connect from, each in turn, for more than about 28,000 connections to one address (net.ipv4.ip_local_port_range tells how many each gives). Only those of the family of the address that is connected to are used. Empty: as the routing table says."`
 	OnRemoved       string   `key:"on_removed" default:"keep" kind:"removed" doc:"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in close_after 5m, which ends them with address_removed."`
 	SendProxy       string   `key:"send_proxy" default:"off" allowed:"off|v1|v2" doc:"The PROXY protocol header that connections to it begin with: it names the client, and with v2 all that a received header told of it (TLVs). Only for an upstream that expects one. A check of type tls sends one too, which names nobody; one of type tcp sends nothing."`
@@ -82,6 +85,12 @@ type Check struct {
 	Timeout  Duration `key:"timeout" default:"3s" min:"10ms" max:"5m" doc:"How long one check may take."`
 	Rise     int      `key:"rise" default:"2" min:"1" max:"1000" doc:"Checks in a row that pass before an address that failed is used again."`
 	Fall     int      `key:"fall" default:"3" min:"1" max:"1000" doc:"Checks in a row that fail before an address is not used any more. The first check of an address decides alone."`
+}
+
+// Warm keeps connections to an upstream ready.
+type Warm struct {
+	Connections int      `key:"connections" default:"0" min:"0" max:"10000" doc:"Connections to the upstream that are kept established, so that a client waits for one round trip less. The loops share them, rounded up. Each takes a file, and a place among what the upstream accepts. If one proves dead before the upstream's first byte, what the client sent is sent again on a fresh one, once and up to 16 KiB: harmless for TLS, not for a protocol whose first message must not be seen twice. 0: none."`
+	MaxIdle     Duration `key:"max_idle" default:"20s" min:"100ms" max:"1h" doc:"How long one waits before it is replaced. Shorter than the upstream and what lies between keep a connection without a byte."`
 }
 
 // Outlier is passive ejection of addresses, by what becomes of connect attempts.

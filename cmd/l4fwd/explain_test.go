@@ -65,7 +65,10 @@ func TestConnectionsFollowFromTheFiles(t *testing.T) {
 	log := zap.NewNop()
 	files, err := raiseFileLimit()
 	require.NoError(t, err)
-	require.Equal(t, connectionsFor(files), fitToFiles(0, log))
-	require.Equal(t, 1, fitToFiles(1, log))
-	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, log))
+	require.Equal(t, connectionsFor(files), fitToFiles(0, 0, log))
+	require.Equal(t, 1, fitToFiles(1, 0, log))
+	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, 0, log))
+	require.Equal(t, connectionsFor(files-100), fitToFiles(0, 100, log))
+	require.Equal(t, 1, fitToFiles(0, 1<<30, log))
+	require.Equal(t, 34, warmFiles(Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: 32}}, {}}}))
 }

@@ -90,6 +90,8 @@ func (f *fakeForwarder) Stats() proxy.Stats {
 		Duration:  map[string]proxy.HistogramStats{"dais24": h},
 		Dials:     map[[2]string]uint64{{"dais24", "connect_refused"}: 3},
 		Addresses: map[[2]string]int{{"dais24", "usable"}: 1, {"dais24", "failing"}: 1},
+		Warm:      map[string]int64{"dais24": 7},
+		WarmUsed:  map[[2]string]uint64{{"dais24", "hit"}: 5, {"dais24", "stale"}: 1},
 		Lookups:   map[[2]string]uint64{{"dais24.example", "ok"}: 4},
 		AnswerAge: map[string]time.Duration{"dais24.example": 7 * time.Second},
 	}

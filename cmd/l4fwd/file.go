@@ -173,9 +173,6 @@ func (f *file) section(n *yaml.Node, keys []*key, path string) map[string]any {
 			if v, ok := f.value(p.value, k, at, p.line); ok {
 				values[p.name] = v
 			}
-		case isLater(at):
-			f.origins[at] = origin{file: f.path, line: p.line}
-			f.complain(p.line, at, fault("%s", "remove it", notYet))
 		default:
 			f.unknown(p.line, at, p.name, keys)
 		}

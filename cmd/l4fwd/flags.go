@@ -34,13 +34,6 @@ func (f *textFlag) Set(text string) error {
 // Type is how --help writes the value.
 func (f *textFlag) Type() string { return f.key.arg }
 
-// laterFlag stands for a flag of a later version, so that it is not called unknown.
-type laterFlag struct{ arg string }
-
-func (laterFlag) String() string   { return "" }
-func (laterFlag) Set(string) error { return nil }
-func (f laterFlag) Type() string   { return f.arg }
-
 const configFlag = "config"
 
 // addConfigFlag adds --config, which every verb has.
@@ -62,13 +55,6 @@ func addKeyFlags(fs *pflag.FlagSet, only ...string) {
 			doc += " One of " + have + "."
 		}
 		fs.Var(&textFlag{key: k}, k.flag, doc)
-	}
-	if len(only) > 0 {
-		return
-	}
-	for _, later := range laterFlags {
-		fs.Var(laterFlag{later.arg}, later.name, "")
-		_ = fs.MarkHidden(later.name)
 	}
 }
 

@@ -48,7 +48,7 @@ func load(flags *pflag.FlagSet) *loaded {
 		l.bindVariables(v, k)
 		l.bindFlag(v, k, flags)
 	}
-	l.unusable(flags)
+	l.unusable()
 	if err := v.Unmarshal(&l.cfg, decoder); err != nil {
 		l.add(origin{}, "", fault("%s", "", err)) // a gap in our own checks: never silent
 	}
@@ -164,14 +164,8 @@ func (l *loaded) check(k *key, text string, where origin) bool {
 	return ok
 }
 
-// unusable reports the flags and variables that set nothing: those of later versions as faults, unknown variables as
-// warnings.
-func (l *loaded) unusable(flags *pflag.FlagSet) {
-	for _, later := range laterFlags {
-		if f := flags.Lookup(later.name); f != nil && f.Changed {
-			l.add(origin{name: "flag --" + later.name}, later.name, fault("%s", "remove it", notYet))
-		}
-	}
+// unusable reports the variables that set nothing.
+func (l *loaded) unusable() {
 	known := map[string]bool{variable(configFlag): true}
 	for _, k := range settable(schema) {
 		for _, name := range k.variables() {
@@ -185,8 +179,6 @@ func (l *loaded) unusable(flags *pflag.FlagSet) {
 		name, text, _ := strings.Cut(entry, "=")
 		switch {
 		case !strings.HasPrefix(name, variablePrefix) || known[name] || text == "":
-		case laterVariable(name):
-			l.add(origin{name: name}, name, fault("%s", "unset it", notYet))
 		case kubernetes.MatchString(name):
 			injected = append(injected, name)
 		default:
@@ -217,20 +209,6 @@ func (l *loaded) unknownVariable(name string, known map[string]bool) {
 		allowed = "did you mean " + near + "?"
 	}
 	l.warn(origin{name: name}, "", "no setting, ignored", allowed)
-}
-
-func laterVariable(name string) bool {
-	for _, k := range laterKeys {
-		if variable(k) == name {
-			return true
-		}
-	}
-	for _, f := range laterFlags {
-		if variable(f.name) == name {
-			return true
-		}
-	}
-	return false
 }
 
 // combine turns the shorthands upstream and listen into entries of upstreams and listeners, and names what has no name.
@@ -279,6 +257,21 @@ func (l *loaded) combineUpstream(read *file) {
 		l.origins["upstreams[0].address"], l.spelled["upstreams[0].address"] = where, "upstream"
 	}
 	l.cfg.Upstream = ""
+	l.combineWarm()
+}
+
+// combineWarm applies warm to the only upstream.
+func (l *loaded) combineWarm() {
+	where, set := l.origins["warm"]
+	switch entries := len(l.cfg.Upstreams); {
+	case !set:
+	case entries > 1:
+		l.add(where, "warm", fault("the file has %d upstreams, and this cannot choose between them", "write warm.connections below the one you mean", entries))
+	case entries == 1:
+		l.cfg.Upstreams[0].Warm.Connections = l.cfg.Warm
+		l.origins["upstreams[0].warm.connections"], l.spelled["upstreams[0].warm.connections"] = where, "warm"
+	}
+	l.cfg.Warm = 0
 }
 
 // combineListen applies listen, in the same way; from a flag or a variable it replaces the addresses of as many entries.

@@ -75,15 +75,15 @@ func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
 
 func TestFaultsOfFlagsAndVariablesNameThem(t *testing.T) {
 	t.Setenv("L4FWD_LOOPS", "-1")
-	t.Setenv("L4FWD_WARM", "tag:a=b")
+	t.Setenv("L4FWD_WARM", "many")
 	t.Setenv("L4FWD_LISTENERS", "x")
 	_, said := try(t, "--upstream", "example.com", "--drain-timeout", "5", "--log-format", "xml", "--admin", "0.0.0.0:9901")
 	require.Equal(t, "l4fwd: flag --upstream: \"example.com\" has no port; write example.com:443\n"+
 		"l4fwd: L4FWD_LOOPS: -1 is out of range; write a number from 0 to 1024\n"+
+		"l4fwd: L4FWD_WARM: \"many\" is not a whole number; write a number from 0 to 10000\n"+
 		"l4fwd: flag --drain-timeout: the number 5 has no unit; write 5s for seconds, or a unit of ms, s, m, h; a duration from 0s to 168h\n"+
 		"l4fwd: flag --log-format: \"xml\" is not a choice; use one of \"\", json, console\n"+
 		"l4fwd: L4FWD_LISTENERS: a variable cannot set it; write it into the file\n"+
-		"l4fwd: L4FWD_WARM: is not supported by this version yet; unset it\n"+
 		"l4fwd: flag --admin: 0.0.0.0:9901 is reachable from other machines, and whoever reaches it can drain the daemon and read its memory; "+
 		"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true\n", said)
 }

@@ -72,7 +72,6 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"output":     {[]string{"status", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
 		"upstream":   {nil, "l4fwd: no upstream: name one with --upstream HOST:443"},
 		"serve":      {[]string{"serve"}, "l4fwd: no upstream: name one with --upstream HOST:443"},
-		"later flag": {[]string{"--upstream", "a.example:443", "--warm", "3"}, "l4fwd: flag --warm: is not supported by this version yet; remove it"},
 		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
 		"later help": {[]string{"conns", "--help"}, `l4fwd: verb "conns" is not supported by this version yet`},
 		"help later": {[]string{"help", "doctor"}, `l4fwd: verb "doctor" is not supported by this version yet`},

@@ -77,6 +77,14 @@ var metricTable = []metric{
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Duration }},
 	{name: "first_byte_seconds", help: "Time from accept to the first byte of the upstream.", labels: []string{"upstream"},
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.FirstByte }},
+	{name: "warm_connections", kind: gauge, help: "Connections to the upstream that are ready for a client.", labels: []string{"upstream"},
+		doc:    "Absent where `upstreams[].warm.connections` is 0. Below that number for long means that the upstream can't be connected to, or ends connections on which nothing is sent: the log and `l4fwd status` say which.",
+		values: func(s *scrape, emit func(float64, ...string)) { each1(s.stats.Warm, emit) }},
+	{name: "warm_used_total", kind: counter, help: "Clients of upstreams with warm connections, by how they fared.", labels: []string{"upstream", "result"},
+		closed: map[string][]string{"result": proxy.WarmResults()},
+		doc: "`hit` got one, `miss` found none ready and waited for its own; `stale`, counted beside its `hit`, is one whose connection proved dead and was replaced: " +
+			"many of them mean that `warm.max_idle` is too long. Absent where `upstreams[].warm.connections` is 0.",
+		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.WarmUsed, emit) }},
 	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state.", labels: []string{"upstream", "state"},
 		closed: map[string][]string{"state": proxy.AddressStates()},
 		doc: "Each is in one: `failing` is one whose last attempt failed, and which is used where there is no better; `check_failed` and `ejected` are out; " +
@@ -253,7 +261,11 @@ func emitFiles(s *scrape, emit func(float64, ...string)) {
 		return
 	}
 	pipes := min(2*s.stats.Relay.Pipes, s.files)
-	sockets := min(2*int(s.stats.Relay.Active)+s.sockets, s.files-pipes)
+	warm := 0
+	for _, n := range s.stats.Warm {
+		warm += int(n)
+	}
+	sockets := min(2*int(s.stats.Relay.Active)+s.sockets+warm, s.files-pipes)
 	emit(float64(sockets), "sockets")
 	emit(float64(pipes), "pipes")
 	emit(float64(s.files-pipes-sockets), "other")

@@ -33,9 +33,21 @@ func connectionsFor(files uint64) int {
 	return int(min(max((files-reserve)/filesPerConnection, 1), mostConnections))
 }
 
+// warmFiles is how many files the connections that are kept warm take at most.
+func warmFiles(cfg Config) int {
+	n := 0
+	for _, u := range cfg.Upstreams {
+		if u.Warm.Connections > 0 {
+			n += u.Warm.Connections + max(cfg.Loops, 1) // each loop's share is rounded up
+		}
+	}
+	return n
+}
+
 // fitToFiles raises the limit of open files as far as it goes, and returns the limit of connections: the one configured
-// if the files suffice, else what they allow. Running into EMFILE would hurt the connections that are open.
-func fitToFiles(configured int, log *zap.Logger) int {
+// if the files suffice beside as many for other things as warm says, else what they allow. Running into EMFILE would hurt
+// the connections that are open.
+func fitToFiles(configured, warm int, log *zap.Logger) int {
 	files, err := raiseFileLimit()
 	if err != nil {
 		log.Warn("the limit of open files could not be raised", zap.Error(err), zap.Uint64("files", files))
@@ -43,6 +55,7 @@ func fitToFiles(configured int, log *zap.Logger) int {
 	if files == 0 {
 		return configured // unknown
 	}
+	files -= min(uint64(warm), files)
 	allowed := connectionsFor(files)
 	switch {
 	case configured == 0:

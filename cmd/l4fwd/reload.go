@@ -97,8 +97,8 @@ func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool)
 	d := r.d
 	next.Loops = d.cfg.Loops
 	fitted := r.fitted
-	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections {
-		fitted = fitToFiles(next.Limits.MaxConnections, d.log)
+	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections || warmFiles(next) != warmFiles(r.loaded) {
+		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log)
 	}
 	next.Limits.MaxConnections = fitted
 	next.Listeners = append([]Listener(nil), next.Listeners...) // those of loaded keep their names

@@ -34,7 +34,7 @@ func renderSection(v reflect.Value, keys []*key) *yaml.Node {
 }
 
 // shorthand reports whether the key only stands for entries of another, which are written instead.
-func shorthand(k *key) bool { return k.path == "upstream" || k.path == "listen" }
+func shorthand(k *key) bool { return k.path == "upstream" || k.path == "listen" || k.path == "warm" }
 
 func renderValue(v reflect.Value, k *key) *yaml.Node {
 	switch {

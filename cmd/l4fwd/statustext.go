@@ -96,10 +96,20 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 		case u.Detail != "":
 			fmt.Fprintf(out, "%s: %s\n", u.Name, u.Detail)
 		}
+		if w := u.Warm; w != nil {
+			fmt.Fprintf(out, "%s: warm connections: %d of %d ready%s\n", u.Name, w.Ready, w.Wanted, because(w.Why))
+		}
 		if u.DNSError != "" {
 			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
 		}
 	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return "; last: " + why
 }
 
 // standing is an upstream's state in a word. What an operator must act on is in capitals.

@@ -28,6 +28,29 @@ func (s *Set) Pick(tried []*Address) *Address {
 	return a
 }
 
+// Exchange counts a use of from as one of to, if to is of the set and as good as from: of equal or better standing, where
+// Balance does not prefer the first. It reports whether it did.
+func (s *Set) Exchange(from, to *Address) bool {
+	snap := s.cur.Load()
+	i, k := slices.Index(snap.list, from), slices.Index(snap.list, to)
+	if k < 0 || s.opts.Balance == First && i >= 0 && i != k {
+		return false
+	}
+	c := choice{set: s, snap: snap, now: time.Now().UnixNano()}
+	standing := func(i int) int { rank, _ := c.rank(i); return rank &^ rankRamp }
+	if i >= 0 && standing(k) > standing(i) {
+		return false
+	}
+	to.active.Add(1)
+	from.active.Add(-1)
+	return true
+}
+
+// Usable reports whether an address is of the set, and neither failed by its check nor ejected.
+func (s *Set) Usable(a *Address, now time.Time) bool {
+	return a.Usable(now) && slices.Contains(s.cur.Load().list, a)
+}
+
 // choice is one Pick among several addresses.
 type choice struct {
 	set   *Set

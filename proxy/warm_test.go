@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+const soon = 10 * time.Second
+
+// isWarm waits until as many connections to the upstream are ready as are wanted.
+func isWarm(t *testing.T, s *Server) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		w := s.Status().Upstreams[0].Warm
+		return w != nil && w.Ready == int64(w.Wanted)
+	}, soon, 5*time.Millisecond, "warm: %+v", s.Status().Upstreams[0].Warm)
+}
+
+func used(s *Server, result string) uint64 { return s.Stats().WarmUsed[[2]string{"up", result}] }
+
+func warm(n int) func(*Options) { return func(o *Options) { o.Upstreams[0].Warm.Connections = n } }
+
+func TestWarmConnectionsAreUsedAndCounted(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := start(t, engine, "127.0.0.1", greeter(t, "127.0.0.1:0", "one").Port(), warm(4))
+		isWarm(t, s)
+		require.EqualValues(t, 4, s.Stats().Warm["up"])
+		before := s.Stats().Connect["up"].Count
+		require.EqualValues(t, 4, before)
+		var open []net.Conn
+		for range 3 {
+			isWarm(t, s)
+			c, name := greet(t, s)
+			require.Equal(t, "one\n", name)
+			echoes(t, c)
+			open = append(open, c)
+		}
+		isWarm(t, s)
+		require.EqualValues(t, 3, used(s, "hit"))
+		require.Zero(t, used(s, "miss"))
+		require.Zero(t, used(s, "stale"))
+		require.EqualValues(t, 7, s.Stats().Connect["up"].Count, "each connection counts once, when it is made")
+		st := s.Status().Upstreams[0]
+		require.EqualValues(t, 3, st.Active)
+		require.EqualValues(t, 3, st.Addresses[0].Active, "those that wait are none of the clients'")
+		for _, c := range open {
+			c.Close()
+		}
+		set := s.targets()[0].set
+		s.StopAccepting()
+		require.NoError(t, s.Wait(t.Context()))
+		require.Zero(t, s.Stats().Warm["up"])
+		require.Zero(t, set.Addresses()[0].Active(), "uses of the address balance")
+	})
+}
+
+// An upstream that ends what waits, and what it is asked on those connections, is reached all the same.
+func TestStaleWarmConnectionsAreReplaced(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		seen := 0
+		wg.Go(func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				seen++
+				first := seen <= 2 // both of the pool
+				mu.Unlock()
+				wg.Go(func() {
+					defer c.Close()
+					b := make([]byte, 5)
+					if _, err := io.ReadFull(c, b); err != nil {
+						return
+					}
+					if first {
+						_ = c.(*net.TCPConn).SetLinger(0)
+						return
+					}
+					_, _ = c.Write(b)
+					_, _ = io.Copy(c, c)
+				})
+			}
+		})
+		t.Cleanup(func() { ln.Close(); wg.Wait() })
+		s := start(t, engine, "127.0.0.1", ln.Addr().(*net.TCPAddr).AddrPort().Port(), func(o *Options) {
+			o.Upstreams[0].Warm.Connections, o.Upstreams[0].Attempts = 2, 1
+		})
+		isWarm(t, s)
+		c, err := net.Dial("tcp", s.Addrs()[0].String())
+		require.NoError(t, err)
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(soon))
+		echoes(t, c)
+		require.EqualValues(t, 1, used(s, "hit"))
+		require.EqualValues(t, 1, used(s, "stale"))
+		require.EqualValues(t, 1, s.Stats().Active[[2]string{"in", "up"}])
+		require.EqualValues(t, 1, s.Status().Upstreams[0].Active)
+		c.Close()
+		require.NoError(t, s.relay.Wait(t.Context()))
+		s.StopAccepting()
+		require.Zero(t, s.targets()[0].set.Addresses()[0].Active(), "uses of the address balance")
+		require.Zero(t, s.targets()[0].account.open.Load(), "places of max_connections")
+	})
+}
+
+// The name moves: what waits at the old address is closed, and clients are not sent there.
+func TestWarmConnectionsFollowTheName(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		ns := startNameserver(t)
+		ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+		one := greeter(t, "127.0.0.1:0", "one")
+		greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
+		s := start(t, engine, testName, one.Port(), func(o *Options) {
+			o.DNS.Servers = []netip.AddrPort{ns.addr}
+			o.DNS.MaxTTL = 100 * time.Millisecond
+			o.Upstreams[0].Warm.Connections = 4
+		})
+		isWarm(t, s)
+		old := s.targets()[0].set.Addresses()[0]
+		ns.say(dns.RcodeSuccess, false, "127.0.0.2")
+		require.Eventually(t, func() bool { return old.Active() == 0 }, soon, 5*time.Millisecond)
+		isWarm(t, s)
+		c, name := greet(t, s)
+		defer c.Close()
+		require.Equal(t, "two\n", name)
+		require.EqualValues(t, 1, used(s, "hit"))
+	})
+}
+
+// Where the balance chooses an address that nothing waits at, what waits at an equal one serves.
+func TestWarmConnectionsToAnEqualAddressServe(t *testing.T) {
+	one := greeter(t, "127.0.0.1:0", "one")
+	greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
+	ns := startNameserver(t)
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1", "127.0.0.2")
+	s := start(t, engines()[0], testName, one.Port(), func(o *Options) {
+		o.DNS.Servers = []netip.AddrPort{ns.addr}
+		o.Loops = 1
+		o.Upstreams[0].Warm.Connections = 1
+	})
+	for i := range 10 {
+		isWarm(t, s)
+		c, _ := greet(t, s)
+		defer c.Close()
+		require.EqualValues(t, i+1, used(s, "hit"))
+	}
+	isWarm(t, s) // an attempt under way counts as a use
+	for _, a := range s.Status().Upstreams[0].Addresses {
+		require.EqualValues(t, 5, a.Active, "of %s: the connections are shared as without a pool", a.Addr)
+	}
+}
+
+func TestReloadChangesWarmConnections(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		one := greeter(t, "127.0.0.1:0", "one")
+		s := start(t, engine, "127.0.0.1", one.Port(), nil)
+		require.Nil(t, s.Status().Upstreams[0].Warm)
+		require.NotContains(t, s.Stats().Warm, "up")
+		require.NoError(t, reloaded(s, warm(4)))
+		isWarm(t, s)
+		first := s.targets()[0]
+		c, _ := greet(t, s)
+		defer c.Close()
+		isWarm(t, s)
+		require.NoError(t, reloaded(s, func(o *Options) { o.MaxConnections = 100 }))
+		require.Same(t, first, s.targets()[0])
+		require.EqualValues(t, 4, s.Stats().Warm["up"], "what did not change keeps its connections")
+		require.NoError(t, reloaded(s, warm(0)))
+		require.Eventually(t, func() bool { return first.set.Addresses()[0].Active() == 1 }, soon, 5*time.Millisecond)
+		echoes(t, c)
+		require.NoError(t, reloaded(s, func(o *Options) { // an upstream that nobody is sent to
+			warm(4)(o)
+			o.Upstreams = append(o.Upstreams, Upstream{Name: "other", Host: "127.0.0.1", Port: one.Port()})
+			o.Listeners[0].Upstream = "other"
+		}))
+		require.Zero(t, s.Stats().Warm["up"])
+		require.Zero(t, s.Stats().Connect["other"].Count)
+	})
+}
+
+// An upstream that is down: the pool rests, says why, and comes back.
+func TestWarmConnectionsRest(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		free, err := net.Listen("tcp", "127.0.0.9:0")
+		require.NoError(t, err)
+		at := free.Addr().(*net.TCPAddr).AddrPort()
+		free.Close()
+		s := start(t, engine, "127.0.0.9", at.Port(), warm(2))
+		require.Eventually(t, func() bool {
+			w := s.Status().Upstreams[0].Warm
+			return w.Ready == 0 && w.Why == at.String()+": connect_refused"
+		}, soon, 5*time.Millisecond)
+		require.Positive(t, s.Stats().Dials[[2]string{"up", relay.ConnectRefused.String()}])
+		greeter(t, at.String(), "back")
+		isWarm(t, s)
+		c, name := greet(t, s)
+		defer c.Close()
+		require.Equal(t, "back\n", name)
+		require.Empty(t, s.Status().Upstreams[0].Warm.Why)
+		s.Close(relay.Operator) // before the greeter, which waits for its connections
+	})
+}
