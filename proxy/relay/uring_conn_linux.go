@@ -176,7 +176,7 @@ func (l *uringLoop) take(c *conn, s side, b []byte, e syscall.Errno) {
 		}
 		l.arrive(c)
 	case e == unix.ENOBUFS:
-		l.in.Grow()
+		l.grow()
 		l.thirsty = append(l.thirsty, conns{c.slot, c.gen, s})
 		l.hurry = true
 	case c.phase == phaseRelaying && e == 0:

@@ -167,7 +167,8 @@ func prepareRing(t *testing.T, f func(l *uringLoop)) {
 
 // tinyRings gives the loops that start during the test hardly any room.
 func tinyRings(t *testing.T) {
-	before := ringSize
+	before, calm := ringSize, calmAfter
+	calmAfter = time.Millisecond
 	ringSize.requests, ringSize.completions, ringSize.buffers, ringSize.first = 8, 8, 4, 1
-	t.Cleanup(func() { ringSize = before })
+	t.Cleanup(func() { ringSize, calmAfter = before, calm })
 }

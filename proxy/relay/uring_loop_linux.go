@@ -24,6 +24,7 @@ type uringLoop struct {
 	watched bool            // the kernel watches the epoll instance
 	hurry   bool            // the next turn is not to wait
 	polled  bool            // the epoll instance has events
+	grown   bool            // it is asked now and then whether there are more buffers than needed
 }
 
 // conns names an end of a connection, which may have ended since.
@@ -254,6 +255,39 @@ func (l *uringLoop) takeReady() {
 		}
 	}
 	l.hurry = l.hurry || l.polled
+}
+
+// calmAfter is how long few messages must have come before the buffers that more of them took are given back.
+var calmAfter = 500 * time.Millisecond
+
+// grow gives the kernel more buffers, for as long as there is use for them.
+func (l *uringLoop) grow() {
+	l.in.Grow()
+	if !l.grown {
+		l.grown = true
+		l.shrinkAfter(l.in.Took())
+	}
+}
+
+// shrinkAfter gives the memory of buffers back once fewer messages come in calmAfter than there were buffers at first.
+func (l *uringLoop) shrinkAfter(took int) {
+	l.mail.later(calmAfter, func() {
+		if l.done {
+			return
+		}
+		if l.in.Took()-took > ringSize.first || l.in.Out() > 0 || len(l.flights) > 0 {
+			l.shrinkAfter(l.in.Took())
+			return
+		}
+		if l.ring.Shrink(ringSize.first) != nil {
+			l.shrinkAfter(l.in.Took()) // no memory: again
+			return
+		}
+		l.grown = l.in.Given() > ringSize.first
+		if l.grown {
+			l.shrinkAfter(l.in.Took())
+		}
+	})
 }
 
 // end lets the kernel finish with everything, then closes.

@@ -69,6 +69,7 @@ const (
 	registerProbe    = 8
 	registerRingFDs  = 20 // 5.18
 	registerPbufRing = 22 // 5.19
+	unregisterPbufs  = 23
 
 	sqCQOverflow = 1 << 1 // completions wait in the kernel for room
 

@@ -20,6 +20,7 @@ type Buffers struct {
 	mask  uint16
 	given int // the kernel has, or had, those with a smaller number
 	out   int
+	took  int // buffers that completions have brought, ever
 }
 
 // Group is the number of a ring's only group of buffers.
@@ -40,17 +41,52 @@ func (r *Ring) Provide(n, few, size int) (*Buffers, error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	b.entry = unsafe.Slice((*bufEntry)(unsafe.Pointer(&b.ring[0])), n)
-	reg := bufReg{addr: uint64(uintptr(unsafe.Pointer(&b.ring[0]))), entries: uint32(n), group: Group}
-	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerPbufRing, uintptr(unsafe.Pointer(&reg)), 1, 0, 0)
-	if e != 0 {
+	if err := r.register(b, registerPbufRing); err != nil {
 		b.unmap()
-		return nil, os.NewSyscallError("io_uring_register", e)
+		return nil, err
 	}
 	b.give(few)
 	b.publish()
 	r.buffers = b
 	return b, nil
 }
+
+func (r *Ring) register(b *Buffers, op uintptr) error {
+	reg := bufReg{addr: uint64(uintptr(unsafe.Pointer(&b.ring[0]))), entries: uint32(len(b.entry)), group: Group}
+	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(unsafe.Pointer(&reg)), 1, 0, 0)
+	if e != 0 {
+		return os.NewSyscallError("io_uring_register", e)
+	}
+	return nil
+}
+
+// Shrink takes all buffers from the kernel, gives their memory back, and provides the first few again. It does nothing
+// where a buffer is out, or a completion was not looked at, or the kernel refuses. Nobody receives meanwhile: the ring does that in Wait alone
+// (IORING_SETUP_DEFER_TASKRUN). An error leaves the ring without buffers: receives end with ENOBUFS until Shrink is called again.
+func (r *Ring) Shrink(few int) error {
+	b := r.buffers
+	if b.out > 0 || atomic.LoadUint32(r.cqTail) != *r.cqHead || atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 {
+		return nil
+	}
+	if b.given > 0 && r.register(b, unregisterPbufs) != nil {
+		return nil // nothing has changed
+	}
+	clear(b.ring) // before the kernel looks at the tail again
+	b.tail, b.given = 0, 0
+	if err := r.register(b, registerPbufRing); err != nil {
+		return err
+	}
+	_ = unix.Madvise(b.mem, unix.MADV_DONTNEED) // without it the memory stays, which harms nobody
+	b.give(few)
+	b.publish()
+	return nil
+}
+
+// Given is how many buffers the kernel goes round.
+func (b *Buffers) Given() int { return b.given }
+
+// Took is how many buffers completions have brought since the beginning.
+func (b *Buffers) Took() int { return b.took }
 
 // Grow gives the kernel twice as many buffers as it has, if there are so many, with the next Wait. It is to be called when
 // a receive found none.
@@ -81,7 +117,10 @@ func (b *Buffers) Put(id uint16) {
 }
 
 // Taken notes that a completion brought a buffer.
-func (b *Buffers) Taken() { b.out++ }
+func (b *Buffers) Taken() {
+	b.out++
+	b.took++
+}
 
 // Out is how many buffers completions brought that were not put back.
 func (b *Buffers) Out() int { return b.out }
