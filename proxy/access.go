@@ -23,8 +23,8 @@ type accessLog struct {
 
 // accessRecord is a summary that outlives the connection.
 type accessRecord struct {
-	note                         func() // not nil: an event to be logged instead
-	at                           time.Time
+	note                         func()    // not nil: an event to be logged instead
+	at                           time.Time // when it ended: the line may be written much later
 	id                           uint64
 	listener, upstream           string
 	vpce, sni, detail            string
@@ -51,7 +51,7 @@ func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
 		return
 	}
 	r := accessRecord{
-		at: s.Opened.Add(s.Duration), id: s.ID, listener: s.Listener.Name, upstream: upstream,
+		at: time.Now(), id: s.ID, listener: s.Listener.Name, upstream: upstream,
 		client: s.Client, local: s.Local(), reason: s.Reason, up: s.Up, down: s.Down,
 		connect: s.Connect, firstByte: s.FirstByte, duration: s.Duration, attempts: s.Attempts,
 	}
@@ -88,7 +88,12 @@ func (a *accessLog) write() {
 		if r.detail != "" {
 			detail = zap.String("detail", r.detail)
 		}
-		a.to.Info("access",
+		line := a.to.Check(zap.InfoLevel, "access")
+		if line == nil {
+			continue
+		}
+		line.Time = r.at
+		line.Write(
 			zap.Uint64("id", r.id),
 			zap.String("listener", r.listener),
 			zap.String("upstream", r.upstream),
