@@ -47,8 +47,23 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 	for _, t := range next.targets {
 		t.listenersAre(o.Listeners)
 	}
-	stopAll(slices.DeleteFunc(slices.Clone(old.targets), func(t *target) bool { return slices.Contains(next.targets, t) }))
+	replaceAll(old.targets, next.targets)
 	return nil
+}
+
+// replaceAll ends those of old that are not in next, or leaves what they still have to do to those of the same name.
+func replaceAll(old, next []*target) {
+	for _, t := range old {
+		if slices.Contains(next, t) {
+			continue
+		}
+		i := slices.IndexFunc(next, func(n *target) bool { return n.opts.Name == t.opts.Name })
+		if i < 0 {
+			t.stop()
+			continue
+		}
+		next[i].succeed(t)
+	}
 }
 
 // begin has new targets watched, and returns once each has addresses.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -58,6 +59,46 @@ func TestConnectionsToARemovedAddressEnd(t *testing.T) {
 		require.Eventually(t, func() bool { return s.Stats().Ended[[3]string{"in", "up", "address_removed"}] == 1 }, 5*time.Second, 5*time.Millisecond)
 		echoes(t, kept)
 	})
+}
+
+// A reload that changed anything of an upstream once made its open connections stay on an address for ever that left the
+// answer behind the reload, or shortly before, whatever on_removed says.
+func TestConnectionsToARemovedAddressEndBehindAReload(t *testing.T) {
+	for name, reloads := range map[string]int{"one reload": 1, "several": 3} {
+		t.Run(name, func(t *testing.T) {
+			ns := startNameserver(t)
+			ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+			one := greeter(t, "127.0.0.1:0", "one")
+			greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
+			s := start(t, engines()[0], testName, one.Port(), func(o *Options) {
+				o.DNS.Servers = []netip.AddrPort{ns.addr}
+				o.DNS.MaxTTL = 100 * time.Millisecond
+				o.Upstreams[0].Removed = Removed{Close: true, After: 100 * time.Millisecond}
+			})
+			require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 5*time.Second, 5*time.Millisecond)
+			old, _ := greet(t, s)
+			defer old.Close()
+			for i := range reloads {
+				require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Attempts = 10 + i }))
+			}
+			retired := func() []*target {
+				now := s.targets()[0]
+				now.mu.Lock()
+				defer now.mu.Unlock()
+				return now.retired
+			}
+			require.Len(t, retired(), 1, "those without connections are forgotten")
+			echoes(t, old)
+			ns.say(dns.RcodeSuccess, false, "127.0.0.2")
+			_ = old.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_, err := old.Read(make([]byte, 1))
+			require.Error(t, err)
+			require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.Eventually(t, func() bool { return s.Stats().Ended[[3]string{"in", "up", "address_removed"}] == 1 }, 5*time.Second, 5*time.Millisecond)
+			require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Attempts = 2 }))
+			require.Empty(t, retired())
+		})
+	}
 }
 
 // A connection is refused beyond the limit, also one whose attempts fail gives its place back, and so does one that

@@ -37,6 +37,7 @@ type target struct {
 	mu        sync.Mutex    // of the answers of the sources
 	listeners []Listener    // of this forwarder
 	answered  chan struct{} // closed when the primary was looked up
+	retired   []*target     // those it came in place of, with connections: see succeed
 
 	down     atomic.Bool // every address fails; told once
 	onBackup atomic.Bool // the last connection went to a backup
@@ -189,11 +190,41 @@ func (t *target) watch(r *resolve.Resolver) error {
 // stop ends what watch began, if it did. Connections to the addresses go on.
 func (t *target) stop() {
 	t.set.Close()
+	t.forgetNames()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, old := range t.retired {
+		old.set.Close()
+	}
+	t.retired = nil
+}
+
+func (t *target) forgetNames() {
 	for _, src := range t.sources {
 		if src.name != nil {
 			src.name.Close()
 		}
 	}
+}
+
+// succeed ends what watch began for a target that this one is in place of, but for one thing: if connections to an address
+// that leaves the answer are to be closed, those of the old target are, too.
+func (t *target) succeed(old *target) {
+	sameNames := t.opts.Host == old.opts.Host && t.opts.Port == old.opts.Port && slices.Equal(t.opts.Backups, old.opts.Backups)
+	if !sameNames || !old.opts.Removed.Close {
+		old.stop()
+		return
+	}
+	old.set.Retire()
+	old.forgetNames()
+	old.mu.Lock()
+	all := append(old.retired, old)
+	old.retired = nil
+	old.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retired = append(t.retired, all...)
+	t.fill()
 }
 
 func (t *target) update(src *source, addrs []netip.Addr) {
@@ -229,6 +260,14 @@ func (t *target) fill() {
 		}
 	}
 	t.set.Update(primaries, backups)
+	t.retired = slices.DeleteFunc(t.retired, func(old *target) bool {
+		old.set.Update(primaries, backups)
+		if old.set.InUse() {
+			return false
+		}
+		old.set.Close()
+		return true
+	})
 }
 
 // others returns the addresses of a source but for those of this forwarder itself. The caller holds mu.

@@ -142,7 +142,7 @@ func (s *Set) joined(a *Address) {
 		a.closing.Stop()
 		a.closing = nil
 	}
-	if a.stop == nil && s.opts.Check.Probe != nil && !s.closed {
+	if a.stop == nil && s.opts.Check.Probe != nil && !s.closed && s.ctx.Err() == nil {
 		var ctx context.Context
 		ctx, a.stop = context.WithCancel(s.ctx)
 		s.work.Go(func() { s.check(ctx, a) })
@@ -179,6 +179,18 @@ func (s *Set) closeRemoved(a *Address) {
 	s.mu.Unlock()
 	defer s.work.Done()
 	s.opts.OnRemoved(a)
+}
+
+// Retire ends the checks, for a set that gets no new connections. Update still tells which addresses leave, and OnRemoved is
+// called for them, until Close.
+func (s *Set) Retire() { s.cancel() }
+
+// InUse reports whether connections or attempts use one of the addresses, or one that left.
+func (s *Set) InUse() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	used := func(a *Address) bool { return a.Active() > 0 }
+	return slices.ContainsFunc(s.cur.Load().list, used) || slices.ContainsFunc(s.gone, used)
 }
 
 // Close ends the checks and returns when none runs any more, and when no callback does. Pick goes on.
