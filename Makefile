@@ -7,12 +7,13 @@ COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 BUILD   := build
 FUZZTIME ?= 15s
+SOAK     ?= 60s
 DEPLOY_CHECKS := terraform systemd observability manifests image release
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
+.PHONY: help build test race fuzz soak lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -38,6 +39,10 @@ fuzz: ## each fuzz test for FUZZTIME (15s)
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$f $(FUZZTIME)"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
+
+soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded and instances drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans
+	@$(need-go)
+	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd
 
 lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)

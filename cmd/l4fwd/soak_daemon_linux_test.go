@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// soakDaemon is one instance: a process, and after a drain another one at the same addresses.
+type soakDaemon struct {
+	s      *soak
+	index  int
+	doors  [soakDoors]string
+	health string
+	admin  string
+	file   string
+
+	mu     sync.Mutex // held while the file is changed, or the process is drained
+	engine string
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	texts  int // written to the file
+
+	ready  atomic.Pointer[soakReady]
+	drains soakSpans
+
+	extra struct { // whether its second listener is there, and who is about to connect to it
+		sync.RWMutex
+		there bool
+	}
+	log soakLog
+}
+
+// soakReady is when the load balancer last found the daemon ready.
+type soakReady struct{ at time.Time }
+
+func newSoakDaemon(s *soak, index int, engine string) *soakDaemon {
+	d := &soakDaemon{s: s, index: index, engine: engine, health: freePort(s.t), admin: freePort(s.t)}
+	d.log.d = d
+	d.log.said = map[string]int{}
+	for i := range d.doors {
+		d.doors[i] = freePort(s.t)
+	}
+	d.file = filepath.Join(s.t.TempDir(), "l4fwd.yaml")
+	s.t.Cleanup(func() {
+		if d.cmd != nil && d.cmd.Process != nil {
+			_ = d.cmd.Process.Kill() // mostly it is gone
+			<-d.ended
+		}
+	})
+	return d
+}
+
+// start runs a process. The caller has mu, or is alone.
+func (d *soakDaemon) start() {
+	d.extra.Lock()
+	d.extra.there = true
+	d.extra.Unlock()
+	d.write(d.text(nil))
+	d.cmd = command(d.s.t, nil, "serve", "--config", d.file)
+	d.cmd.Stderr = &d.log
+	require.NoError(d.s.t, d.cmd.Start())
+	d.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) { _ = cmd.Wait(); close(ended) }(d.cmd, d.ended)
+}
+
+func (d *soakDaemon) get(address, path string, timeout time.Duration) (status int, body string) {
+	c := http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + address + path)
+	if err != nil {
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return resp.StatusCode, string(b)
+}
+
+// await waits for something to hold.
+func (d *soakDaemon) await(what string, ok func() bool) bool {
+	for end := time.Now().Add(2 * soakPatience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	d.s.fail(fmt.Sprintf("daemon %d (%s): waited in vain: %s", d.index, d.engine, what))
+	return false
+}
+
+func (d *soakDaemon) isReady() bool {
+	status, _ := d.get(d.health, "/readyz", time.Second)
+	return status == http.StatusOK
+}
+
+func (d *soakDaemon) awaitReady() { d.await("ready", d.isReady) }
+
+// poll is the load balancer's health check, until the test ends.
+func (d *soakDaemon) poll() {
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		repeat(stop, func() time.Duration { return soakLameDuck / 5 }, func() {
+			at := time.Now()
+			if d.isReady() {
+				d.ready.Store(&soakReady{at})
+			} else {
+				d.ready.Store(nil)
+			}
+		})
+	})
+	d.s.t.Cleanup(func() { close(stop); wg.Wait() })
+}
+
+// balancer chooses a daemon that was ready a moment ago, and tells when. It waits for one; nil if it was in vain.
+func (s *soak) balancer(r *rand.Rand) (*soakDaemon, time.Time) {
+	for end := time.Now().Add(2 * soakPatience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		first := r.IntN(2)
+		for _, i := range []int{first, 1 - first} {
+			if seen := s.daemons[i].ready.Load(); seen != nil && time.Since(seen.at) < soakLameDuck*3/5 {
+				return s.daemons[i], seen.at
+			}
+		}
+	}
+	return nil, time.Time{}
+}
+
+// enterExtra returns what is to be called once a connection to the second listener has been accepted; nil: it is not there.
+func (d *soakDaemon) enterExtra() func() {
+	if !d.extra.TryRLock() {
+		return nil
+	}
+	if !d.extra.there {
+		d.extra.RUnlock()
+		return nil
+	}
+	return d.extra.RUnlock
+}
+
+// drain has the process drained, and starts another one on the other engine.
+func (d *soakDaemon) drain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	begun := time.Now()
+	d.drains.open(begun)
+	d.signal(syscall.SIGTERM)
+	select {
+	case <-d.ended:
+	case <-time.After(soakLameDuck + soakDrainTime + soakPatience):
+		d.s.fail(fmt.Sprintf("daemon %d (%s) does not end", d.index, d.engine))
+		_ = d.cmd.Process.Kill()
+		<-d.ended
+	}
+	d.drains.close(time.Now())
+	if code := d.cmd.ProcessState.ExitCode(); code != exitOK {
+		d.s.fail(fmt.Sprintf("daemon %d (%s): exit status %d after a drain", d.index, d.engine, code))
+	}
+	d.s.count.add("drains")
+	if d.engine == "auto" {
+		d.engine = "epoll"
+	} else {
+		d.engine = "auto"
+	}
+	d.start()
+	d.awaitReady()
+}
+
+// ends waits for the process, which was told to end for good.
+func (d *soakDaemon) ends() {
+	select {
+	case <-d.ended:
+		if code := d.cmd.ProcessState.ExitCode(); code != exitOK {
+			d.s.fail(fmt.Sprintf("daemon %d: exit status %d at the end", d.index, code))
+		}
+	case <-time.After(soakPatience):
+		d.s.fail(fmt.Sprintf("daemon %d does not end", d.index))
+	}
+}
+
+func (d *soakDaemon) signal(sig syscall.Signal) {
+	if err := d.cmd.Process.Signal(sig); err != nil {
+		d.s.fail(fmt.Sprintf("daemon %d ended by itself: %v", d.index, err))
+	}
+}
+
+// write puts a text in the place of the file, by a rename.
+func (d *soakDaemon) write(text string) {
+	d.texts++
+	text = fmt.Sprintf("# %d\n%s", d.texts, text)
+	temporary := d.file + ".new"
+	err := os.WriteFile(temporary, []byte(text), 0o600)
+	if err == nil {
+		err = os.Rename(temporary, d.file)
+	}
+	if err != nil {
+		d.s.fail(err.Error())
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// soakVerdicts says how a connection may end that does what the client wants: the reasons in the access log, for each
+// kind of client. The bytes of those that talk to their end must be those that the client counted.
+//
+// Any other end, and each of which the client saw that it came too early, needs one of these causes (soak.cause), for
+// each of which the harness has a record of when it did it:
+//
+//   - killed: l4fwd had connected it to an address whose server died at some time from its accept to its end. A server
+//     that dies after the handshake of TCP and before it sent a byte is such a one too: what the client sent may have
+//     been taken by it, so nobody could send it again to another. It is counted apart. An attempt that was refused or
+//     not answered is none: that is to be made again at another address.
+//   - address_removed: its address had left the answer of an upstream that closes, for at least close_after, and was
+//     not back for longer than soakLearn.
+//   - drain_timeout: its daemon was being drained, for lame_duck and timeout.
+//   - no path: it could not be connected, and no address was live and listed all the time. Events leave one (anchored), so
+//     there should be none.
+//   - late: it could not connect since the harness itself took longer than lame_duck to try.
+var soakVerdicts = map[string][]string{
+	doTalk:      {"client_closed"},
+	doHalfClose: {"client_closed"},
+	doReset:     {"client_reset", "probe"},
+	doVanish:    {"client_reset", "client_closed", "probe"},
+	doNothing:   {"probe", "client_closed", "client_reset"},
+	doTrickle:   {"preface_timeout"},
+	doUnlisted:  {"sni_unlisted"},
+	doBadHeader: {"proxy_header_bad"},
+	doProbe:     {"probe"},
+}
+
+func (s *soak) judge(res *soakResult, a *soakAccess) {
+	if why := s.misled(res, a); why != "" {
+		s.fail(fmt.Sprintf("%s\n\t%v\n\t%s", why, res, a.text))
+		return
+	}
+	if s.outstayed(a) {
+		s.fail(fmt.Sprintf("stayed on an address that left\n\t%v\n\t%s", res, a.text))
+	}
+	if res.err == nil && slices.Contains(soakVerdicts[res.does], a.Reason) {
+		talked := res.does == doTalk || res.does == doHalfClose
+		if talked && (a.Up != res.sent || a.Down != res.got) {
+			s.fail(fmt.Sprintf("bytes differ\n\t%v\n\t%s", res, a.text))
+		}
+		if talked && a.Attempts > 1 {
+			s.count.add("connections served at a further attempt")
+		}
+		if talked {
+			s.count.add("connections served to their end")
+		}
+		return
+	}
+	cause := s.cause(res, a)
+	if cause == "" {
+		s.fail(fmt.Sprintf("failed for no cause\n\t%v\n\t%s\n\t%s", res, a.text,
+			s.world.server(a.UpstreamAddr).lately(a.opened().Add(-time.Second), a.Time.Add(time.Second))))
+		return
+	}
+	s.count.add("failures: " + cause)
+}
+
+// misled tells what is wrong with where the connection came to.
+func (s *soak) misled(res *soakResult, a *soakAccess) string {
+	want := map[string][]int{"plain": {0}, "extra": {0}, "proxy": {3}}[a.Listener]
+	if a.Listener == "tls" {
+		want = map[string][]int{"one.soak": {1}, "two.soak": {2}, "either.soak": {1, 2}}[res.name]
+	}
+	var altered soakAltered
+	switch {
+	case errors.As(res.err, &altered):
+		return altered.Error()
+	case a.Listener != doorNames[res.door] || a.d != res.d:
+		return "another listener"
+	case res.upstream >= 0 && !slices.Contains(want, res.upstream):
+		return "served by an upstream that is none of its own"
+	case res.greeted != "" && res.greeted != a.UpstreamAddr:
+		return "served by another address than the log says"
+	}
+	return ""
+}
+
+// outstayed reports whether a connection was open for longer than on_removed allows: close_after, and until DNS is
+// known, which a name that does not resolve puts off.
+func (s *soak) outstayed(a *soakAccess) bool {
+	v := s.world.server(a.UpstreamAddr)
+	if v == nil || !v.up.closes {
+		return false
+	}
+	left, gone := v.up.listed[v.index].away(a.opened(), a.Time, soakCloseAfter+soakLearn)
+	return gone && !v.up.outages.any(func(sp soakSpan) bool { return sp.meets(left.Add(-4*soakLearn), left.Add(soakCloseAfter+soakLearn)) })
+}
+
+// cause returns which of the causes allows this end; none: nothing does.
+func (s *soak) cause(res *soakResult, a *soakAccess) string {
+	const grain = 20 * time.Millisecond // of the clocks: a loop reads its own once a turn
+	from, to := a.opened().Add(-grain), a.Time.Add(grain)
+	v := s.world.server(a.UpstreamAddr)
+	switch a.Reason {
+	case "upstream_reset", "upstream_closed", "client_closed", "client_reset":
+		if v == nil || res.err != nil && isTimeout(res.err) || !v.died.any(func(sp soakSpan) bool { return sp.meets(from, to) }) {
+			return ""
+		}
+		if res.greeted == "" {
+			return "killed, before its first byte"
+		}
+		return "killed"
+	case "address_removed":
+		if v != nil && v.up.closes && v.up.listed[v.index].gap(a.Time.Add(grain), soakCloseAfter, soakLearn) {
+			return "address_removed"
+		}
+	case "drain_timeout":
+		if a.d.drains.any(func(sp soakSpan) bool {
+			return sp.meets(to.Add(-soakLameDuck-soakDrainTime), to) && !a.Time.Add(grain).Before(sp.from.Add(soakLameDuck+soakDrainTime))
+		}) {
+			return "drain_timeout"
+		}
+	case "connect_refused", "connect_timeout", "connect_unreachable", "no_address":
+		if u := s.upstreamNamed(a.Upstream); u != nil && !u.livePath(from, to) {
+			return "no path"
+		}
+	}
+	return ""
+}
+
+func (s *soak) upstreamNamed(name string) *soakUpstream {
+	for _, u := range s.world.ups {
+		if u.name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// judgeRefused judges a client that could not even connect to the daemon.
+func (s *soak) judgeRefused(res *soakResult) {
+	if res.stale {
+		s.count.add("failures: late")
+		return
+	}
+	s.fail(fmt.Sprintf("could not connect\n\t%v", res))
+}
