@@ -29,7 +29,8 @@ type soakDaemon struct {
 	engine string
 	cmd    *exec.Cmd
 	ended  chan struct{}
-	texts  int // written to the file
+	texts  int            // written to the file
+	warm   map[string]int // warm connections used by this process when it was last at rest
 
 	ready  atomic.Pointer[soakReady]
 	drains soakSpans
@@ -66,6 +67,7 @@ func (d *soakDaemon) start() {
 	d.extra.Lock()
 	d.extra.there = true
 	d.extra.Unlock()
+	d.warm = map[string]int{}
 	d.write(d.text(nil))
 	d.cmd = command(d.s.t, nil, "serve", "--config", d.file)
 	d.cmd.Stderr = &d.log

@@ -74,8 +74,13 @@ func (d *soakDaemon) awaitRest() {
 		_, body = d.get(d.health, "/metrics", soakPatience)
 		in := metricSum(body, "l4fwd_upstream_addresses", `state="usable"`) + metricSum(body, "l4fwd_upstream_addresses", `state="failing"`)
 		return body != "" && metricSum(body, "l4fwd_connections_active") == 0 && in == float64(8*len(d.s.world.ups)) &&
-			metricSum(body, "l4fwd_upstream_addresses") == in
+			metricSum(body, "l4fwd_upstream_addresses") == in && metricSum(body, "l4fwd_warm_connections") == 4
 	})
+	for _, result := range []string{"hit", "miss", "stale"} {
+		used := int(metricSum(body, "l4fwd_warm_used_total", `result="`+result+`"`))
+		d.s.count.sum("warm connections, but for drained instances: "+result, used-d.warm[result])
+		d.warm[result] = used
+	}
 	accepted := metricSum(body, "l4fwd_accepted_total")
 	ended, refused := metricSum(body, "l4fwd_connections_total"), metricSum(body, "l4fwd_refused_total")
 	if accepted != ended+refused {

@@ -45,6 +45,9 @@ func (d *soakDaemon) text(r *rand.Rand) string {
 		if u.proxied {
 			extra += ", send_proxy: v2"
 		}
+		if u.warm {
+			extra += ", warm: " + one("{connections: 4, max_idle: 60s}", "{connections: 8, max_idle: 1s}", "{connections: 0}")
+		}
 		if u.closes {
 			extra += fmt.Sprintf(", on_removed: close_after %s", soakCloseAfter)
 		}

@@ -36,8 +36,9 @@ type soakServer struct {
 
 	history []string // of its deaths and lives
 
-	lived soakSpans // when attempts were answered
-	died  soakSpans // each death, from its beginning until no attempt could reach it
+	lived  soakSpans // when attempts were answered
+	buried soakSpans // when the connections of a life were reset
+	died   soakSpans // each death, from its beginning until no attempt could reach it
 }
 
 // live begins another life.
@@ -81,6 +82,7 @@ func (v *soakServer) bury() {
 		c.Close()
 	}
 	close(v.life.gone)
+	v.buried.open(time.Now())
 }
 
 func (v *soakServer) accept(ln *net.TCPListener, life *soakLife) {

@@ -17,6 +17,8 @@ import (
 //     that dies after the handshake of TCP and before it sent a byte is such a one too: what the client sent may have
 //     been taken by it, so nobody could send it again to another. It is counted apart. An attempt that was refused or
 //     not answered is none: that is to be made again at another address.
+//     A warm connection may be older than its client, and its server have fallen silent before: then the reset is what
+//     counts, where what the client sent was too much to be sent again.
 //   - address_removed: its address had left the answer of an upstream that closes, for at least close_after, and was
 //     not back for longer than soakLearn.
 //   - drain_timeout: its daemon was being drained, for lame_duck and timeout.
@@ -103,7 +105,13 @@ func (s *soak) cause(res *soakResult, a *soakAccess) string {
 	v := s.world.server(a.UpstreamAddr)
 	switch a.Reason {
 	case "upstream_reset", "upstream_closed", "client_closed", "client_reset":
-		if v == nil || res.err != nil && isTimeout(res.err) || !v.died.any(func(sp soakSpan) bool { return sp.meets(from, to) }) {
+		if v == nil || res.err != nil && isTimeout(res.err) {
+			return ""
+		}
+		if !v.died.any(func(sp soakSpan) bool { return sp.meets(from, to) }) {
+			if v.up.warm && v.buried.any(func(sp soakSpan) bool { return sp.from.After(from) && sp.from.Before(to) }) {
+				return "killed, on a warm connection to a silent server"
+			}
 			return ""
 		}
 		if res.greeted == "" {

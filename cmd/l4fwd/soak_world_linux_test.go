@@ -33,6 +33,7 @@ type soakUpstream struct {
 	hellos  [][]byte // what its clients begin with, one of these; nil: nothing
 	proxied bool     // they begin with a PROXY header
 	closes  bool     // on_removed: close_after
+	warm    bool     // connections to it are kept ready
 	servers []*soakServer
 	listed  []soakSpans // by address
 	outages soakSpans   // of its name
@@ -63,7 +64,7 @@ func newSoakWorld(s *soak) *soakWorld {
 	}
 	w.ups = []*soakUpstream{
 		{name: "plain"},
-		{name: "one", hellos: hellos("one.soak", "either.soak")},
+		{name: "one", warm: true, hellos: hellos("one.soak", "either.soak")},
 		{name: "two", hellos: hellos("two.soak", "either.soak")},
 		{name: "behind", proxied: true, closes: true},
 	}
