@@ -30,6 +30,7 @@ type Server struct {
 	once     sync.Once
 
 	reloading sync.Mutex // one at a time, and none beside Close
+	cold      bool       // no connection is kept warm any more; under reloading
 }
 
 // ListenError says which listener could not be opened; it wraps the system's error, such as EADDRINUSE or EACCES.

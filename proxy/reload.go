@@ -41,7 +41,9 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 	if err := s.limit(o); err != nil {
 		return err // the options allow no such limits
 	}
-	s.relay.SetWarm(next.pools())
+	if !s.cold {
+		s.relay.SetWarm(next.pools())
+	}
 	s.relay.Tune(o.tuning())
 	s.policy.access.which.Store(uint32(o.Access))
 	for _, t := range next.targets {

@@ -100,7 +100,7 @@ func (s *Server) Stats() Stats {
 		Accepted: make(map[string]uint64), Refused: make(map[[2]string]uint64), Ended: make(map[[3]string]uint64),
 		Active: make(map[[2]string]int64), Bytes: make(map[[2]string]relay.Bytes),
 		Connect: make(map[string]HistogramStats), FirstByte: make(map[string]HistogramStats), Duration: make(map[string]HistogramStats),
-		Warm: make(map[string]int64), WarmUsed: make(map[[2]string]uint64),
+		Warm: make(map[string]int64), WarmUsed: make(map[[2]string]uint64), WarmRests: make(map[string]uint64),
 		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
 	}
 	for _, g := range s.book.allGates() {

@@ -74,6 +74,7 @@ type Stats struct {
 	Addresses     map[[2]string]int         // by upstream, state (one of AddressStates)
 	Warm          map[string]int64          // by upstream, where connections are kept warm: those that wait
 	WarmUsed      map[[2]string]uint64      // by upstream, where connections are kept warm, and result (one of WarmResults)
+	WarmRests     map[string]uint64         // by upstream, where connections are kept warm: rests of its loops
 	Lookups       map[[2]string]uint64      // by name, result
 	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
 	AccessDropped uint64                    // access-log lines dropped because the log did not keep up

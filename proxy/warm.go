@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // Warm says how many connections to an upstream are kept established for clients to come; the zero value keeps none.
 // See relay.Warm for what happens with one that proves dead.
 type Warm struct {
-	Connections int           // over all loops, each of which has the same share, rounded up
+	Connections int           // over all loops, which share them; each has one at least
 	MaxIdle     time.Duration // after which one that nobody took is replaced; 0: 20s
 }
 
@@ -34,8 +35,9 @@ var warmResults = [warmKinds]string{warmHit: "hit", warmMiss: "miss", warmStale:
 
 // warmCell is what a loop counts.
 type warmCell struct {
-	used [warmKinds]atomic.Uint64
-	_    [64]byte
+	used  [warmKinds]atomic.Uint64
+	rests atomic.Uint64
+	_     [64]byte
 }
 
 // warmer is the relay.Keeper of an upstream.
@@ -104,12 +106,12 @@ func (w *warmer) Next(int) *relay.Endpoint {
 }
 
 // Tried counts attempts as those of clients are counted.
-func (w *warmer) Tried(ep *relay.Endpoint, failure relay.Reason, took time.Duration) {
+func (w *warmer) Tried(loop int, ep *relay.Endpoint, failure relay.Reason, took time.Duration) {
 	t, e := w.target, ep.Tag.(*endpoints)
 	switch failure {
 	case relay.None:
 		t.set.Connected(e.addr)
-		t.account.connect.observe(0, took)
+		t.account.connect.observe(loop, took)
 		e.waiting.Add(1)
 		w.ready.Add(1)
 		return
@@ -124,7 +126,7 @@ func (w *warmer) Tried(ep *relay.Endpoint, failure relay.Reason, took time.Durat
 }
 
 // Left ends the use of the address that began with Next.
-func (w *warmer) Left(ep *relay.Endpoint, why relay.Leave) {
+func (w *warmer) Left(_ int, ep *relay.Endpoint, why relay.Leave) {
 	e := ep.Tag.(*endpoints)
 	e.addr.Release()
 	e.waiting.Add(-1)
@@ -134,11 +136,19 @@ func (w *warmer) Left(ep *relay.Endpoint, why relay.Leave) {
 	}
 }
 
-// Instead takes a connection to another address of equal standing.
-func (w *warmer) Instead(f *relay.Flow, chosen *relay.Endpoint, others []*relay.Endpoint) *relay.Endpoint {
+// Choose takes a connection to the address that was picked, unless that is out, or to another one of equal standing.
+func (w *warmer) Choose(f *relay.Flow, chosen *relay.Endpoint, ready []*relay.Endpoint) *relay.Endpoint {
 	from := chosen.Tag.(*endpoints).addr
-	for _, o := range others {
+	for _, o := range ready {
+		if o.Tag.(*endpoints).addr == from && w.target.set.Usable(from, time.Now()) {
+			return chosen
+		}
+	}
+	for _, o := range slices.Backward(ready) {
 		e := o.Tag.(*endpoints)
+		if e.addr == from {
+			continue
+		}
 		if w.target.set.Exchange(from, e.addr) {
 			return e.of(w.target.server.policy.ruleOf(f).pair(w.target))
 		}
@@ -153,8 +163,11 @@ func (w *warmer) Stale(f *relay.Flow) {
 }
 
 // Rest tells an operator once that connections can't be kept, and once that they can again.
-func (w *warmer) Rest(_ int, d time.Duration) {
+func (w *warmer) Rest(loop int, d time.Duration) {
 	t := w.target
+	if d > 0 {
+		t.account.warm[loop].rests.Add(1)
+	}
 	switch {
 	case d == 0 && w.told.CompareAndSwap(true, false):
 		w.why.Store(nil)
@@ -228,12 +241,14 @@ func (t *target) warmStatus() *WarmStatus {
 }
 
 // wanted is how many the loops keep together.
-func (w *warmer) wanted() int {
-	loops := w.target.account.loops
-	if engine, _ := w.target.server.relay.Engine(); engine == "portable" {
-		loops = 1
-	}
-	return (w.pool.Count + loops - 1) / loops * loops
+func (w *warmer) wanted() int { return w.target.server.relay.Warmth(&w.pool) }
+
+// CloseWarm closes the connections that wait for clients, for good: a drain begins. Clients wait for theirs from now on.
+func (s *Server) CloseWarm() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.cold = true
+	s.relay.SetWarm(nil)
 }
 
 func (a *account) warmStats(st *Stats) {
@@ -243,5 +258,8 @@ func (a *account) warmStats(st *Stats) {
 			n += c.used[kind].Load()
 		}
 		st.WarmUsed[[2]string{a.upstream, name}] = n
+	}
+	for _, c := range a.warm {
+		st.WarmRests[a.upstream] += c.rests.Load()
 	}
 }

@@ -194,6 +194,63 @@ func TestReloadChangesWarmConnections(t *testing.T) {
 	})
 }
 
+// A drain begins: what waits is closed, for good, and clients wait for theirs.
+func TestCloseWarm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := start(t, engine, "127.0.0.1", greeter(t, "127.0.0.1:0", "one").Port(), warm(4))
+		isWarm(t, s)
+		c, _ := greet(t, s)
+		defer c.Close()
+		s.CloseWarm()
+		require.Zero(t, s.Stats().Warm["up"])
+		require.NoError(t, reloaded(s, warm(3)))
+		require.Zero(t, s.Stats().Warm["up"])
+		echoes(t, c)
+		_, name := greet(t, s)
+		require.Equal(t, "one\n", name)
+		require.EqualValues(t, 1, used(s, "hit"))
+	})
+}
+
+// As many as asked for, but one for each loop.
+func TestHowManyAreKeptWarm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		for asked, want := range map[int]int{1: 2, 2: 2, 5: 5} {
+			if engine == "portable" { // which has no loops
+				want = asked
+			}
+			s := start(t, engine, "127.0.0.1", greeter(t, "127.0.0.1:0", "one").Port(), warm(asked))
+			isWarm(t, s)
+			require.Equal(t, want, s.Status().Upstreams[0].Warm.Wanted)
+			s.Close(relay.Operator)
+		}
+	})
+}
+
+// What waits at an address that is out is not given to a client, were it the one that the balance chose.
+func TestWhichWarmConnectionAClientGets(t *testing.T) {
+	s := start(t, "portable", "127.0.0.1", 1, func(o *Options) {
+		warm(1)(o)
+		o.Upstreams[0].Outlier = Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}
+	})
+	tg := s.targets()[0]
+	s.CloseWarm()
+	tg.set.Update([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:2"), netip.MustParseAddrPort("127.0.0.2:2")}, nil)
+	all := tg.set.Addresses()
+	one, two := all[0].Tag.(*endpoints).of(tg.warm.pair), all[1].Tag.(*endpoints).of(tg.warm.pair)
+	f := &relay.Flow{Listener: &relay.Listener{Name: "in", Tag: s.policy.table.Load().rules[0].gate}}
+	require.Equal(t, relay.None, s.policy.Accepted(f))
+	chosen := all[0].Tag.(*endpoints).of(s.policy.ruleOf(f).pair(tg))
+	require.Nil(t, tg.warm.Choose(f, chosen, nil))
+	require.Same(t, chosen, tg.warm.Choose(f, chosen, []*relay.Endpoint{two, one}))
+	other := tg.warm.Choose(f, chosen, []*relay.Endpoint{two})
+	require.Equal(t, two.Addr, other.Addr)
+	require.NotSame(t, two, other, "the client's own, which counts its bytes")
+	tg.set.Failed(all[0], time.Now())
+	require.False(t, tg.set.Usable(all[0], time.Now()), "it is ejected")
+	require.Nil(t, tg.warm.Choose(f, chosen, []*relay.Endpoint{one}))
+}
+
 // An upstream that is down: the pool rests, says why, and comes back.
 func TestWarmConnectionsRest(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
@@ -213,6 +270,7 @@ func TestWarmConnectionsRest(t *testing.T) {
 		defer c.Close()
 		require.Equal(t, "back\n", name)
 		require.Empty(t, s.Status().Upstreams[0].Warm.Why)
+		require.Positive(t, s.Stats().WarmRests["up"])
 		s.Close(relay.Operator) // before the greeter, which waits for its connections
 	})
 }

@@ -35,7 +35,7 @@ func TestADrainReleasesBehindTheLastConnectionAndThenCompletesTheHook(t *testing
 			close(s.fwd.idle)
 		})
 		require.NoError(t, s.drain(who, &signals{end: make(chan os.Signal, 2)}))
-		require.Equal(t, []string{"stop accepting", "wait", "close operator"}, s.fwd.calls)
+		require.Equal(t, []string{"close warm", "stop accepting", "wait", "close operator"}, s.fwd.calls)
 		require.Equal(t, []string{"claimed", "CompleteLifecycleAction up CONTINUE", "RecordLifecycleActionHeartbeat down", "released", "CompleteLifecycleAction down CONTINUE"}, s.order)
 		require.Equal(t, "Terminated", s.asg.State("i-1"))
 	})
@@ -143,7 +143,7 @@ func TestADrainIsOverBeforeSpotTakesTheInstance(t *testing.T) {
 		who := <-s.asked
 		require.Contains(t, who, "Spot takes the instance away (stop)")
 		require.NoError(t, s.drain(who, &signals{end: make(chan os.Signal, 2)})) // connections stay
-		require.Equal(t, "close drain_timeout", s.fwd.calls[2])
+		require.Equal(t, "close drain_timeout", s.fwd.calls[3])
 		require.False(t, s.held())
 		require.WithinRange(t, time.Now(), by.Add(-awayReserve), by.Add(-awayReserve/2))
 	})

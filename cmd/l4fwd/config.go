@@ -89,7 +89,7 @@ type Check struct {
 
 // Warm keeps connections to an upstream ready.
 type Warm struct {
-	Connections int      `key:"connections" default:"0" min:"0" max:"10000" doc:"Connections to the upstream that are kept established, so that a client waits for one round trip less. The loops share them, rounded up. Each takes a file, and a place among what the upstream accepts. If one proves dead before the upstream's first byte, what the client sent is sent again on a fresh one, once and up to 16 KiB: harmless for TLS, not for a protocol whose first message must not be seen twice. 0: none."`
+	Connections int      `key:"connections" default:"0" min:"0" max:"10000" doc:"Connections to the upstream that are kept established, so that a client waits for one round trip less. The event loops share them, and each has one at least, so that there are never less than loops (engine portable has no loops); a client gets one of its own loop. They do not count against max_connections. Each takes a file, and a place among what the upstream accepts. If one proves dead before the upstream's first byte, what the client sent is sent again on a fresh one, once and up to 16 KiB: harmless for TLS, not for a protocol whose first message must not be seen twice. 0: none."`
 	MaxIdle     Duration `key:"max_idle" default:"20s" min:"100ms" max:"1h" doc:"How long one waits before it is replaced. Shorter than the upstream and what lies between keep a connection without a byte."`
 }
 

@@ -44,6 +44,7 @@ func (d *daemon) drain(who string, signals *signals) error {
 	d.draining.Store(true)
 	d.stopReloads()
 	d.cloud.settle()
+	d.fwd.CloseWarm()
 	lameDuck, timeout := time.Duration(d.settings().Drain.LameDuck), time.Duration(d.settings().Drain.Timeout)
 	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d",
 		(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second).Microseconds()))

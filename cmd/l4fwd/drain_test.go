@@ -37,7 +37,7 @@ func TestTheOrderOfADrain(t *testing.T) {
 				begun := time.Now()
 				require.NoError(t, d.drain("test", s))
 				require.Equal(t, c.took, time.Since(begun))
-				require.Equal(t, []string{"stop accepting", "wait", "close " + c.reason}, fwd.calls)
+				require.Equal(t, []string{"close warm", "stop accepting", "wait", "close " + c.reason}, fwd.calls)
 				require.Error(t, d.notDraining())
 				require.False(t, d.askDrain("again"))
 			})

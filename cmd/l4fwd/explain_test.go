@@ -70,5 +70,5 @@ func TestConnectionsFollowFromTheFiles(t *testing.T) {
 	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, 0, log))
 	require.Equal(t, connectionsFor(files-100), fitToFiles(0, 100, log))
 	require.Equal(t, 1, fitToFiles(0, 1<<30, log))
-	require.Equal(t, 34, warmFiles(Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: 32}}, {}}}))
+	require.Equal(t, 34, warmFiles(Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: 32}}, {}, {Warm: Warm{Connections: 1}}}}))
 }

@@ -39,6 +39,7 @@ func (f *fakeForwarder) UpstreamNotes() []string {
 	return []string{"192.0.2.2:443 failing (3 attempts failed in a row)"}
 }
 func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
+func (f *fakeForwarder) CloseWarm()                  { f.note("close warm") }
 func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }
 func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.String()) }
 
@@ -92,6 +93,7 @@ func (f *fakeForwarder) Stats() proxy.Stats {
 		Addresses: map[[2]string]int{{"dais24", "usable"}: 1, {"dais24", "failing"}: 1},
 		Warm:      map[string]int64{"dais24": 7},
 		WarmUsed:  map[[2]string]uint64{{"dais24", "hit"}: 5, {"dais24", "stale"}: 1},
+		WarmRests: map[string]uint64{"dais24": 2},
 		Lookups:   map[[2]string]uint64{{"dais24.example", "ok"}: 4},
 		AnswerAge: map[string]time.Duration{"dais24.example": 7 * time.Second},
 	}

@@ -15,6 +15,7 @@ type forwarder interface {
 	UpstreamsReady() error       // nil: each upstream has a usable address; else which has not and why
 	UpstreamNotes() []string     // why addresses are in no good state, one each
 	Alive(context.Context) error // nil once every loop has turned
+	CloseWarm()                  // no connection is kept warm any more
 	StopAccepting()              // open connections go on
 	Wait(context.Context) error  // nil when no connection is open
 	Close(relay.Reason)          // ends everything

@@ -72,6 +72,7 @@ var metricTable = []metric{
 		closed: map[string][]string{"direction": directions},
 		doc:    "Bulk is spliced, small messages are copied. Much traffic and no growth here means the fast path is not taken.", values: emitSpliced},
 	{name: "connect_seconds", help: "Time a successful connect attempt to the upstream took.", labels: []string{"upstream"},
+		doc:        "A warm connection counts when it is made, and not when a client gets it.",
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Connect }},
 	{name: "connection_seconds", help: "Time from accept to the connection's end.", labels: []string{"upstream"},
 		histograms: func(s *scrape) map[string]proxy.HistogramStats { return s.stats.Duration }},
@@ -85,6 +86,9 @@ var metricTable = []metric{
 		doc: "`hit` got one, `miss` found none ready and waited for its own; `stale`, counted beside its `hit`, is one whose connection proved dead and was replaced: " +
 			"many of them mean that `warm.max_idle` is too long. Absent where `upstreams[].warm.connections` is 0.",
 		values: func(s *scrape, emit func(float64, ...string)) { each2(s.stats.WarmUsed, emit) }},
+	{name: "warm_pauses_total", kind: counter, help: "Times an event loop stopped for a while to make warm connections, since they failed or the upstream ended them early.", labels: []string{"upstream"},
+		doc:    "The pauses grow from half a second to a minute, so this counter grows ever slower: look at `l4fwd_warm_connections` beside it. Absent where `upstreams[].warm.connections` is 0.",
+		values: func(s *scrape, emit func(float64, ...string)) { each1(s.stats.WarmRests, emit) }},
 	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state.", labels: []string{"upstream", "state"},
 		closed: map[string][]string{"state": proxy.AddressStates()},
 		doc: "Each is in one: `failing` is one whose last attempt failed, and which is used where there is no better; `check_failed` and `ejected` are out; " +

@@ -53,6 +53,7 @@ func TestMetricsShowTheForwardersFigures(t *testing.T) {
 		`l4fwd_upstream_addresses{state="failing",upstream="dais24"} 1`,
 		`l4fwd_upstream_connect_errors_total{reason="connect_refused",upstream="dais24"} 3`,
 		`l4fwd_upstream_connect_errors_total{reason="connect_timeout",upstream="dais24"} 0`,
+		`l4fwd_warm_pauses_total{upstream="dais24"} 2`,
 		`l4fwd_dns_lookups_total{name="dais24.example",result="ok"} 4`,
 		`l4fwd_dns_answer_age_seconds{name="dais24.example"} 7`,
 		`l4fwd_draining 0`,

@@ -38,7 +38,7 @@ func warmFiles(cfg Config) int {
 	n := 0
 	for _, u := range cfg.Upstreams {
 		if u.Warm.Connections > 0 {
-			n += u.Warm.Connections + max(cfg.Loops, 1) // each loop's share is rounded up
+			n += max(u.Warm.Connections, cfg.Loops) // each loop has one at least
 		}
 	}
 	return n

@@ -97,7 +97,9 @@ func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool)
 	d := r.d
 	next.Loops = d.cfg.Loops
 	fitted := r.fitted
-	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections || warmFiles(next) != warmFiles(r.loaded) {
+	used := r.loaded
+	used.Loops = d.cfg.Loops
+	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections || warmFiles(next) != warmFiles(used) {
 		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log)
 	}
 	next.Limits.MaxConnections = fitted

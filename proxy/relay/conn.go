@@ -167,27 +167,27 @@ type conn struct {
 	mode    mode  // of the io_uring engine
 	calm    uint8 // small messages in a row in modeReady
 	queued  bool  // waits in the loop's list of connections that used up their budget
+	pooled  bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one
 	reason  Reason
-	late    bool    // keepalive was set on the upstream's socket
-	proof   proof   // whether the upstream's connection is known to live
-	linger  side    // phaseLingering: the end that is left
-	closed  Reason  // phasePreface: why the connection ends if the client ends it now
-	expired Reason  // phasePreface: why it ends when time runs out
-	opened  int64   // nanoseconds on the loop's clock, as all times here
-	dialed  int64   // begin of the current attempt
-	took    int64   // how long the successful attempt took
-	first   int64   // when the upstream's first byte was read; 0: not yet
-	active  int64   // when a byte last moved
-	expires int64   // when the phase's own limit is reached
-	replay  *buffer // what was sent while unproved; nil: nothing
-	pool    *pool   // not nil: has no client, and is one of the pool, or is to become one
+	late    bool      // keepalive was set on the upstream's socket
+	proof   proof     // whether the upstream's connection is known to live
+	omen    halfEvent // what disproved it
+	linger  side      // phaseLingering: the end that is left
+	closed  Reason    // phasePreface: why the connection ends if the client ends it now
+	expired Reason    // phasePreface: why it ends when time runs out
+	opened  int64     // nanoseconds on the loop's clock, as all times here
+	dialed  int64     // begin of the current attempt
+	took    int64     // how long the successful attempt took
+	first   int64     // when the upstream's first byte was read; 0: not yet
+	active  int64     // when a byte last moved
+	expires int64     // when the phase's own limit is reached
+	replay  *buffer   // what was sent while unproved; nil: nothing
 }
 
 // happen applies an event to the half whose source is s, notes the first cause of the end, and draws the
 // consequences for the other half: an end that was reset takes nothing any more.
 func (c *conn) happen(s side, e halfEvent) {
 	if c.betrays(s, e) {
-		c.proof = disproved
 		return
 	}
 	h := &c.halves[s]
@@ -256,8 +256,12 @@ func (c *conn) summary(l *core, reason Reason) Summary {
 		Connect:   nanos(c.took),
 		Duration:  nanos(l.now - c.opened),
 	}
+	if c.flow.Warm {
+		s.Connect = 0
+	}
 	if c.first > 0 {
 		s.FirstByte = nanos(max(c.first-c.opened, 1))
+		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted
 	}
 	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {
 		s.local = func() netip.AddrPort { return l.io.localAddr(fd) }

@@ -21,7 +21,7 @@ type core struct {
 	fire   func(slot uint32)
 	// scratch is room for what is dealt with at once.
 	scratch []byte
-	others  []*Endpoint // likewise, for Keeper.Instead
+	ready   []*Endpoint // likewise, for Keeper.Choose
 	notice  int64       // nanoseconds until a connection that is half-closed gets attention
 }
 
@@ -147,7 +147,7 @@ func (l *core) attemptFailed(c *conn, r Reason) {
 
 // dialFailed ends an attempt and begins the next.
 func (l *core) dialFailed(c *conn, r Reason) {
-	if c.pool != nil {
+	if c.pooled {
 		l.unheated(c, r)
 		return
 	}
@@ -158,7 +158,7 @@ func (l *core) dialFailed(c *conn, r Reason) {
 // connected ends the dialing; the bytes may flow. The timer stays where it is: at its end the connection has
 // settled, and gets what only long ones need.
 func (l *core) connected(c *conn) {
-	if c.pool != nil {
+	if c.pooled {
 		l.heated(c)
 		return
 	}
@@ -231,8 +231,7 @@ func (l *core) tighten(c *conn) {
 
 // settle acts on the state of both halves after something moved. It reports whether the connection is still open.
 func (l *core) settle(c *conn) bool {
-	if c.proof == disproved {
-		l.replace(c)
+	if c.proof == disproved && l.replace(c) {
 		return false
 	}
 	switch c.ending() {
@@ -306,7 +305,7 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 // endAll ends every connection.
 func (l *core) endAll(reason Reason) {
 	l.conns.each(func(c *conn) {
-		if c.pool == nil {
+		if !c.pooled {
 			l.finish(c, reason)
 		}
 	})
@@ -315,7 +314,7 @@ func (l *core) endAll(reason Reason) {
 // endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
 func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 	l.conns.each(func(c *conn) {
-		if c.pool == nil && c.phase != phaseLingering && match(&c.flow) {
+		if !c.pooled && c.phase != phaseLingering && match(&c.flow) {
 			l.finish(c, reason)
 			n++
 		}
@@ -326,7 +325,7 @@ func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 // show gives f the summary of each connection as of now.
 func (l *core) show(f func(*Summary)) {
 	l.conns.each(func(c *conn) {
-		if c.pool == nil {
+		if !c.pooled {
 			s := c.summary(l, None)
 			f(&s)
 		}

@@ -226,6 +226,13 @@ func (e *epoll) flows(f func(*Summary)) {
 
 func (e *epoll) setWarm(pools []*Warm) { e.all(func(l *loop) { l.setWarm(pools) }) }
 
+func (e *epoll) warmth(w *Warm) (n int) {
+	for i := range e.loops {
+		n += w.share(i, len(e.loops))
+	}
+	return n
+}
+
 func (e *epoll) cool(match func(*Endpoint) bool) { e.all(func(l *loop) { l.cool(match) }) }
 
 func (e *epoll) tune(t Tuning) {

@@ -88,7 +88,7 @@ type Flow struct {
 	Attempts int            // connect attempts begun
 	Failure  Reason         // why the last attempt failed
 	Preface  bool           // the client's first bytes decide where to dial
-	Warm     bool           // the upstream's connection is from a pool: Dialed told of no connecting, and took no time
+	Warm     bool           // the upstream's connection is from a pool: Dialed tells of no connecting, and nothing was waited for
 	Stale    bool           // it had one from a pool, which proved dead; that was one of Attempts
 	Tag      any            // the policy's own, kept for the connection's life
 }
@@ -100,7 +100,7 @@ type Summary struct {
 	Connected bool          // an upstream connection was established
 	Up, Down  uint64        // bytes delivered to the upstream, to the client
 	Opened    time.Time     // when it was accepted
-	Connect   time.Duration // how long the successful attempt took; 0 if none
+	Connect   time.Duration // how long the successful attempt took; 0 if none, and for a connection from a pool
 	FirstByte time.Duration // from accept to the first byte of the upstream; 0 if none came
 	Duration  time.Duration // from accept to now
 

@@ -46,7 +46,7 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 		select {
 		case h := <-ended:
 			running--
-			if h.state == halfCut || h.state == halfBetrayed {
+			if h.state == halfCut || h.state == halfBetrayed && h.from == upstream {
 				c.interrupt() // nobody is left to take what the other half brings
 			}
 			limit, timeout = c.eng.tuning.Load().HalfCloseTimeout, HalfCloseTimeout
@@ -64,8 +64,12 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 			c.interrupt()
 		}
 	}
-	if cut == None && proof(c.proof.Load()) == disproved && c.halves[client].state != halfCut {
+	if cut == None && c.disproved() && c.halves[client].state != halfCut {
 		return None, false
+	}
+	if up := &c.halves[client]; up.state == halfBetrayed {
+		c.because(UpstreamReset)
+		up.state = halfDead
 	}
 	return c.verdict(cut)
 }
@@ -106,9 +110,7 @@ func (h *portableHalf) run(first []byte) halfState {
 	for {
 		n, err := h.src.Read(buf)
 		if n > 0 && h.from == upstream {
-			if !h.c.believe() {
-				return halfBetrayed
-			}
+			h.c.believe()
 			h.c.first.CompareAndSwap(0, int64(max(time.Since(h.c.opened), 1)))
 		}
 		if s := h.deliver(buf[:n]); s != halfOpen || h.held > 0 {
@@ -126,8 +128,8 @@ func (h *portableHalf) deliver(b []byte) halfState {
 		return halfOpen
 	}
 	c := h.c
-	if h.from == client {
-		c.remember(b)
+	if h.from == client && !c.remember(b) {
+		return halfBetrayed
 	}
 	n, err := h.dst.Write(b)
 	h.bytes.Add(uint64(n))
@@ -140,11 +142,11 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return halfOpen
 	}
-	if h.from == client && c.doubt() {
-		return halfBetrayed
-	}
 	// The destination was reset. What it sent before is still to be read: the other half goes on until it finds the end.
 	c.broken[h.from.other()].Store(true)
+	if h.from == client && proof(c.proof.Load()) != proved {
+		return halfBetrayed // unless the other half finds an answer
+	}
 	c.because(resetBy[h.from.other()])
 	return halfDead
 }

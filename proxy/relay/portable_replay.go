@@ -1,8 +1,6 @@
 package relay
 
-import (
-	"time"
-)
+import "time"
 
 // What a connection of the portable engine does about an upstream's connection from a pool, which may be dead.
 
@@ -25,40 +23,52 @@ func (c *portableConn) fromPool() bool {
 	if sock == nil {
 		return false
 	}
-	c.ends[upstream], c.connect = sock, 1
+	c.ends[upstream], c.connect = sock, 0
 	c.flow.Warm = true
 	c.proof.Store(uint32(unproved))
-	c.eng.opts.Handler.Dialed(&c.flow, None, c.connect)
+	c.eng.opts.Handler.Dialed(&c.flow, None, 1)
 	return true
 }
 
-// remember keeps what is about to be sent to an upstream that is unproved.
-func (c *portableConn) remember(b []byte) {
-	if proof(c.proof.Load()) != unproved {
-		return
+// remember keeps what is about to be sent to an upstream that is unproved. It returns false, having kept it, if that one
+// is known to be dead: it is not to be sent then.
+func (c *portableConn) remember(b []byte) bool {
+	switch proof(c.proof.Load()) {
+	case proved:
+		return true
+	case unproved:
+		if len(c.replay)+len(b) <= MaxPreface {
+			c.replay = append(c.replay, b...)
+			return true
+		}
+		if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
+			c.replay = nil
+			return true
+		}
+		if !c.disproved() { // an answer came in between
+			return true
+		}
 	}
-	if len(c.replay)+len(b) <= MaxPreface {
-		c.replay = append(c.replay, b...)
-	} else if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
-		c.replay = nil
-	}
+	c.replay = append(c.replay, b...)
+	return false
 }
 
-// believe notes a byte of the upstream. It returns false if the connection was given up before.
-func (c *portableConn) believe() bool {
+// believe notes a byte of the upstream.
+func (c *portableConn) believe() {
 	if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
 		if p := c.eng.poolOf(c.flow.Endpoint.Warm); p != nil {
 			p.good()
 		}
 	}
-	return proof(c.proof.Load()) == proved
 }
 
 // doubt notes that the upstream is gone. It returns true if the connection is to be replaced.
 func (c *portableConn) doubt() bool {
 	c.proof.CompareAndSwap(uint32(unproved), uint32(disproved))
-	return proof(c.proof.Load()) == disproved
+	return c.disproved()
 }
+
+func (c *portableConn) disproved() bool { return proof(c.proof.Load()) == disproved }
 
 // replace closes an upstream that proved dead, and returns what the next one is to be sent first. Neither half runs.
 func (c *portableConn) replace() []byte {
@@ -69,10 +79,13 @@ func (c *portableConn) replace() []byte {
 	c.ends[upstream], c.connect = nil, 0
 	c.ends[client].SetDeadline(time.Time{})
 	c.proof.Store(uint32(proved))
-	c.halves[client].bytes.Store(0)
+	for s := range c.halves {
+		c.halves[s].bytes.Store(0)
+		c.halves[s].held, c.halves[s].state = 0, halfOpen
+	}
 	c.broken[upstream].Store(false)
 	c.finSent[upstream].Store(false)
-	c.flow.Warm, c.flow.Stale = false, true
+	c.flow.Warm, c.flow.Stale, c.flow.Failure = false, true, None
 	c.flow.Endpoint.Warm.Keeper.Stale(&c.flow)
 	again := c.replay
 	c.replay = nil

@@ -24,6 +24,8 @@ type portablePool struct {
 	mu      sync.Mutex
 	ready   []*portableWarm // the latest last
 	strikes int
+	rests   time.Time // until when no attempt is made
+	lacking bool      // since there is nothing to connect to
 	dropped bool
 }
 
@@ -66,8 +68,11 @@ func (e *portable) cool(match func(*Endpoint) bool) {
 	e.mu.Unlock()
 	for _, p := range pools {
 		p.release(match)
+		p.look()
 	}
 }
+
+func (e *portable) warmth(w *Warm) int { return w.share(0, 1) }
 
 func newPortablePool(e *portable, w *Warm) *portablePool {
 	p := &portablePool{Warm: w, eng: e, wake: make(chan struct{}, 1)}
@@ -106,49 +111,48 @@ func (p *portablePool) release(match func(*Endpoint) bool) {
 // run establishes what is missing, one connection after the other.
 func (p *portablePool) run() {
 	for p.ctx.Err() == nil {
-		if p.missing() {
+		missing, rest := p.missing()
+		if missing && rest <= 0 {
 			p.heat()
 			continue
 		}
+		var rested <-chan time.Time
+		if missing {
+			rested = time.After(rest)
+		}
 		select {
 		case <-p.wake:
+		case <-rested:
 		case <-p.ctx.Done():
 		}
 	}
 }
 
-func (p *portablePool) missing() bool {
+// missing reports whether there are too few connections, and how long no attempt is made.
+func (p *portablePool) missing() (bool, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.ready) < p.Count
+	return len(p.ready) < p.share(0, 1), time.Until(p.rests)
 }
 
 func (p *portablePool) heat() {
 	ep := p.Keeper.Next(0)
 	if ep == nil {
-		p.strike()
+		p.lack()
 		return
 	}
 	begun := time.Now()
 	sock, failure := p.eng.attempt(p.ctx, ep)
 	if failure != None {
-		p.Keeper.Tried(ep, failure, time.Since(begun))
+		p.Keeper.Tried(0, ep, failure, time.Since(begun))
 		if failure != Operator {
 			p.strike()
 		}
 		return
 	}
 	w := &portableWarm{ep: ep, sock: sock, since: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
-	p.mu.Lock()
-	dropped := p.dropped
-	if !dropped {
-		p.ready = append(p.ready, w)
-		p.work.Add(1)
-		p.Keeper.Tried(ep, None, max(time.Since(begun), 1))
-	}
-	p.mu.Unlock()
-	if dropped {
-		p.Keeper.Tried(ep, Operator, time.Since(begun))
+	if !p.add(w, time.Since(begun)) {
+		p.Keeper.Tried(0, ep, Operator, time.Since(begun))
 		sock.Close()
 		return
 	}
@@ -158,17 +162,48 @@ func (p *portablePool) heat() {
 	}()
 }
 
-// strike rests, longer each time until good is called.
+// add puts a connection into the pool. It returns false if the pool is closed.
+func (p *portablePool) add(w *portableWarm, took time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dropped {
+		return false
+	}
+	p.ready = append(p.ready, w)
+	p.work.Add(1)
+	p.Keeper.Tried(0, w.ep, None, max(took, 1))
+	return true
+}
+
+// strike makes no attempt for a while, longer each time until good is called. What fails during a rest counts with what
+// began it.
 func (p *portablePool) strike() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.rests) {
+		return
+	}
 	p.strikes++
 	d := restFor(p.strikes, rand.Float64())
-	p.mu.Unlock()
+	p.rests, p.lacking = time.Now().Add(d), false
 	p.Keeper.Rest(0, d)
-	select {
-	case <-time.After(d):
-	case <-p.ctx.Done():
+}
+
+// lack rests since there is nothing to connect to.
+func (p *portablePool) lack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rests, p.lacking = time.Now().Add(restNone), true
+}
+
+// look ends such a rest.
+func (p *portablePool) look() {
+	p.mu.Lock()
+	if p.lacking {
+		p.rests = time.Time{}
 	}
+	p.mu.Unlock()
+	p.nudge()
 }
 
 func (p *portablePool) good() {
@@ -243,7 +278,7 @@ func (p *portablePool) remove(w *portableWarm, why Leave) bool {
 		return false
 	}
 	p.ready = slices.Delete(p.ready, i, i+1)
-	p.Keeper.Left(w.ep, why)
+	p.Keeper.Left(0, w.ep, why)
 	return true
 }
 
@@ -254,33 +289,31 @@ func (p *portablePool) nudge() {
 	}
 }
 
-// take returns a connection to the address of f's endpoint, or to another one that will do and is f's endpoint then; nil
-// if there is none.
+// take returns the connection that the policy chooses for f, to f's endpoint or to another one, which is f's then; nil if
+// there is none.
 func (p *portablePool) take(f *Flow) *net.TCPConn {
-	w := p.to(f.Endpoint)
-	if w == nil {
-		var others []*Endpoint
-		p.mu.Lock()
-		for _, w := range p.ready {
-			others = append(others, w.ep)
-		}
-		p.mu.Unlock()
-		if len(others) == 0 {
-			return nil
-		}
-		other := p.Keeper.Instead(f, f.Endpoint, others)
-		if other == nil {
-			return nil
-		}
-		f.Endpoint = other
-		w = p.to(other)
+	var ready []*Endpoint
+	p.mu.Lock()
+	for _, w := range p.ready {
+		ready = append(ready, w.ep)
 	}
-	if w == nil || !p.remove(w, LeftUsed) {
+	p.mu.Unlock()
+	ep := p.Keeper.Choose(f, f.Endpoint, ready)
+	if ep == nil {
 		return nil
 	}
-	w.unwatch()
-	p.nudge()
-	return w.sock
+	f.Endpoint = ep
+	for { // one that ends in this instant is not to be had
+		w := p.to(ep)
+		if w == nil {
+			return nil
+		}
+		if p.remove(w, LeftUsed) {
+			w.unwatch()
+			p.nudge()
+			return w.sock
+		}
+	}
 }
 
 func (p *portablePool) to(ep *Endpoint) *portableWarm {

@@ -25,7 +25,7 @@ func (l *loop) drive(c *conn) bool {
 		l.pump(c, upstream)
 	}
 	// The second may have found the upstream's peer gone, which leaves the rest of what it sent to be read by the first.
-	if c.ends[client].hup && c.ends[client].rd {
+	if c.ends[client].hup && c.ends[client].rd && c.proof != disproved {
 		l.pump(c, client)
 	}
 	return l.settle(c)
@@ -163,6 +163,9 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 	default:
 		// The kernel says EPIPE rather than ECONNRESET where the peer's FIN came before its reset: tcp_reset().
 		c.ends[s.other()].fin = e == unix.EPIPE
+		if c.proof == unproved && s == client && l.io.unread(c, upstream) {
+			l.trust(c) // it has answered
+		}
 		c.happen(s, eventBroken)
 		if s == client && c.proof == disproved {
 			c.ends[upstream].wr = false // what is held goes to another connection

@@ -50,6 +50,11 @@ func TestRandomRelay(t *testing.T) {
 			run.header, run.resets, run.until = strings.Repeat("header ", 700), 0, run.until/3
 			run.through(newRig(t, engine, loopback4))
 		})
+		t.Run(engine+"_warm", func(t *testing.T) {
+			run := newRun()
+			run.until /= 2
+			run.warm(newRig(t, engine, loopback4))
+		})
 	}
 }
 
@@ -68,7 +73,8 @@ type randomRun struct {
 	seed   uint64
 	resets int // percent
 	until  time.Duration
-	header string // what the origin gets first
+	header string        // what the origin gets first
+	pool   func(on bool) // not nil: the relay keeps connections to the origin ready
 
 	strict   bool // resets are passed on as resets
 	portable bool // a reset in the instant of connecting may be taken for a refusal: see dialReason
@@ -108,6 +114,8 @@ func (run *randomRun) through(r *rig) {
 	}
 	r.policy.dial = func(f *Flow) (*Endpoint, Reason) {
 		switch {
+		case f.Stale && f.Failure == None:
+			return good, None
 		case f.Attempts > 2, f.Attempts > 0 && f.Endpoint == good:
 			return nil, f.Failure
 		case rand.IntN(10) == 0:
@@ -125,6 +133,25 @@ func (run *randomRun) through(r *rig) {
 	r.idle()
 	close(stop)
 	discarding.Wait()
+}
+
+// warm is through with a pool, whose connections the origin ends as its plans have it: before a client takes them, and before
+// it has answered.
+func (run *randomRun) warm(r *rig) {
+	k := r.keeper()
+	pool := r.pool(k, 4)
+	pool.MaxIdle = 100 * time.Millisecond
+	run.pool = func(on bool) {
+		var pools []*Warm
+		if on {
+			pools = []*Warm{pool}
+		}
+		r.start().SetWarm(pools)
+	}
+	run.through(r)
+	r.Logf("left the pool: %v; attempts for it: %v; dead: %d", k.left, k.tried, k.stale)
+	require.Positive(r, k.left[LeftUsed], "no connection of the pool was used")
+	require.Positive(r, k.stale, "no connection of the pool proved dead")
 }
 
 func (run *randomRun) run(t testing.TB) {
@@ -183,6 +210,9 @@ func (run *randomRun) round(t testing.TB, begun time.Time) {
 	left.Store(randomRound)
 	var workers sync.WaitGroup
 	var hung atomic.Bool
+	if run.pool != nil {
+		run.pool(true)
+	}
 	for range randomConcurrency {
 		workers.Go(func() {
 			for left.Add(-1) >= 0 && time.Since(begun) < run.until && !hung.Load() {
@@ -196,6 +226,9 @@ func (run *randomRun) round(t testing.TB, begun time.Time) {
 		})
 	}
 	workers.Wait()
+	if run.pool != nil {
+		run.pool(false)
+	}
 	for run.open.Load() > 0 { // each has its deadline
 		time.Sleep(time.Millisecond)
 	}
@@ -210,14 +243,18 @@ func (run *randomRun) reckon(clients, origins []*randomResult) {
 	byNumber, byClient := map[uint64]*randomResult{}, map[uint64]*randomResult{}
 	for _, o := range origins {
 		byNumber[o.Plan.Number] = o
-		if o.Head != nil {
+		if o.Head == nil {
+			continue
+		}
+		// A client whose connection from the pool proves dead gets a later one.
+		if had := byClient[o.Head.Number]; had == nil || had.Plan.Number < o.Plan.Number {
 			byClient[o.Head.Number] = o
 		}
 	}
 	paired := map[*randomResult]bool{}
 	for _, c := range clients {
 		o := byClient[c.Plan.Number]
-		if o == nil && c.Head != nil {
+		if c.Head != nil {
 			o = byNumber[c.Head.Number]
 		}
 		run.count.exchanges++
@@ -231,7 +268,11 @@ func (run *randomRun) reckon(clients, origins []*randomResult) {
 		run.pair(c, o)
 	}
 	for _, o := range origins {
-		if !paired[o] {
+		switch {
+		case paired[o]:
+		case run.pool != nil: // nobody took it, or it proved dead
+			run.count.unpaired++
+		default:
 			run.alone(o)
 		}
 	}

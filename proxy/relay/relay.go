@@ -80,6 +80,7 @@ type engine interface {
 	tune(Tuning)                             // see Relay.Tune
 	setWarm([]*Warm)                         // see Relay.SetWarm
 	cool(func(*Endpoint) bool)               // see Relay.Cool
+	warmth(*Warm) int                        // see Relay.Warmth
 	closeWhere(func(*Flow) bool, Reason) int // see Relay.CloseWhere
 	flows(func(*Summary))                    // see Relay.Flows
 	closeAll(Reason)                         // ends every connection

@@ -150,7 +150,7 @@ func (p *testPolicy) Closed(s *Summary) {
 // checkSummary holds what is true of every summary.
 func (p *testPolicy) checkSummary(s *Summary, e *ended) {
 	switch {
-	case s.Connected != (s.Connect > 0):
+	case s.Warm && s.Connect != 0, !s.Warm && s.Connected != (s.Connect > 0):
 		p.fault(s.Flow, "connected %v after %v", s.Connected, s.Connect)
 	case s.Connected != e.Local.IsValid():
 		p.fault(s.Flow, "connected %v from %v", s.Connected, e.Local)

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 
 // testKeeper is the Keeper of the tests: an endpoint, and a record of what it was told. It watches the contract of Keeper.
 type testKeeper struct {
-	next    func() *Endpoint
-	instead func(others []*Endpoint) *Endpoint
+	next   func() *Endpoint
+	choose func(chosen *Endpoint, ready []*Endpoint) *Endpoint // nil: the one chosen, if it is there
 
 	mu      sync.Mutex
 	asked   int // Next gave an endpoint, Tried is to come
@@ -36,7 +37,7 @@ func (k *testKeeper) Next(int) *Endpoint {
 	return ep
 }
 
-func (k *testKeeper) Tried(_ *Endpoint, failure Reason, took time.Duration) {
+func (k *testKeeper) Tried(_ int, _ *Endpoint, failure Reason, took time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.asked--; k.asked < 0 || took < 0 {
@@ -48,7 +49,7 @@ func (k *testKeeper) Tried(_ *Endpoint, failure Reason, took time.Duration) {
 	}
 }
 
-func (k *testKeeper) Left(_ *Endpoint, why Leave) {
+func (k *testKeeper) Left(_ int, _ *Endpoint, why Leave) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.left[why]++
@@ -57,13 +58,16 @@ func (k *testKeeper) Left(_ *Endpoint, why Leave) {
 	}
 }
 
-func (k *testKeeper) Instead(_ *Flow, _ *Endpoint, others []*Endpoint) *Endpoint {
+func (k *testKeeper) Choose(_ *Flow, chosen *Endpoint, ready []*Endpoint) *Endpoint {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.instead == nil {
-		return nil
+	switch {
+	case k.choose != nil:
+		return k.choose(chosen, ready)
+	case slices.ContainsFunc(ready, func(ep *Endpoint) bool { return ep.Addr == chosen.Addr }):
+		return chosen
 	}
-	return k.instead(others)
+	return nil
 }
 
 func (k *testKeeper) Stale(f *Flow) {

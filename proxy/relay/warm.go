@@ -11,7 +11,7 @@ import "time"
 // This happens once a client. The first upstream may have seen, and acted on, what the second gets: for a TLS
 // ClientHello that is harmless, and for a protocol in which it is not, Warm is not to be used.
 type Warm struct {
-	Count   int           // over all loops; each has the same share, rounded up
+	Count   int           // over all loops, which share them; a loop has at least one, so that there are never less than loops
 	MaxIdle time.Duration // how long one waits for a client before it is replaced
 	Keeper  Keeper
 }
@@ -19,17 +19,18 @@ type Warm struct {
 // Keeper is the policy of a pool. Like a Handler's its methods are called from the loops, must not block, and must be safe
 // for concurrent use.
 type Keeper interface {
-	// Next names the endpoint to connect to; nil: there is none now.
+	// Next names the endpoint to connect to; nil: there is none now, and it is asked again after a second, or by Relay.Cool.
 	Next(loop int) *Endpoint
 	// Tried reports how the attempt at what Next gave ended, after took: None, then the connection is in the pool, or
 	// why it failed. Operator: it was given up.
-	Tried(ep *Endpoint, failure Reason, took time.Duration)
+	Tried(loop int, ep *Endpoint, failure Reason, took time.Duration)
 	// Left is called once for each connection that was in the pool.
-	Left(ep *Endpoint, why Leave)
-	// Instead is asked where the pool has no connection to the address that Handler.Dial chose for f, but those to others,
-	// which are listed, maybe more than once each. It returns the endpoint of f at one of them, or nil if none of them
-	// will do. f counts as one that Handler.Dial gave that endpoint then.
-	Instead(f *Flow, chosen *Endpoint, others []*Endpoint) *Endpoint
+	Left(loop int, ep *Endpoint, why Leave)
+	// Choose says which of the connections in the loop's pool, by what Next gave for them and the latest last, f is to have. It
+	// is asked after Handler.Dial gave f the endpoint chosen, also if ready is empty. It returns chosen, if one is to that address, or the
+	// endpoint of f at another address of those listed, and f counts as one that Handler.Dial gave that endpoint then. nil:
+	// none of them will do, and chosen is connected to.
+	Choose(f *Flow, chosen *Endpoint, ready []*Endpoint) *Endpoint
 	// Stale is called when the connection that f was given proved dead before the upstream's first byte. Handler.Dial is
 	// asked next, with f.Stale set.
 	Stale(f *Flow)
@@ -50,14 +51,21 @@ const (
 )
 
 const (
-	restMin = 500 * time.Millisecond // after the first connection that fails, or that its peer ends early
-	restMax = time.Minute
+	restMin  = 500 * time.Millisecond // after the first connection that fails, or that its peer ends early
+	restMax  = time.Minute
+	restNone = time.Second // where there is nothing to connect to
 	// A connection that its peer ends before this part of MaxIdle is over was ended early.
 	earlyPart = 2
 )
 
 // share is how many connections of w a loop keeps.
-func (w *Warm) share(loops int) int { return (w.Count + loops - 1) / loops }
+func (w *Warm) share(loop, loops int) int {
+	n := w.Count / loops
+	if loop < w.Count%loops {
+		n++
+	}
+	return max(n, 1)
+}
 
 // restFor is how long to rest after so many failures in a row. spread, from 0 to 1, keeps loops and processes apart.
 func restFor(strikes int, spread float64) time.Duration {
@@ -77,14 +85,20 @@ const (
 	disproved              // it was from a pool, and is dead
 )
 
-// betrays reports whether the event means that a connection from a pool is dead. A FIN in answer to the client's is an
-// end like any other: sending all of it again might have it done twice.
+// betrays reports whether the event means that a connection from a pool is dead, and notes it then instead of its
+// consequences. A FIN in answer to the client's is an end like any other: sending all of it again might have it done twice.
 func (c *conn) betrays(s side, e halfEvent) bool {
-	if c.proof == proved {
+	switch {
+	case c.proof == proved:
+		return false
+	case s == client && e == eventBroken:
+	case s == upstream && e == eventReset:
+	case s == upstream && e == eventFIN && c.halves[client].state != halfShut:
+	default:
 		return false
 	}
-	if s == client {
-		return e == eventBroken
+	if c.proof == unproved {
+		c.proof, c.omen = disproved, e
 	}
-	return e == eventReset || e == eventFIN && c.halves[client].state != halfShut
+	return true
 }

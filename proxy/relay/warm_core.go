@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // What the core does with pools of upstream connections. Those that wait, or are being established, are connections
@@ -15,10 +16,16 @@ type pool struct {
 	want    int
 	ready   []*conn // the latest last
 	dialing int
-	strikes int // connections that failed or were ended early, since the last good one
+	sure    bool // the last attempt succeeded
+	strikes int  // rests since the last good connection
 	resting bool
+	lacking bool // it rests since there is nothing to connect to
+	rests   uint // counts the rests, so that the end of one that was cut short is not taken for another's
 	dropped bool // nothing is wanted of it any more
 }
+
+// pool returns the pool of a connection without a client.
+func (c *conn) pool() *pool { return c.flow.Tag.(*pool) }
 
 // setWarm replaces the pools. Those that stay keep what they have.
 func (l *core) setWarm(list []*Warm) {
@@ -27,7 +34,7 @@ func (l *core) setWarm(list []*Warm) {
 	for _, w := range list {
 		i := slices.IndexFunc(old, func(p *pool) bool { return p.Warm == w })
 		if i < 0 {
-			l.pools = append(l.pools, &pool{Warm: w, want: w.share(l.opts.Loops)})
+			l.pools = append(l.pools, &pool{Warm: w, want: w.share(l.id, l.opts.Loops)})
 			continue
 		}
 		l.pools = append(l.pools, old[i])
@@ -43,20 +50,23 @@ func (l *core) setWarm(list []*Warm) {
 
 func (l *core) drop(p *pool) {
 	p.dropped = true
-	l.coolWhere(func(c *conn) bool { return c.pool == p })
+	l.coolWhere(func(c *conn) bool { return c.pool() == p })
 }
 
 // cool gives up the connections of pools to the endpoints that match says yes to.
 func (l *core) cool(match func(*Endpoint) bool) {
 	l.coolWhere(func(c *conn) bool { return match(c.flow.Endpoint) })
 	for _, p := range l.pools {
+		if p.lacking {
+			p.resting, p.lacking = false, false
+		}
 		l.fill(p)
 	}
 }
 
 func (l *core) coolWhere(match func(*conn) bool) {
 	l.conns.each(func(c *conn) {
-		if c.pool == nil || !match(c) {
+		if !c.pooled || !match(c) {
 			return
 		}
 		if c.phase == phaseDialing {
@@ -77,9 +87,9 @@ func (l *core) poolOf(w *Warm) *pool {
 	return nil
 }
 
-// fill begins to establish what is missing. One attempt at a time while they fail.
+// fill begins to establish what is missing: one attempt at a time unless attempts are known to succeed.
 func (l *core) fill(p *pool) {
-	for !p.dropped && !p.resting && len(p.ready)+p.dialing < p.want && (p.strikes == 0 || p.dialing == 0) {
+	for !p.dropped && !p.resting && len(p.ready)+p.dialing < p.want && (p.sure && p.strikes == 0 || p.dialing == 0) {
 		if !l.heat(p) {
 			return
 		}
@@ -90,12 +100,12 @@ func (l *core) fill(p *pool) {
 func (l *core) heat(p *pool) bool {
 	ep := p.Keeper.Next(l.id)
 	if ep == nil {
-		l.rest(p)
+		l.pauseFor(p, restNone)
+		p.lacking = true
 		return false
 	}
 	c := l.conns.get()
-	c.flow = Flow{Loop: l.id, Endpoint: ep}
-	c.pool = p
+	c.flow, c.pooled = Flow{Loop: l.id, Endpoint: ep, Tag: p}, true
 	c.phase, c.mode = phaseDialing, modeReady
 	c.ends[client].fd, c.ends[upstream].fd = -1, -1
 	c.dialed = l.now
@@ -111,9 +121,9 @@ func (l *core) heat(p *pool) bool {
 
 // unheated ends an attempt for a pool that failed.
 func (l *core) unheated(c *conn, r Reason) {
-	p := c.pool
+	p := c.pool()
 	p.dialing--
-	p.Keeper.Tried(c.flow.Endpoint, r, nanos(l.now-c.dialed))
+	p.Keeper.Tried(l.id, c.flow.Endpoint, r, nanos(l.now-c.dialed))
 	l.discard(c, true)
 	if r != Operator {
 		l.rest(p)
@@ -122,10 +132,11 @@ func (l *core) unheated(c *conn, r Reason) {
 
 // heated puts a connection that was established into its pool.
 func (l *core) heated(c *conn) {
-	p, e := c.pool, &c.ends[upstream]
+	p, e := c.pool(), &c.ends[upstream]
 	p.dialing--
+	p.sure = true
 	p.ready = append(p.ready, c)
-	p.Keeper.Tried(c.flow.Endpoint, None, nanos(max(l.now-c.dialed, 1)))
+	p.Keeper.Tried(l.id, c.flow.Endpoint, None, nanos(max(l.now-c.dialed, 1)))
 	c.phase = phaseWarm
 	c.active = l.now
 	c.expires = l.now + int64(p.MaxIdle) - int64(float64(p.MaxIdle/8)*rand.Float64()) // so that not all expire at once
@@ -139,7 +150,7 @@ func (l *core) heated(c *conn) {
 
 // chilled acts on the peer's end of a connection that waited.
 func (l *core) chilled(c *conn) {
-	p := c.pool
+	p := c.pool()
 	early := l.now-c.active < int64(p.MaxIdle)/earlyPart
 	l.uncork(c, LeftEnded)
 	if early {
@@ -151,7 +162,7 @@ func (l *core) chilled(c *conn) {
 
 // staled replaces a connection that nobody took.
 func (l *core) staled(c *conn) {
-	p := c.pool
+	p := c.pool()
 	l.good(p)
 	l.uncork(c, LeftExpired)
 	l.fill(p)
@@ -165,18 +176,28 @@ func (l *core) good(p *pool) {
 	}
 }
 
-// rest makes no attempt for a while.
+// rest makes no attempt for a while, which is longer each time. What fails together, as connections do that a peer ends
+// with its process, counts once.
 func (l *core) rest(p *pool) {
-	p.strikes++
+	p.sure = false
 	if p.resting || p.dropped {
 		return
 	}
-	p.resting = true
+	p.strikes++
 	d := restFor(p.strikes, rand.Float64())
 	p.Keeper.Rest(l.id, d)
+	l.pauseFor(p, d)
+}
+
+func (l *core) pauseFor(p *pool, d time.Duration) {
+	p.resting = true
+	p.rests++
+	this := p.rests
 	l.io.later(d, func() {
-		p.resting = false
-		l.fill(p)
+		if p.resting && p.rests == this {
+			p.resting, p.lacking = false, false
+			l.fill(p)
+		}
 	})
 }
 
@@ -188,10 +209,10 @@ func (l *core) uncork(c *conn, why Leave) {
 
 // take takes a connection out of its pool.
 func (l *core) take(c *conn, why Leave) {
-	p := c.pool
+	p := c.pool()
 	i := slices.Index(p.ready, c)
 	p.ready = slices.Delete(p.ready, i, i+1)
-	p.Keeper.Left(c.flow.Endpoint, why)
+	p.Keeper.Left(l.id, c.flow.Endpoint, why)
 }
 
 // discard closes a connection without a client.
@@ -209,22 +230,19 @@ func (l *core) warmFor(c *conn) *conn {
 		return nil
 	}
 	p := l.poolOf(ep.Warm)
-	if p == nil || len(p.ready) == 0 {
+	if p == nil {
 		return nil
 	}
-	if w := p.to(ep); w != nil {
-		return w
-	}
-	l.others = l.others[:0]
+	l.ready = l.ready[:0]
 	for _, w := range p.ready {
-		l.others = append(l.others, w.flow.Endpoint)
+		l.ready = append(l.ready, w.flow.Endpoint)
 	}
-	other := p.Keeper.Instead(&c.flow, ep, l.others)
-	if other == nil {
+	ep = p.Keeper.Choose(&c.flow, ep, l.ready)
+	if ep == nil {
 		return nil
 	}
-	c.flow.Endpoint = other
-	return p.to(other)
+	c.flow.Endpoint = ep
+	return p.to(ep)
 }
 
 // to returns the latest connection to the address of ep.
@@ -239,7 +257,7 @@ func (p *pool) to(ep *Endpoint) *conn {
 
 // adopt gives c the upstream's connection of w, which ends, and begins to relay.
 func (l *core) adopt(c, w *conn) {
-	p, from := w.pool, &w.ends[upstream]
+	p, from := w.pool(), &w.ends[upstream]
 	l.take(w, LeftUsed)
 	to := &c.ends[upstream]
 	*to = end{fd: from.fd, rd: from.rd, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
@@ -256,25 +274,42 @@ func (l *core) adopt(c, w *conn) {
 	l.fill(p)
 }
 
-// replace gives a client whose connection from a pool has proved dead a fresh one. What it sent is sent again.
-func (l *core) replace(c *conn) {
+// replace gives a client whose connection from a pool has proved dead a fresh one. What it sent is sent again. It returns
+// false if it cannot, and the client is to see what became of the one it had.
+func (l *core) replace(c *conn) bool {
 	h := &c.halves[client]
-	c.proof = proved
 	if h.state == halfCut || !l.rewind(c) {
-		c.because(UpstreamReset)
-		l.finish(c, c.reason)
-		return
+		l.overturn(c)
+		if h.state == halfCut || c.omen == eventReset {
+			return false
+		}
+		l.io.start(c) // what is left of the upstream is to be read
+		return true
 	}
+	c.proof = proved
 	l.io.hangUp(c, upstream, true)
 	l.io.release(&c.halves[upstream])
 	c.halves[upstream] = half{}
-	c.first, c.took = 0, 0
+	c.first, c.took, c.late = 0, 0, false
 	if h.state == halfShut {
 		h.state = halfFIN
 	}
-	c.flow.Warm, c.flow.Stale = false, true
+	c.flow.Warm, c.flow.Stale, c.flow.Failure = false, true, None
 	c.flow.Endpoint.Warm.Keeper.Stale(&c.flow)
 	l.dial(c)
+	return true
+}
+
+// overturn takes back that the upstream's connection is dead as one from a pool: it goes on, or ends, as any other.
+func (l *core) overturn(c *conn) {
+	l.trust(c)
+	if c.omen == eventBroken {
+		c.happen(client, eventBroken)
+		l.io.release(&c.halves[client])
+		return
+	}
+	c.ends[upstream].reset = c.omen == eventReset
+	c.happen(upstream, c.omen)
 }
 
 // rewind puts what was sent back before what is held. It returns false, and has done nothing, if both are too much.
@@ -307,7 +342,11 @@ func (l *core) remember(c *conn, b []byte) {
 		n += was.to
 	}
 	if n > MaxPreface {
-		l.trust(c)
+		if c.proof == disproved {
+			l.overturn(c)
+		} else {
+			l.trust(c)
+		}
 		return
 	}
 	if was == nil || n > len(was.b) {
@@ -332,10 +371,13 @@ func (l *core) trust(c *conn) {
 // answered notes the upstream's first byte.
 func (l *core) answered(c *conn) {
 	c.first = l.now
-	if c.proof == unproved {
+	switch c.proof {
+	case unproved:
 		if p := l.poolOf(c.flow.Endpoint.Warm); p != nil {
 			l.good(p)
 		}
 		l.trust(c)
+	case disproved: // a send failed, but this came before
+		l.overturn(c)
 	}
 }
