@@ -151,7 +151,9 @@ func (run *randomRun) warm(r *rig) {
 	run.through(r)
 	r.Logf("left the pool: %v; attempts for it: %v; dead: %d", k.left, k.tried, k.stale)
 	require.Positive(r, k.left[LeftUsed], "no connection of the pool was used")
-	require.Positive(r, k.stale, "no connection of the pool proved dead")
+	if run.until >= 10*time.Second { // about one a second does
+		require.Positive(r, k.stale, "no connection of the pool proved dead")
+	}
 }
 
 func (run *randomRun) run(t testing.TB) {
