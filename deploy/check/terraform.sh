@@ -9,10 +9,13 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=SCRIPTDIR/moto.sh
 . "$(dirname "${BASH_SOURCE[0]}")/moto.sh"
+# shellcheck source=SCRIPTDIR/e2e.sh
+. "$(dirname "${BASH_SOURCE[0]}")/e2e.sh"
 
 work=$(mktemp -d)
 # shellcheck disable=SC2329 # called by the trap
 cleanup() {
+  e2e_end
   stop_moto
   rm -rf "$work"
 }
@@ -130,10 +133,11 @@ else
   step "aws: terraform test, provider mocked" aws_plan
   step "examples/complete: wiring" example
   if ! have moto_server; then
-    skip "aws: apply against moto" "no moto_server: pip install 'moto[server]'"
-  elif start_moto; then
+    skip "aws: apply against moto, end to end" "no moto_server: pip install 'moto[server]'"
+  elif if why=$(e2e_can); then e2e_begin; fi && start_moto; then
     step "aws: init for moto" moto_init
     step "aws: apply against moto" moto_apply
+    if [ -n "$why" ]; then skip "end to end: an instance boots, serves and leaves" "$why"; else e2e; fi
     if [ -x "$work/l4fwd" ] && have aws && have jq; then
       step "aws: l4fwd claims an address of the pool" moto_claim
     else
