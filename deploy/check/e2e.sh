@@ -33,7 +33,7 @@ e2e_can() { # or says why not
   bash "$check/unit.sh" --can
 }
 space() { # space VARIABLE: a network namespace for as long as a process in it, whose PID the variable gets
-  unshare --net sleep infinity >/dev/null 2>&1 &
+  unshare --net sleep 3600 >/dev/null 2>&1 &
   printf -v "$1" %s $!
   for _ in $(seq 50); do [ "$(readlink "/proc/$!/ns/net")" = "$(readlink /proc/self/ns/net)" ] || break; sleep 0.1; done
   nsenter --net="/proc/$!/ns/net" ip link set lo up
@@ -78,10 +78,11 @@ e2e_world() {
     --arg endpoint "$endpoint" '{$resolver, $name, $upstream, $balancer, $target, $endpoint}' >"$work/outside.json"
   "${inside[@]}" "$work/cloud" region "$work/machine.json" >"$work/region.log" 2>&1 &
   helpers+=($!)
-  outside "$work/cloud" outside "$work/outside.json" >"$work/outside.log" 2>&1 &
+  # Not by way of outside: a function in the background would be a shell, and the program its child.
+  nsenter --net="/proc/$outside_space/ns/net" "$work/cloud" outside "$work/outside.json" >"$work/outside.log" 2>&1 &
   helpers+=($!)
   # Long answers: one that streams when the drain begins has to outlast the lame-duck time of 15 s.
-  outside "$work/standin" -listen "$azure:443" -ca-out "$work/ca.pem" -deny -allow "$private" -tokens 600 >"$work/standin.log" 2>&1 &
+  nsenter --net="/proc/$outside_space/ns/net" "$work/standin" -listen "$azure:443" -ca-out "$work/ca.pem" -deny -allow "$private" -tokens 600 >"$work/standin.log" 2>&1 &
   helpers+=($!)
   eventually 10 test -s "$work/ca.pem" && eventually 10 control state
 }
@@ -172,6 +173,12 @@ e2e_refuses() { # one that did not come through the load balancer
   is refused 1 "$(metric l4fwd_refused_total 'reason="proxy_header_missing"')"
 }
 
+e2e_by_hand() { # the request that docs/DEPLOY.md has a person make on an instance: admitted, only the key is missing
+  is "answer" 401 "$(booted curl --silent --cacert /dev/stdin --haproxy-protocol --connect-to ::127.0.0.1:443 --output /dev/null -w '%{http_code}' \
+    "https://$upstream/openai/models?api-version=2024-06-01" <"$work/ca.pem")" &&
+    grep -q -- "--haproxy-protocol --connect-to ::127.0.0.1:443 .*/openai/models?api-version=2024-06-01" "$root/docs/DEPLOY.md"
+}
+
 stream() { # in the background: an answer of some 20 s
   request true "${through[@]}" --no-buffer >"$work/$1" 2>&1 &
   streaming=$!
@@ -207,6 +214,7 @@ e2e() { # all of it, after the apply; the pool is free again then
   step "e2e: the load balancer's check on the ports is no error" with_logs e2e_probed
   step "e2e: a request through endpoint and load balancer is answered" with_logs e2e_forwards
   step "e2e: without a PROXY header refused" with_logs e2e_refuses
+  step "e2e: the request that a person makes on the instance" with_logs e2e_by_hand
   step "e2e: SIGTERM: drains, and gives the address back" with_logs e2e_sigterm
   step "e2e: scaled in: drains, gives it back, completes the hook" with_logs e2e_scaled_in
 }
