@@ -11,10 +11,10 @@ outside() { nsenter --net="/proc/$outside_space/ns/net" "$@"; }
 booted() { nsenter --target "$(cat "$work/instance/pid")" --mount --pid --cgroup --net --root --wd=/ "$@"; }
 ask() { "${inside[@]}" aws --output text "$@"; }
 control() { "${inside[@]}" curl --silent --fail "http://$autoscaling/check/$1" "${@:2}"; }
-metric() { # metric NAME LABELS…: the sum of those that have all the labels, 0 where there is none
+metric() { # metric NAME LABELS…: the sum of those that have all the labels, 0 where there is none; nothing if l4fwd does not answer
   "${inside[@]}" curl --silent --fail --max-time 5 http://127.0.0.1:8080/metrics | awk -v name="$1" -v want="${*:2}" '
     { split($1, part, "{"); if (part[1] != name) next; n = split(want, w, " "); for (i = 1; i <= n; i++) if (!index($1, w[i])) next; sum += $NF }
-    END { print sum + 0 }'
+    END { if (NR) print sum + 0 }'
 }
 eventually() { # eventually SECONDS COMMAND...
   local end=$((SECONDS + $1))
@@ -119,7 +119,8 @@ e2e_unit() { # it runs as the unit says, and not as root
 }
 is_active() { [ "$(booted systemctl is-active l4fwd.service)" = active ]; }
 
-held() { ask ec2 describe-addresses --filters "Name=network-interface-id,Values=$eni" --query 'Addresses[].PublicIp'; }
+held() { ask ec2 describe-addresses --filters "Name=network-interface-id,Values=$eni" --query 'Addresses[].PublicIp' || echo "no answer"; }
+holds() { held | grep -qE '^[0-9.]+$'; }
 e2e_holds() { # moto says which address is on the instance's interface; Terraform, that it made it and hands it to Azure
   local ip
   eventually 30 ready || return 1
@@ -195,7 +196,7 @@ e2e_sigterm() { # not ready at once, what streams ends whole, the address is bac
 }
 not_ready() { [ "$(readyz)" = "HTTP/1.1 503 Service Unavailable" ]; }
 e2e_scaled_in() { # started again it claims again; Auto Scaling takes it out, and it says itself when it is done
-  booted systemctl start l4fwd.service && eventually 30 ready && [ -n "$(held)" ] && stream second &&
+  booted systemctl start l4fwd.service && eventually 30 ready && holds && stream second &&
     control terminate --request POST && eventually 15 not_ready && is state Terminating:Wait "$(control state)" && left second &&
     is state Terminated "$(control state)" && control calls | grep -x 'CompleteLifecycleAction l4fwd-terminate CONTINUE'
 }
