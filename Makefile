@@ -78,7 +78,7 @@ release: ## archives for Linux and macOS with checksums in build/release, the sa
 
 deploy-check: $(DEPLOY_CHECKS:%=deploy-check-%) ## everything under deploy/, as far as this machine can; what it cannot is skipped by name
 
-deploy-check-terraform: ## the Terraform modules: fmt, validate, tests, apply against moto, provider schemas
+deploy-check-terraform: ## the Terraform modules: fmt, validate, tests, apply against moto, an instance from boot to scale-in, provider schemas
 	@deploy/check/terraform.sh
 
 deploy-check-systemd: ## the unit, by systemd-analyze and run by systemd; sysctl; packages installed into empty roots
@@ -90,7 +90,7 @@ deploy-check-observability: ## alert rules and their tests, dashboard, CloudWatc
 deploy-check-manifests: ## ECS and Kubernetes
 	@deploy/check/manifests.sh
 
-deploy-check-image: ## the Dockerfile: steps replayed, built by buildah
+deploy-check-image: ## the Dockerfile: steps replayed, built by buildah for PLATFORMS
 	@deploy/check/image.sh
 
 deploy-check-release: ## release archives, built twice

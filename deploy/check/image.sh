@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Checks the Dockerfile: by hadolint; its steps replayed in order in an empty root, where the binary then runs; built by buildah, in a stage
-# made of this machine's Go, since no registry is asked. Manifests for ECS and Kubernetes: deploy/check/manifests.sh.
+# made of this machine's Go, since no registry is asked. PLATFORMS as for make image: all of them by default, and for another one than the
+# machine's everything is compiled anew. Manifests for ECS and Kubernetes: deploy/check/manifests.sh.
 set -uo pipefail
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+platforms=${PLATFORMS:-linux/amd64,linux/arm64}
 export VERSION=1.2.3 COMMIT=0123456789ab SOURCE_DATE_EPOCH=1767225600
 
 context() { # what .dockerignore lets in
@@ -40,17 +42,18 @@ builder() { # a builder's image of this machine's Go and what it needs to run a 
   done
   echo '# authorities' >"$at/etc/ssl/certs/ca-certificates.crt"
   printf 'FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/ GOMODCACHE=/go/mod GOCACHE=/go/build GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off\n' >"$work/builder.df"
-  # For both platforms, though the same: buildah before 1.30 looks for the target's even where FROM asks for the builder's.
-  buildah build --platform linux/amd64,linux/arm64 --isolation chroot --manifest localhost/l4fwd-check-builder -f "$work/builder.df" "$at"
+  # For each platform, though the same: buildah before 1.30 looks for the target's even where FROM asks for the builder's.
+  buildah build --platform "$platforms" --isolation chroot --manifest localhost/l4fwd-check-builder -f "$work/builder.df" "$at"
 }
-image() { # make image, for both platforms
+image() { # make image
+  PLATFORMS=$platforms \
   BUILD_FLAGS="--isolation chroot --pull-never --volume $(go env GOROOT):/usr/local/go:ro --volume $(go env GOMODCACHE):/go/mod --volume $(go env GOCACHE):/go/build" \
     GO_IMAGE=localhost/l4fwd-check-builder PATH="$work/path:$PATH" "$root/deploy/image/build.sh"
 }
 inspected() { # labels, user, and a file system of three files
   local id at list=$work/manifest.json
   buildah manifest inspect l4fwd:1.2.3 >"$list" || return 1
-  diff <(printf 'amd64\narm64\n') <(jq -r '.manifests[].platform.architecture' "$list" | sort) || return 1
+  diff <(tr , '\n' <<<"$platforms" | cut -d/ -f2 | sort) <(jq -r '.manifests[].platform.architecture' "$list" | sort) || return 1
   id=$(buildah from "l4fwd:1.2.3") || return 1
   buildah inspect "$id" | jq -e '.OCIv1.config | .User == "65532:65532" and .Entrypoint == ["/l4fwd"]
     and .Labels["org.opencontainers.image.version"] == "1.2.3" and .Labels["org.opencontainers.image.created"] == "2026-01-01T00:00:00Z"' || return 1
@@ -73,7 +76,7 @@ else
     printf '[storage]\ndriver = "vfs"\nrunroot = "%s/run"\ngraphroot = "%s/graph"\n' "$work" "$work" >"$work/storage.conf"
     mkdir "$work/path" && ln -s "$(command -v buildah)" "$work/path/podman" # the script takes what is called podman, which understands the same
     step "a builder's image of this machine's Go" builder
-    step "make image by buildah, two platforms" image
+    step "make image by buildah: $platforms" image
     step "the image's labels, user and files" inspected
   fi
 fi

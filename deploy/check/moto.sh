@@ -3,7 +3,7 @@
 
 tf=$root/deploy/terraform
 check=$root/deploy/check
-moto_pid=
+moto_pid='' inside=() # inside: a command before all that talks to moto, where it is in a network namespace of its own
 export TF_CLI_CONFIG_FILE=/dev/null TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1 AWS_EC2_METADATA_DISABLED=true
 
 plugin_dir() {
@@ -22,10 +22,10 @@ start_moto() {
   local port try
   for try in 1 2 3; do
     port=$((20000 + RANDOM % 20000))
-    MOTO_IAM_LOAD_MANAGED_POLICIES=true moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+    MOTO_IAM_LOAD_MANAGED_POLICIES=true "${inside[@]}" moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
     moto_pid=$!
     for _ in $(seq 100); do
-      (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break 2
+      "${inside[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null && break 2
       kill -0 "$moto_pid" 2>/dev/null || break
       sleep 0.2
     done
@@ -40,14 +40,17 @@ stop_moto() {
 }
 
 moto_init() {
+  if [ -f "$work/l4fwd.tar.gz" ]; then
+    TF_VAR_sha256=$(sha256sum "$work/l4fwd.tar.gz" | cut -d' ' -f1) && export TF_VAR_sha256
+  fi
   mkdir -p "$work/moto" && cp "$check/moto/main.tf" "$work/moto" && module_copy aws "$work/moto/aws" &&
     rm -r "$work/moto/aws/tests" && cp "$check/moto/moto_override.tf" "$work/moto/aws" &&
     cd "$work/moto" && terraform init -no-color -plugin-dir="$plugins"
 }
-moto_apply() { cd "$work/moto" && terraform apply -auto-approve -no-color; }
-moto_replan() { cd "$work/moto" && terraform plan -detailed-exitcode -no-color; }
+moto_apply() { cd "$work/moto" && "${inside[@]}" terraform apply -auto-approve -no-color; }
+moto_replan() { cd "$work/moto" && "${inside[@]}" terraform plan -detailed-exitcode -no-color; }
 pool_is() { # pool_is SELECTOR: what l4fwd finds under it is what Terraform made and hands to Azure
-  diff <("$work/l4fwd" eip list --eip-pool "$1" --format tfvars | grep -oE '([0-9]+\.){3}[0-9]+' | sort) \
+  diff <("${inside[@]}" "$work/l4fwd" eip list --eip-pool "$1" --format tfvars | grep -oE '([0-9]+\.){3}[0-9]+' | sort) \
     <(terraform output -json l4fwd | jq -r '.ip_rules[]' | sort)
 }
 
@@ -58,10 +61,10 @@ moto_claim() {
   cd "$work/moto" || return 1
   selector=$(terraform output -json l4fwd | jq -r .config_yaml | sed -n 's/^ *"pool": "\(.*\)"$/\1/p')
   pool_is "$selector" || return 1
-  read -r eni ip < <(aws ec2 describe-instances --filters "Name=tag:aws:autoscaling:groupName,Values=l4fwd" --output json |
+  read -r eni ip < <("${inside[@]}" aws ec2 describe-instances --filters "Name=tag:aws:autoscaling:groupName,Values=l4fwd" --output json |
     jq -r '.Reservations[0].Instances[0].NetworkInterfaces[0] | "\(.NetworkInterfaceId) \(.PrivateIpAddress)"')
-  "$work/l4fwd" eip claim --eip-pool "$selector" --interface "$eni" --private-ip "$ip" &&
-    "$work/l4fwd" eip list --eip-pool "$selector" | tee "$work/held" && [ "$(grep -c "$eni" "$work/held")" = 1 ]
+  "${inside[@]}" "$work/l4fwd" eip claim --eip-pool "$selector" --interface "$eni" --private-ip "$ip" &&
+    "${inside[@]}" "$work/l4fwd" eip list --eip-pool "$selector" | tee "$work/held" && [ "$(grep -c "$eni" "$work/held")" = 1 ]
 }
 
-moto_destroy() { cd "$work/moto" && terraform destroy -auto-approve -no-color; }
+moto_destroy() { cd "$work/moto" && "${inside[@]}" terraform destroy -auto-approve -no-color; }

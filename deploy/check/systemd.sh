@@ -48,7 +48,7 @@ reasons() { # each setting has a comment above it, and is one the kernel knows
 build_binary() { cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd; }
 sample() { "$work/l4fwd" check --config "$units/l4fwd.yaml"; }
 
-packages() { OUT=$1 ARCHS=amd64 "$root/deploy/package/build.sh"; }
+packages() { OUT=$1 ARCHS=$(go env GOARCH) "$root/deploy/package/build.sh"; }
 same() { (cd "$work/first" && sha256sum ./*.deb ./*.rpm) | (cd "$work/second" && sha256sum --check --strict -); }
 
 expected() { # MODE PATH of every file in a package

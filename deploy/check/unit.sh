@@ -2,29 +2,27 @@
 # unit.sh DEB: the package's unit run by systemd itself, in namespaces of its own. unit.sh --can: whether this machine can, else why not.
 set -euo pipefail
 check=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=SCRIPTDIR/group.sh
+. "$check/group.sh"
 
 cannot() { echo "$*"; exit 1; }
 [ "$(id -u)" = 0 ] || cannot "needs root"
 [ -x /lib/systemd/systemd ] || cannot "no systemd here"
 for tool in unshare curl jq ip dpkg-deb; do command -v "$tool" >/dev/null || cannot "$tool is not installed"; done
-cgroups=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
-{ [ -n "$cgroups" ] && mkdir "$cgroups/l4fwd-check.$$" 2>/dev/null; } || cannot "no cgroup2 to make a group in"
-unshare --mount --pid --fork --net --cgroup --propagation private true 2>/dev/null || { rmdir "$cgroups/l4fwd-check.$$"; cannot "namespaces are not allowed here"; }
-[ "$1" != --can ] || exec rmdir "$cgroups/l4fwd-check.$$"
+make_group || cannot "no cgroup2 to make a group in"
+unshare --mount --pid --fork --net --cgroup --propagation private true 2>/dev/null || { rmdir "$group"; cannot "namespaces are not allowed here"; }
+[ "$1" != --can ] || exec rmdir "$group"
 
 deb=$(realpath "$1")
-group=$cgroups/l4fwd-check.$$
 dir=$(mktemp -d)
-before=$cgroups$(awk -F: '$1 == 0 {print $3}' /proc/self/cgroup)
 # shellcheck disable=SC2329 # called by the trap
 cleanup() {
-  echo $$ >"$before/cgroup.procs" || true
-  find "$group" -depth -type d -exec rmdir {} \; || true
+  leave_group
   umount "$dir" && rmdir "$dir"
 }
 mount -t tmpfs tmpfs "$dir"
 trap cleanup EXIT
-echo $$ >"$group/cgroup.procs"
+enter_group
 
 mkdir -p "$dir/upper/var"
 # In a container the hard limit may be lower, and nobody in it may raise it.

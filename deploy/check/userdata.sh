@@ -8,16 +8,8 @@ script=$1 archive=$2 config=$3
 
 absent() { ! [ -e "$1" ]; }
 
-# The real binary refuses keys it announces for later; until it knows them all, one that accepts everything takes its place.
 real=$layer/real
-mkdir "$real" && tar -xzf "$archive" -C "$real"
-if ! "$real/l4fwd" check --config "$config" >/dev/null 2>&1; then
-  echo "the binary does not accept the configuration: a stand-in is installed instead"
-  printf '#!/bin/sh\necho "l4fwd $*" >>/tmp/calls\n' >"$real/l4fwd"
-  tar -czf "$layer/archive.tar.gz" -C "$real" .
-  sed -i "s/^echo '[0-9a-f]\{64\}'/echo '$(sha256sum "$layer/archive.tar.gz" | cut -d' ' -f1)'/" "$script"
-  archive=$layer/archive.tar.gz
-fi
+mkdir "$real" && tar -xzf "$archive" -C "$real" --strip-components=1
 
 good=$(fresh_root good)
 expect "fails with a sound archive" run "$good" "$archive"

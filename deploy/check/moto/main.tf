@@ -11,6 +11,12 @@ provider "aws" {
   max_retries = 1 # what moto does not implement answers 500, which the provider would retry for ever
 }
 
+variable "sha256" {
+  description = "Checksum of the release."
+  type        = string
+  default     = "0000000000000000000000000000000000000000000000000000000000000000"
+}
+
 module "l4fwd" {
   source = "./aws"
 
@@ -20,8 +26,10 @@ module "l4fwd" {
   }]
   artifact = {
     source = "s3://releases/l4fwd/l4fwd.tar.gz"
-    sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+    sha256 = var.sha256
   }
+  config       = { log = { access = "all" } }
+  health_check = { interval = 5, timeout = 2 } # a short lame-duck time
   zones        = 2
   listen_ports = [443, 8443]
   alarm_emails = ["ops@example.com"]

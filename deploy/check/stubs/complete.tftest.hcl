@@ -13,6 +13,10 @@ mock_provider "aws" {
     target = module.aws.aws_eip.pool[1]
     values = { public_ip = "198.51.100.9" }
   }
+  override_resource {
+    target = module.aws.aws_eip.pool[2]
+    values = { public_ip = "198.51.100.8" }
+  }
 }
 
 variables {
@@ -48,6 +52,26 @@ run "accepted" {
   assert {
     condition     = module.aws.accepted == { databricks = output.vpc_endpoint_id }
     error_message = "the endpoint of the rule is accepted"
+  }
+}
+
+run "changes" { # those of docs/DEPLOY.md that are made in terraform.tfvars
+  variables {
+    pool_size    = 3
+    listen_ports = [443, 8443]
+    config       = { log = { access = "all" } }
+  }
+  assert {
+    condition     = output.ip_rules == tolist(["198.51.100.10", "198.51.100.8", "198.51.100.9"])
+    error_message = "Azure knows the new address too"
+  }
+  assert {
+    condition     = length(output.target_group_arns) == 2 && yamldecode(module.aws.config_yaml).listeners[*].address == [":443", ":8443"]
+    error_message = "a target group and a listener for each port"
+  }
+  assert {
+    condition     = yamldecode(module.aws.config_yaml).log == { access = "all" }
+    error_message = "config is merged over what is rendered"
   }
 }
 

@@ -150,6 +150,10 @@ variable "drain_timeout" {
     condition     = var.drain_timeout >= 0 && var.drain_timeout <= 3400 && var.drain_timeout == floor(var.drain_timeout)
     error_message = "drain_timeout: 0 to 3400 s: with the lame-duck time it has to fit the load balancer's deregistration delay, 3600 s at most."
   }
+  validation {
+    condition     = var.drain_timeout + var.health_check.interval * var.health_check.unhealthy_threshold + 5 <= 3600
+    error_message = "drain_timeout: with the lame-duck time, which is health_check.interval times unhealthy_threshold and 5 s, it has to fit the load balancer's deregistration delay, 3600 s at most."
+  }
 }
 
 variable "launch_timeout" {

@@ -7,3 +7,7 @@ resource "terraform_data" "this" {
 output "host" {
   value = length(terraform_data.this.output) > 0 ? "${var.name}.openai.azure.com" : null
 }
+
+output "account_id" {
+  value = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/${var.name}-rg/providers/Microsoft.CognitiveServices/accounts/${var.name}"
+}

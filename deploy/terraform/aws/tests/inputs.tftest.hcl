@@ -311,6 +311,15 @@ run "drain_longer_than_deregistration" {
   expect_failures = [var.drain_timeout]
 }
 
+run "drain_after_a_long_lame_duck" {
+  command = plan
+  variables {
+    drain_timeout = 3400
+    health_check  = { interval = 100 }
+  }
+  expect_failures = [var.drain_timeout]
+}
+
 run "launch_in_no_time" {
   command = plan
   variables {

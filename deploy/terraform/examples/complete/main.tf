@@ -3,10 +3,15 @@
 module "aws" {
   source = "../../aws"
 
-  name      = var.name
-  artifact  = var.artifact
-  size      = var.size
-  upstreams = local.upstreams
+  name         = var.name
+  artifact     = var.artifact
+  size         = var.size
+  pool_size    = var.pool_size
+  listen_ports = var.listen_ports
+  upstreams    = local.upstreams
+  config       = var.config
+
+  public_address_at_boot = var.public_address_at_boot
 
   # VPN variant: the gateway you attached to this VPC; see docs/DEPLOY.md.
   vpn_gateway_id = var.vpn == null ? null : var.vpn.gateway_id

@@ -39,3 +39,7 @@ output "connection_state" {
 output "host" {
   value = module.azure.host
 }
+
+output "openai_account_id" {
+  value = module.azure.account_id
+}

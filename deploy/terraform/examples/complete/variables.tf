@@ -44,6 +44,30 @@ variable "size" {
   default = { min = 2, max = 4 }
 }
 
+variable "pool_size" {
+  description = "Elastic IPs in the pool; null: size.max and one more. On a busy path raise it before size.max, so that Azure knows an address before an instance has it."
+  type        = number
+  default     = null
+}
+
+variable "listen_ports" {
+  description = "Ports of the instances behind the load balancer's 443, each good for 55,000 connections an instance."
+  type        = list(number)
+  default     = [443]
+}
+
+variable "config" {
+  description = "Further top-level keys of l4fwd.yaml, for example { log = { access = \"all\" } }."
+  type        = any
+  default     = {}
+}
+
+variable "public_address_at_boot" {
+  description = "true: no interface endpoints, but an address outside the pool until the pool's is claimed; see the aws module."
+  type        = bool
+  default     = false
+}
+
 variable "vpc_cidr" {
   type    = string
   default = "172.30.0.0/20"
