@@ -79,4 +79,6 @@ func TestNoAnswerIsNoDenial(t *testing.T) {
 
 type silence struct{}
 
-func (silence) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+func (silence) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("connection refused")
+}
