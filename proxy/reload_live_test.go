@@ -232,7 +232,9 @@ func TestReloadAddsMovesAndRemovesListeners(t *testing.T) {
 		anywhere := netip.MustParseAddrPort("127.0.0.1:0")
 		live, first := d.enter(), d.Addrs()[0]
 
-		d.reloads(func(o *Options) { o.Listeners = append(o.Listeners, Listener{Name: "also", Addr: anywhere, Upstream: "up"}) })
+		d.reloads(func(o *Options) {
+			o.Listeners = append(o.Listeners, Listener{Name: "also", Addr: anywhere, Upstream: "up"})
+		})
 		require.Equal(t, first, d.Addrs()[0])
 		second := d.Addrs()[1]
 		c, err := net.Dial("tcp", second.String())
