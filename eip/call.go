@@ -8,21 +8,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/l4fwd/l4fwd/eip/answer"
 )
 
-// callTimeout bounds one call. EC2 answers within a second; an association may take a few.
-const callTimeout = 10 * time.Second
+// How long one call may take. EC2 answers within a second; an association may take a few. A release may have no more than
+// 10 s, in which a call without an answer must leave time for another one.
+const (
+	callTimeout        = 10 * time.Second
+	releaseCallTimeout = 4 * time.Second
+)
 
 // once turns off the SDK's own retries: each attempt must be seen here, since a repeated association may meet its own
 // first effect, and many daemons that repeat at once only empty the account's token bucket.
 func once(o *ec2.Options) {
 	o.Retryer = aws.NopRetryer{}
-	o.APIOptions = append(o.APIOptions, genuine)
+	o.APIOptions = append(o.APIOptions, answer.Service{Name: "EC2"}.Genuine)
 }
 
 // call makes one bounded call and counts how it ended.
 func (k *Keeper) call(ctx context.Context, op operation, do func(context.Context) error) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.limit)
 	defer cancel()
 	err := do(ctx)
 	r := resultOf(err)

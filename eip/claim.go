@@ -97,7 +97,7 @@ func (k *Keeper) look(ctx context.Context) (wait time.Duration, done bool) {
 		return w.list.next(), true
 	case err != nil:
 		k.because(explain("list the pool", err, opDescribe, "", "").Error())
-		k.despair(r, err)
+		k.despair(r)
 		return w.failed.next(), true
 	}
 	w.list.reset()
@@ -202,7 +202,7 @@ func (k *Keeper) keep(ctx context.Context, own Address) time.Duration {
 	case r == resultTaken:
 		k.doubt = doubt{own.Allocation, time.Now()}
 		return afterDoubt
-	case r == resultDenied:
+	case r == resultDenied && !withoutCredentials(err):
 		// It can be used without being certain, as it was before.
 		k.gain(Found, own, own.Association)
 		return around(k.o.VerifyInterval)
@@ -210,7 +210,7 @@ func (k *Keeper) keep(ctx context.Context, own Address) time.Duration {
 		return w.associate.next()
 	}
 	k.because(explain("keep "+own.Allocation, err, opAssociate, own.Allocation, k.o.Interface).Error())
-	k.despair(r, err)
+	k.despair(r)
 	return w.failed.next()
 }
 
@@ -238,7 +238,7 @@ func (k *Keeper) try(ctx context.Context, a Address) (wait time.Duration, done b
 	}
 	w.listed = time.Time{}
 	k.because(explain("claim "+a.Allocation, err, opAssociate, a.Allocation, k.o.Interface).Error())
-	k.despair(r, err)
+	k.despair(r)
 	return w.failed.next(), true
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -57,7 +58,11 @@ func resultOf(err error) result {
 		return resultOK
 	}
 	var api smithy.APIError
-	if !errors.As(err, &api) {
+	switch {
+	case errors.As(err, &api):
+	case withoutCredentials(err): // the call was not made
+		return resultDenied
+	default:
 		return resultUnreachable
 	}
 	if r, known := results[api.ErrorCode()]; known {
@@ -74,8 +79,11 @@ func resultOf(err error) result {
 	return resultError
 }
 
-// passing are refusals that the next attempt may not meet: the SDK has other credentials by then, or knows how wrong the
-// clock is.
+// passes reports whether a refusal is one that the next attempt may not meet: the SDK has other credentials by then, or
+// knows how wrong the clock is.
+func passes(err error) bool { return withoutCredentials(err) || slices.Contains(passing, code(err)) }
+
+// passing are their codes.
 var passing = []string{"AuthFailure", "ExpiredToken", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
 
 // PermissionError says which permission is missing, and how to give it.

@@ -44,8 +44,8 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 }
 
 // despair ends a claim by hand after a failure that waiting does not mend.
-func (k *Keeper) despair(r result, err error) {
-	if k.giveUp != nil && (r == resultDenied || r == resultError || withoutCredentials(err)) {
+func (k *Keeper) despair(r result) {
+	if k.giveUp != nil && (r == resultDenied || r == resultError) {
 		k.giveUp()
 	}
 }

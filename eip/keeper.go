@@ -66,8 +66,10 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	state Status
+	cut   func() // ends the calls of Run's turn; nil: there is none
 
 	// Of whoever has filled busy.
+	limit    time.Duration // of one call
 	walk     walk
 	doubt    doubt
 	released string // the association that we ended last: a listing may still show it
@@ -95,5 +97,5 @@ func New(o Options) *Keeper {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &Keeper{o: o, log: o.Logger, wake: make(chan struct{}, 1), busy: make(chan struct{}, 1), walk: newWalk()}
+	return &Keeper{o: o, log: o.Logger, wake: make(chan struct{}, 1), busy: make(chan struct{}, 1), limit: callTimeout, walk: newWalk()}
 }

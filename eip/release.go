@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -39,7 +38,7 @@ func (k *Keeper) end(ctx context.Context, hold Hold) error {
 			k.drop(kind, hold, "")
 			return nil
 		case resultDenied, resultError:
-			if !slices.Contains(passing, code(err)) {
+			if !passes(err) {
 				return explain("disassociate "+hold.Allocation, err, opDisassociate, hold.Allocation, k.o.Interface)
 			}
 		case resultUnreachable:

@@ -31,6 +31,8 @@ func (k *Keeper) turn(ctx context.Context) time.Duration {
 		return 0
 	}
 	defer k.leave()
+	ctx, end := k.severable(ctx)
+	defer end()
 	select {
 	case <-k.wake: // what it says is heeded now, and must not cut the next wait short
 	default:
@@ -52,6 +54,20 @@ func (k *Keeper) turn(ctx context.Context) time.Duration {
 	return idle
 }
 
+// severable is a context that Release ends if it has to wait for the turn.
+func (k *Keeper) severable(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cut = cancel
+	return ctx, func() {
+		cancel()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.cut = nil
+	}
+}
+
 // enter waits until nobody else talks to EC2 about our interface.
 func (k *Keeper) enter(ctx context.Context) bool {
 	select {
@@ -64,6 +80,28 @@ func (k *Keeper) enter(ctx context.Context) bool {
 
 func (k *Keeper) leave() { <-k.busy }
 
+// enterFirst is enter for a release, which has little time: a call of Run's turn that takes longer than patience is cut
+// short. What it may have done is a doubt, which the release looks into.
+func (k *Keeper) enterFirst(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		entered := k.enter(waiting)
+		cancel()
+		if entered {
+			return true
+		}
+		k.mu.Lock()
+		if k.cut != nil {
+			k.cut()
+		}
+		k.mu.Unlock()
+	}
+	return false
+}
+
+// patience is how long a release waits for a call that is under way.
+const patience = 2 * time.Second
+
 // releaseTimeout bounds all attempts to give an address back.
 const releaseTimeout = 30 * time.Second
 
@@ -74,10 +112,12 @@ func (k *Keeper) Release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	k.Want(false)
-	if !k.enter(ctx) {
+	if !k.enterFirst(ctx) {
 		return fmt.Errorf("release the address: %w while another call of EC2 was under way", context.Cause(ctx))
 	}
 	defer k.leave()
+	k.limit = releaseCallTimeout
+	defer func() { k.limit = callTimeout }()
 	if k.o.Release != ReleaseNever && !k.looked {
 		k.inherit(ctx)
 	}

@@ -48,15 +48,25 @@ func readyz(h *Health, verbose bool) (status int, body string) {
 			b.WriteString(c.line())
 		}
 		if verbose {
-			for _, note := range h.describe(c.Name) {
-				fmt.Fprintf(&b, "   %s\n", strings.Join(strings.Fields(note), " "))
-			}
+			writeNotes(&b, c.Reason(), h.describe(c.Name))
 		}
 	}
 	if b.Len() == 0 {
 		b.WriteString("ok\n")
 	}
 	return status, b.String()
+}
+
+// writeNotes writes what is to be said of a condition beyond its reason, each once.
+func writeNotes(b *bytes.Buffer, reason string, notes []string) {
+	said := make(map[string]bool)
+	for _, note := range notes {
+		note = strings.Join(strings.Fields(note), " ")
+		if !said[note] && !strings.Contains(reason, note) {
+			fmt.Fprintf(b, "   %s\n", note)
+		}
+		said[note] = true
+	}
 }
 
 func (c Condition) line() string { return c.Name + ": " + c.Reason() + "\n" }

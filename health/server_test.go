@@ -88,6 +88,20 @@ func TestNotesAreShownBelowTheirCondition(t *testing.T) {
 	require.Equal(t, "ok\n", body)
 }
 
+// Why each address of an upstream is out was both its reason not to be ready and a note below.
+func TestNothingIsSaidTwice(t *testing.T) {
+	h := New()
+	h.Register("upstream", func() error {
+		return errors.New(`upstream "a" has no usable address: 10.0.0.1:443 ejected (5  attempts failed), 10.0.0.2:443 check_failed (refused)`)
+	})
+	h.Describe("upstream", func() []string {
+		return []string{"10.0.0.1:443 ejected\n(5 attempts failed)", "10.0.0.2:443 check_failed (refused)", "10.0.0.3:443 ejected (of another)", "10.0.0.3:443 ejected (of another)"}
+	})
+	_, body, _ := request(t, serve(t, h, fine), "", "GET", "/readyz?verbose")
+	require.Equal(t, `[-]upstream: upstream "a" has no usable address: 10.0.0.1:443 ejected (5 attempts failed), 10.0.0.2:443 check_failed (refused)`+
+		"\n   10.0.0.3:443 ejected (of another)\n", body)
+}
+
 func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 	addr := serve(t, New(), fine)
 	for _, path := range []string{"/livez", "/readyz"} {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // reloaded gives s changed options.
@@ -103,7 +105,8 @@ func TestFaultyReloadChangesNothing(t *testing.T) {
 	ns := startNameserver(t)
 	ns.say(dns.RcodeNameError, false)
 	one := greeter(t, "127.0.0.1:0", "one")
-	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) { o.DNS.Servers = []netip.AddrPort{ns.addr} })
+	core, lines := observer.New(zap.InfoLevel)
+	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) { o.DNS.Servers, o.Log = []netip.AddrPort{ns.addr}, zap.New(core) })
 	taken := greeter(t, "127.0.0.1:0", "taken")
 	before := s.policy.table.Load()
 
@@ -122,6 +125,8 @@ func TestFaultyReloadChangesNothing(t *testing.T) {
 	o := before.opts
 	o.Upstreams = []Upstream{{Name: "up", Host: testName, Port: 1}}
 	require.ErrorContains(t, s.Reload(ctx, o), "NXDOMAIN", "a name without an address")
+	require.NotZero(t, s.Stats().Lookups[[2]string{testName, "nxdomain"}])
+	require.Zero(t, lines.FilterMessageSnippet("dns").Len(), "no client is refused for a name that is not in use: %v", lines.All())
 
 	require.Same(t, before, s.policy.table.Load())
 	c, name := greet(t, s)

@@ -20,8 +20,10 @@ type lookups struct {
 	failed map[string]bool // names whose last lookup failed
 }
 
-// lookedUp counts a lookup and logs what an operator wants to know of it: the first failure in a row, and what changed.
+// lookedUp counts a lookup and logs what an operator wants to know of it: the first failure in a row, and what changed. A
+// name that only a reload under way knows concerns no client yet, and how the reload ends is told by it.
 func (s *Server) lookedUp(l resolve.Lookup) {
+	used := s.policy.table.Load().names(l.Name)
 	s.lookups.mu.Lock()
 	if s.lookups.counts == nil {
 		s.lookups.counts = make(map[[2]string]uint64)
@@ -29,10 +31,14 @@ func (s *Server) lookedUp(l resolve.Lookup) {
 	}
 	s.lookups.counts[[2]string{l.Name, l.Result.String()}]++
 	was := s.lookups.failed[l.Name]
-	s.lookups.failed[l.Name] = l.Err != nil
+	s.lookups.failed[l.Name] = used && l.Err != nil
 	s.lookups.mu.Unlock()
 
 	switch {
+	case !used && l.Err != nil:
+		s.log.Debug("dns lookup failed for a configuration that is not in use", zap.String("name", l.Name), zap.Stringer("result", l.Result), zap.Error(l.Err))
+	case !used:
+		s.log.Debug("dns answer for a configuration that is not in use", zap.String("name", l.Name), zap.String("addresses", join(l.Addrs)))
 	case l.Err != nil && !was && len(l.Addrs) == 0:
 		s.log.Warn("dns lookup failed, and there is no earlier answer: clients are refused with no_address until one comes; "+
 			"check the name in upstreams[].address, and dns.servers",

@@ -69,6 +69,13 @@ func (t *table) same(u Upstream) *target {
 	return nil
 }
 
+// names reports whether an upstream of the table is resolved by that name.
+func (t *table) names(host string) bool {
+	return slices.ContainsFunc(t.targets, func(at *target) bool {
+		return slices.ContainsFunc(at.sources, func(src *source) bool { return src.host == host })
+	})
+}
+
 // rule returns what becomes of the clients of a listener.
 func (t *table) rule(ln *relay.Listener) *rule { return t.rules[ln.Tag.(*gate).index] }
 

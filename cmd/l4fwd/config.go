@@ -27,7 +27,7 @@ type Config struct {
 
 	Warm int `key:"warm" default:"0" min:"0" max:"10000" flag:"warm" arg:"N" doc:"Connections to the one upstream that are kept ready for clients; short for its warm.connections."`
 
-	Reload string `key:"reload" default:"off" allowed:"off|watch" doc:"watch: the file is loaded again when it changes, as SIGHUP has it done, also where it is put in place by a symbolic link. What takes a restart keeps its old value and is named in the log: loops, engine, reload, dns, eip, lifecycle, health, admin, log.format."`
+	Reload string `key:"reload" default:"off" allowed:"off|watch" doc:"watch: the file is loaded again when it changes, as SIGHUP has it done, also where it is put in place by a symbolic link; and again, after 1 s up to 1 min, where what it says could not be put in place for now: a port that is taken, a name that does not resolve. What takes a restart keeps its old value and is named in the log: loops, engine, reload, dns, eip, lifecycle, health, admin, log.format."`
 
 	Listeners []Listener `key:"listeners" doc:"Where to accept clients. Without any, one listener on :443."`
 	Upstreams []Upstream `key:"upstreams" doc:"Where connections go. At least one is required, here or as upstream."`

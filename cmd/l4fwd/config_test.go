@@ -218,6 +218,9 @@ func FuzzFile(f *testing.F) {
 		require.NoError(t, fs.Parse([]string{"--config", path}))
 		l := load(fs)
 		l.faults.print(io.Discard)
+		for _, fault := range l.faults {
+			checkPlace(t, fault, path, l.broken)
+		}
 		if l.faults.bad() {
 			return
 		}
@@ -230,4 +233,19 @@ func FuzzFile(f *testing.F) {
 		require.False(t, again.faults.bad(), "what check prints passes check: %s", effective)
 		require.Equal(t, l.cfg, again.cfg)
 	})
+}
+
+// checkPlace wants a fault to say where it is: file, line and key. What is missing, or wrong with the file as a whole, is in no
+// line.
+func checkPlace(t *testing.T, f *Fault, path string, broken bool) {
+	require.Equal(t, path, f.Where.file, "%v", f)
+	require.NotEmpty(t, f.What)
+	require.NotContains(t, f.Error(), "\n")
+	whole := broken || strings.HasPrefix(f.What, "no upstream")
+	if f.Key == "" && !whole {
+		t.Fatalf("no key: %v", f)
+	}
+	if f.Where.line == 0 && !whole {
+		t.Fatalf("no line: %v", f)
+	}
 }

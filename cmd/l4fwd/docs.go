@@ -43,7 +43,7 @@ func writeConfigDoc(out io.Writer) error {
 		"No file is read unless `--config FILE` or `L4FWD_CONFIG` names one. `l4fwd check` reports every fault at once, or prints\n" +
 		"what is in effect.\n\n" +
 		"- Durations have a unit: `500ms`, `5s`, `1m30s`, `1h`.\n" +
-		"- Lists in flags and variables are separated by commas; a flag may be repeated instead.\n" +
+		"- Lists in flags and variables are separated by commas; a flag of a list may be repeated instead. Any other flag that is given twice is a fault.\n" +
 		"- An empty variable counts as not set. An unknown variable `L4FWD_…` is a warning, an unknown key of the file a fault.\n" +
 		"- `listen` and `upstream` are short for entries of `listeners` and `upstreams`; one file has one form of each. As flag or\n" +
 		"  variable they replace the addresses of the file's entries: `upstream` of a single one, `listen` of as many as it lists.\n" +

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/eip"
+	"github.com/l4fwd/l4fwd/eip/instance"
 )
 
 // EIP is the Elastic IP address to hold.
@@ -73,12 +75,34 @@ type place struct{ eni, private string }
 var eniID = regexp.MustCompile(`^eni-[0-9a-f]{8,17}$`)
 
 func (p *place) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.eni, "interface", "", "The network interface `ENI`, eni-….")
-	cmd.Flags().StringVar(&p.private, "private-ip", "", "The private IPv4 `ADDRESS` on it that the address is for.")
+	cmd.Flags().StringVar(&p.eni, "interface", "", "The network interface `ENI`, eni-…. Default: the primary one of the instance.")
+	cmd.Flags().StringVar(&p.private, "private-ip", "", "The private IPv4 `ADDRESS` on it that the address is for. Default: the primary one of the instance.")
+}
+
+// complete takes what no flag says from the instance that this runs on, as the daemon does. Off EC2 it stays missing.
+func (p *place) complete(ctx context.Context) error {
+	if p.eni != "" && p.private != "" {
+		return nil
+	}
+	_, id, err := instance.Load(ctx)
+	switch {
+	case errors.Is(err, instance.ErrNotEC2), errors.Is(err, instance.ErrDisabled):
+		return nil
+	case err != nil:
+		return advise(err, "%s; or name the place with --interface and --private-ip", err)
+	}
+	p.eni = cmp.Or(p.eni, id.Interface)
+	if p.eni == id.Interface {
+		p.private = cmp.Or(p.private, id.PrivateIP)
+	}
+	return nil
 }
 
 // options returns the options of a claim for that place.
-func (p *place) options(client eip.Client, pool eip.Selector) (eip.Options, error) {
+func (p *place) options(ctx context.Context, client eip.Client, pool eip.Selector) (eip.Options, error) {
+	if err := p.complete(ctx); err != nil {
+		return eip.Options{}, err
+	}
 	switch {
 	case p.eni == "":
 		return eip.Options{}, usage(errors.New("flag --interface is missing: write --interface and the network interface, eni-…"))
@@ -101,15 +125,16 @@ func newEIPClaim() *cobra.Command {
 		Use:   "claim",
 		Short: "Claim an address for a network interface by hand",
 		Long: "Associates a free address of eip.pool with the interface, never one that somebody holds, and prints it. One that\n" +
-			"the interface has already is kept.",
-		Example: "  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
-		Args:    noArgs,
+			"the interface has already is kept. On an instance the interface is its own, unless flags name another.",
+		Example: "  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai\n" +
+			"  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if timeout <= 0 {
 				return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
 			}
 			return withPool(cmd, timeout, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
-				o, err := at.options(client, pool)
+				o, err := at.options(ctx, client, pool)
 				if err != nil {
 					return err
 				}
@@ -134,12 +159,14 @@ func newEIPRelease() *cobra.Command {
 		Use:   "release",
 		Short: "Give the address of a network interface back by hand",
 		Long: "Disassociates the address of eip.pool that the interface has, by its association, and prints it. A daemon that holds\n" +
-			"it notices within eip.verify_interval and claims again: drain it first.",
-		Example: "  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
-		Args:    noArgs,
+			"it notices within eip.verify_interval and claims again: drain it first. On an instance the interface is its own,\n" +
+			"unless flags name another.",
+		Example: "  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai\n" +
+			"  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withPool(cmd, 30*time.Second, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
-				o, err := at.options(client, pool)
+				o, err := at.options(ctx, client, pool)
 				if err != nil {
 					return err
 				}

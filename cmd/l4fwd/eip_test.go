@@ -95,6 +95,42 @@ func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
 	require.Equal(t, exitOK, code)
 }
 
+// On an instance a claim by hand is for the instance's own interface, as that of the daemon is; flags override.
+func TestEIPByHandOnAnInstance(t *testing.T) {
+	s := cloud(t, 2)
+	s.AddInterface("eni-0000000b", "i-0000000a", netip.MustParseAddr("10.0.0.11"))
+	metadata := sim.NewMetadata(sim.Machine{Region: "eu-central-1", Account: "123456789012", Instance: "i-0000000a",
+		MAC: "02:00:00:00:00:01", Interface: "eni-0000000a", PrivateIP: "10.0.0.10"})
+	server := httptest.NewServer(metadata)
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+
+	code, claimed, stderr := eipVerb("claim", testPool)
+	require.Equal(t, exitOK, code, stderr)
+	_, own, _ := strings.Cut(strings.TrimSpace(claimed), " ")
+	require.Equal(t, map[string]string{own: "eni-0000000a"}, s.Holders())
+
+	code, _, stderr = eipVerb("claim", testPool, "--interface=eni-0000000b")
+	require.Equal(t, exitUsage, code, "the private address of another interface is not known")
+	require.Contains(t, stderr, "flag --private-ip is missing")
+	code, claimed, stderr = eipVerb("claim", testPool, "--interface=eni-0000000b", "--private-ip=10.0.0.11")
+	require.Equal(t, exitOK, code, stderr)
+	_, other, _ := strings.Cut(strings.TrimSpace(claimed), " ")
+	require.Equal(t, map[string]string{own: "eni-0000000a", other: "eni-0000000b"}, s.Holders())
+
+	code, released, stderr := eipVerb("release", testPool, "--private-ip=10.0.0.10")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, released, own)
+	require.Equal(t, map[string]string{other: "eni-0000000b"}, s.Holders())
+
+	metadata.Hops(2, 1)
+	code, _, stderr = eipVerb("claim", testPool)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "hop limit of the instance is too small")
+	require.Contains(t, stderr, "or name the place with --interface and --private-ip")
+}
+
 func TestEIPFaults(t *testing.T) {
 	cloud(t, 1)
 	for _, c := range []struct {
@@ -111,6 +147,7 @@ func TestEIPFaults(t *testing.T) {
 		{[]string{"claim", testPool, "--private-ip=10.0.0.10"}, exitUsage, "flag --interface"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=::1"}, exitUsage, "flag --private-ip"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a"}, exitUsage, "flag --private-ip is missing"},
+		{[]string{"claim", testPool}, exitUsage, "flag --interface is missing: write --interface and the network interface, eni-…"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10", "--timeout=0"}, exitUsage, "flag --timeout: 0s is out of range"},
 		{[]string{"claim", testPool, "--interface=eni-0000000b", "--private-ip=10.0.0.11"}, exitFailure, "InvalidNetworkInterfaceID.NotFound"},
 	} {

@@ -25,11 +25,12 @@ func explainStart(err error) error {
 	return fmt.Errorf("cannot start: %w", err)
 }
 
-// explainReload says what to do about an error of a reload; used is where the daemon listens.
+// explainReload says what to do about an error of a reload; used is where the daemon listens. All that the forwarder refuses in
+// a configuration without faults may pass by itself, but for a port that the daemon has itself.
 func explainReload(err error, used []netip.AddrPort) error {
 	var le *proxy.ListenError
 	if !errors.As(err, &le) {
-		return err
+		return &passingError{err}
 	}
 	for _, own := range used {
 		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
@@ -37,8 +38,14 @@ func explainReload(err error, used []netip.AddrPort) error {
 				le.Listener, le.Addr, own)
 		}
 	}
-	return explainStart(err)
+	return &passingError{explainStart(err)}
 }
+
+// passingError is a failure that may pass by itself: a port that another process has, a name that does not resolve.
+type passingError struct{ err error }
+
+func (p *passingError) Error() string { return p.err.Error() }
+func (p *passingError) Unwrap() error { return p.err }
 
 // explainListen says why who could not listen on addr and what to do about it; flag is one that would help.
 func explainListen(who, flag string, addr netip.AddrPort, err error) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -10,29 +11,73 @@ import (
 // textFlag is the flag of a key. It takes any text: what is wrong with it is said together with all other faults.
 type textFlag struct {
 	key    *key
-	values []string
-	times  int // how often it was given
+	values []string // every one that was given
 }
 
 func (f *textFlag) String() string {
-	if f.values == nil && f.key != nil {
+	switch {
+	case f.key == nil:
+		return ""
+	case f.values == nil:
 		return f.key.def
 	}
 	return strings.Join(f.values, ",")
 }
 
-// Set keeps the last value, or all of them for a list.
+// Set keeps every value.
 func (f *textFlag) Set(text string) error {
-	if !f.key.list() {
-		f.values = nil
-	}
 	f.values = append(f.values, text)
-	f.times++
 	return nil
 }
 
+// repeated reports whether a flag of one value was given more than once.
+func (f *textFlag) repeated() bool { return !f.key.list() && len(f.values) > 1 }
+
 // Type is how --help writes the value.
 func (f *textFlag) Type() string { return f.key.arg }
+
+// onceFlag is any other flag: to give it again is an error, where the last value would silently win.
+type onceFlag struct {
+	pflag.Value
+	name   string
+	values []string
+}
+
+func (f *onceFlag) Set(text string) error {
+	if f.values = append(f.values, text); len(f.values) > 1 {
+		return &repeatedFlag{f.name, f.values}
+	}
+	return f.Value.Set(text)
+}
+
+// giveOnce has every flag of the set that is not one of a key given once only.
+func giveOnce(fs *pflag.FlagSet) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		if _, ofKey := f.Value.(*textFlag); !ofKey {
+			f.Value = &onceFlag{Value: f.Value, name: f.Name}
+		}
+	})
+}
+
+// repeatedFlag is the error of a flag of one value that has several.
+type repeatedFlag struct {
+	name   string
+	values []string
+}
+
+func (e *repeatedFlag) Error() string {
+	return repeatedName(e.name) + ": " + repeatedValues(e.values) + "; write it once"
+}
+
+func repeatedName(flag string) string { return "flag --" + flag + " is given twice" }
+
+func repeatedValues(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
+	}
+	return strings.Join(quoted, ", ")
+}
 
 const configFlag = "config"
 

@@ -138,8 +138,15 @@ func (l *loaded) bindFlag(v *viper.Viper, k *key, flags *pflag.FlagSet) {
 		l.add(where, k.path, fault("names no address", "write "+k.arg+", or leave the flag away"))
 		return
 	}
-	if t, ok := f.Value.(*textFlag); ok && k.path == "upstream" && t.times > 1 {
-		l.add(where, k.path, fault("is here %d times: one upstream only", "write several under upstreams in a file", t.times))
+	if t, ok := f.Value.(*textFlag); ok && t.repeated() {
+		instead := "write it once"
+		switch k.path {
+		case "upstream":
+			instead = "write several under upstreams in a file"
+		case "eip.pool":
+			instead = "write it once; allocation ids have commas between"
+		}
+		l.add(origin{name: repeatedName(k.flag)}, k.path, fault("%s", instead, repeatedValues(t.values)))
 		return
 	}
 	if l.check(k, f.Value.String(), where) {

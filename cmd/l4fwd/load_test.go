@@ -132,7 +132,7 @@ func TestOneUpstreamOnly(t *testing.T) {
 	_, said := try(t, "--upstream", "a:443,b:443")
 	require.Equal(t, "l4fwd: flag --upstream: \"a:443,b:443\": one upstream only; write several under upstreams in a file\n", said)
 	_, said = try(t, "--upstream", "a:1", "--upstream", "b:2")
-	require.Equal(t, "l4fwd: flag --upstream: is here 2 times: one upstream only; write several under upstreams in a file\n", said)
+	require.Equal(t, "l4fwd: flag --upstream is given twice: \"a:1\", \"b:2\"; write several under upstreams in a file\n", said)
 }
 
 func TestRangesOfDurationsAreToldTheFirstTime(t *testing.T) {

@@ -118,7 +118,7 @@ var metricTable = []metric{
 		}},
 	{name: "eip_operations_total", kind: counter, help: "Calls of EC2 for the Elastic IP, by operation and result.", labels: []string{"operation", "result"},
 		closed: map[string][]string{"operation": eip.OperationNames, "result": eip.ResultNames},
-		doc:    "`taken` is an address that another instance was faster to take, which is no fault. Alert on `denied`. Absent without `eip.pool`.",
+		doc:    "`taken` is an address that another instance was faster to take, which is no fault. Alert on `denied`: a permission is missing, or there are no credentials. Absent without `eip.pool`.",
 		values: func(s *scrape, emit func(float64, ...string)) {
 			if s.eip != nil {
 				for _, o := range s.eip.Operations {

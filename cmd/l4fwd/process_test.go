@@ -98,7 +98,12 @@ func prepare(t *testing.T, env []string, args ...string) *process {
 	if !slices.Contains(args, "--upstream") {
 		args = append([]string{"--upstream", echo(t)}, args...)
 	}
-	args = append([]string{"serve", "--listen", p.listen, "--health", p.health, "--admin", p.admin}, args...)
+	for flag, addr := range map[string]string{"--listen": p.listen, "--health": p.health, "--admin": p.admin} {
+		if !slices.Contains(args, flag) { // else the test has its own
+			args = append([]string{flag, addr}, args...)
+		}
+	}
+	args = append([]string{"serve"}, args...)
 	p.cmd = command(t, append([]string{"L4FWD_DRAIN_LAME_DUCK=100ms"}, env...), args...)
 	return p
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +22,18 @@ type reloader struct {
 	path   string
 	seen   fileState // of the file when it was last loaded, whatever came of it
 	fitted int       // limits.max_connections in use
+
+	watching bool             // reload: watch
+	again    <-chan time.Time // when a reload that failed is tried again; nil: it is not
+	pause    time.Duration    // before that
 }
+
+// A reload that failed for a reason that may pass is tried again after retryFirst, then after twice as long each time, up
+// to retryMost.
+const (
+	retryFirst = time.Second
+	retryMost  = time.Minute
+)
 
 // reloadState is what became of the last reload.
 type reloadState struct {
@@ -36,7 +49,7 @@ func (d *daemon) followConfig(l *loaded, load func() *loaded, signals *signals) 
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	changed := make(chan struct{}, 1)
-	if l.cfg.Reload == reloadWatch && l.path != "" {
+	if r.watching = l.cfg.Reload == reloadWatch && l.path != ""; r.watching {
 		wg.Go(func() { watchFile(ctx, l.path, changed, d.log) })
 	}
 	wg.Go(func() { r.run(ctx, signals.reload, changed) })
@@ -59,9 +72,14 @@ func (r *reloader) run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 			if stateOfFile(r.path) != r.seen {
 				r.reload(ctx, "file changed")
 			}
+		case <-r.again:
+			r.reload(ctx, byRetry)
 		}
 	}
 }
+
+// byRetry is why a reload is made that nobody asked for.
+const byRetry = "retry"
 
 // reload loads the configuration and puts it in place; a fault changes nothing.
 func (r *reloader) reload(ctx context.Context, why string) {
@@ -69,17 +87,17 @@ func (r *reloader) reload(ctx context.Context, why string) {
 	l := r.load()
 	r.seen = l.file
 	if l.faults.bad() {
-		r.failed(why, faultTexts(l.faults))
+		r.failed(why, faultTexts(l.faults), false)
 		return
 	}
 	next := l.cfg
 	fixed := keepFixed(&next, &r.loaded)
 	changed := changedKeys(&r.loaded, &next)
 	if err := r.apply(ctx, next, l.defaultListener); err != nil {
-		r.failed(why, []string{err.Error()})
+		r.failed(why, []string{err.Error()}, errors.As(err, new(*passingError)))
 		return
 	}
-	r.loaded = next
+	r.loaded, r.again, r.pause = next, nil, 0
 	now := time.Now()
 	r.d.reloaded.Store(&reloadState{at: now, tried: now, fixed: fixed})
 	fields := []zap.Field{zap.String("by", why), zap.Strings("changed", changed), zap.Duration("took", now.Sub(begun).Round(time.Millisecond))}
@@ -121,12 +139,26 @@ func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool)
 	return nil
 }
 
-func (r *reloader) failed(why string, faults []string) {
+// failed tells why a reload changed nothing. Where that may pass and nobody is there who would ask again, it is tried again; the
+// same failure is logged once.
+func (r *reloader) failed(why string, faults []string, passes bool) {
 	if r.d.draining.Load() {
 		return // cut short
 	}
-	r.d.reloaded.Store(&reloadState{at: r.d.lastReload().at, tried: time.Now(), faults: faults, fixed: r.d.lastReload().fixed})
-	r.d.log.Error("reload failed: nothing was changed", zap.String("by", why), zap.Strings("faults", faults))
+	last := r.d.lastReload()
+	r.d.reloaded.Store(&reloadState{at: last.at, tried: time.Now(), faults: faults, fixed: last.fixed})
+	fields := []zap.Field{zap.String("by", why), zap.Strings("faults", faults)}
+	if r.again, r.pause = nil, min(max(2*r.pause, retryFirst), retryMost); passes && r.watching {
+		r.again = time.After(r.pause)
+		fields = append(fields, zap.Duration("again_in", r.pause))
+	} else {
+		r.pause = 0
+	}
+	level := zap.ErrorLevel
+	if why == byRetry && slices.Equal(faults, last.faults) {
+		level = zap.DebugLevel
+	}
+	r.d.log.Log(level, "reload failed: nothing was changed", fields...)
 }
 
 func faultTexts(all Faults) []string {

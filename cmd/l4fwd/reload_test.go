@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -222,4 +223,15 @@ func TestReloadChangesTheLogLevel(t *testing.T) {
 	require.NotContains(t, p.log.String(), `"level":"info"`)
 	p.writes(t, fmt.Sprintf(text, listen, one, "info"))
 	p.reload(t, saidReloaded)
+
+	loadedAt := regexp.MustCompile(`(?m)^l4fwd_config_reload_timestamp_seconds .*$`)
+	before := loadedAt.FindString(p.get("/metrics"))
+	live, _ := hail(t, listen)
+	p.writes(t, fmt.Sprintf(text, listen, one, "error"))
+	p.signal(t, syscall.SIGHUP)
+	p.eventually(t, func() bool { return loadedAt.FindString(p.get("/metrics")) != before })
+	exchange(t, live)
+	p.writes(t, fmt.Sprintf(text, listen, one, "info"))
+	p.reload(t, saidReloaded)
+	require.Equal(t, 2, strings.Count(p.log.String(), saidReloaded), "nothing is logged at info in between")
 }

@@ -42,6 +42,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
+	for _, cmd := range append(root.Commands(), root) {
+		giveOnce(cmd.Flags())
+		for _, sub := range cmd.Commands() {
+			giveOnce(sub.Flags())
+		}
+	}
 	root.SetHelpCommand(newHelp(root))
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -113,6 +119,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 func flagError(cmd *cobra.Command, err error) error {
+	var repeated *repeatedFlag
+	if errors.As(err, &repeated) {
+		return usage(repeated)
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))

@@ -32,6 +32,7 @@ func stateOfFile(path string) fileState {
 const (
 	settle    = 200 * time.Millisecond // editors write in several steps: the file is looked at once it was left alone for so long
 	settleMax = 2 * time.Second        // or after so long all the same
+	glance    = 5 * time.Second        // and so often in any case: no event tells what a network file system holds, or that a directory that was gone is back
 )
 
 // watchFile sends to changed when path may hold something else, until ctx ends. What is watched are the directories, since
@@ -49,15 +50,18 @@ func watchFile(ctx context.Context, path string, changed chan<- struct{}, log *z
 		default: // told already
 		}
 	}
-	names := follow(w, path, log)
-	tell() // it may have changed since it was loaded
-	var quiet, latest <-chan time.Time
+	f := follower{w: w, path: path, log: log}
+	f.follow()
+	glances := time.NewTicker(glance)
+	defer glances.Stop()
+	quiet := time.After(settle) // it may have changed since it was loaded, and is being written perhaps
+	var latest <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-w.Events:
-			if !slices.Contains(names, e.Name) {
+			if !slices.Contains(f.names, e.Name) && !slices.Contains(f.dirs, e.Name) {
 				continue
 			}
 			quiet = time.After(settle)
@@ -65,35 +69,52 @@ func watchFile(ctx context.Context, path string, changed chan<- struct{}, log *z
 				latest = time.After(settleMax)
 			}
 			continue
-		case err := <-w.Errors: // events were lost
-			log.Warn("watching the configuration file", zap.Error(err))
+		case err := <-w.Errors: // events were lost, or the watch of a directory that was replaced: it is looked at all the same
+			log.Debug("watching the configuration file", zap.Error(err))
 		case <-quiet:
 		case <-latest:
+		case <-glances.C:
+			if quiet != nil { // it is being written
+				continue
+			}
 		}
 		quiet, latest = nil, nil
-		names = follow(w, path, log)
+		f.follow()
 		tell()
 	}
 }
 
-// follow watches the directories of every name on the way to path, and returns the names.
-func follow(w *fsnotify.Watcher, path string, log *zap.Logger) []string {
-	names := linksOf(path)
-	var dirs []string
-	for _, n := range names {
-		dirs = append(dirs, filepath.Dir(n))
+// follower watches the directories of every name on the way to path.
+type follower struct {
+	w     *fsnotify.Watcher
+	path  string
+	log   *zap.Logger
+	names []string
+	dirs  []string          // their directories; an event of one itself says that it is gone
+	said  map[string]string // what is wrong with a directory, by its name
+}
+
+// follow finds the names and directories anew, and has these watched. What is wrong with one is logged once.
+func (f *follower) follow() {
+	f.names, f.dirs = linksOf(f.path), nil
+	for _, n := range f.names {
+		f.dirs = append(f.dirs, filepath.Dir(n))
 	}
-	for _, d := range w.WatchList() {
-		if !slices.Contains(dirs, d) {
-			_ = w.Remove(d) // it may be gone, and its watch with it
+	for _, d := range f.w.WatchList() {
+		if !slices.Contains(f.dirs, d) {
+			_ = f.w.Remove(d) // it may be gone, and its watch with it
 		}
 	}
-	for _, d := range dirs {
-		if err := w.Add(d); err != nil {
-			log.Error("a directory of the configuration file cannot be watched: changes there take a SIGHUP", zap.String("directory", d), zap.Error(err))
+	said := make(map[string]string)
+	for _, d := range f.dirs {
+		if err := f.w.Add(d); err != nil {
+			said[d] = err.Error()
+			if f.said[d] != said[d] {
+				f.log.Error("a directory of the configuration file cannot be watched: changes there are noticed later", zap.String("directory", d), zap.Error(err))
+			}
 		}
 	}
-	return names
+	f.said = said
 }
 
 // linksOf returns each name whose replacement changes what path leads to: the symbolic links on the way, and the file.

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,6 +34,32 @@ func TestAChangedFileIsLoaded(t *testing.T) {
 			func(t *testing.T, dir, text string) {
 				put(t, dir+"/.l4fwd.yaml.swp", text)
 				require.NoError(t, os.Rename(dir+"/.l4fwd.yaml.swp", dir+"/l4fwd.yaml"))
+			},
+		},
+		"in pieces": {
+			func(t *testing.T, dir, text string) string { return put(t, dir+"/l4fwd.yaml", text) },
+			func(t *testing.T, dir, text string) {
+				f, err := os.OpenFile(dir+"/l4fwd.yaml", os.O_WRONLY|os.O_TRUNC, 0)
+				require.NoError(t, err)
+				defer f.Close()
+				for piece := range slices.Chunk([]byte(text), len(text)/3) { // each of which leaves a faulty file
+					time.Sleep(settle / 10)
+					_, err := f.Write(piece)
+					require.NoError(t, err)
+				}
+			},
+		},
+		"by replacing the directory": {
+			func(t *testing.T, dir, text string) string {
+				require.NoError(t, os.Mkdir(dir+"/etc", 0o700))
+				return put(t, dir+"/etc/l4fwd.yaml", text)
+			},
+			func(t *testing.T, dir, text string) {
+				require.NoError(t, os.MkdirAll(dir+"/new", 0o700))
+				put(t, dir+"/new/l4fwd.yaml", text)
+				require.NoError(t, os.Rename(dir+"/etc", dir+"/old"))
+				require.NoError(t, os.Rename(dir+"/new", dir+"/etc"))
+				require.NoError(t, os.RemoveAll(dir+"/old"))
 			},
 		},
 		"by Kubernetes": { // as its AtomicWriter does: l4fwd.yaml → ..data/l4fwd.yaml, ..data → ..TIME
@@ -84,8 +112,26 @@ func TestAChangedFileIsLoaded(t *testing.T) {
 			p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"changed":[]`) })
 			require.Contains(t, p.log.String(), `"by":"file changed"`)
 			require.NotContains(t, p.log.String(), saidFailed)
+			require.NotContains(t, p.log.String(), "watched")
 		})
 	}
+}
+
+// A faulty file is told once, however often it is touched or written again.
+func TestAFaultyFileIsToldOnce(t *testing.T) {
+	one := greeterNamed(t, "one")
+	good := fmt.Sprintf("reload: watch\nlisten: [%q]\nupstream: %q\n", freePort(t), one)
+	p := startedWithFile(t, good, nil)
+	for range 3 {
+		p.writes(t, good+"nonsense: 1\n")
+		p.eventually(t, func() bool { return strings.Contains(p.log.String(), saidFailed) })
+		require.NoError(t, os.Chtimes(p.file, time.Time{}, time.Now().Add(time.Hour)))
+		time.Sleep(3 * settle)
+	}
+	time.Sleep(glance)
+	require.Equal(t, 1, strings.Count(p.log.String(), saidFailed))
+	p.writes(t, good+"# better\n")
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), saidReloaded) })
 }
 
 func put(t *testing.T, path, text string) string {

@@ -63,6 +63,40 @@ func TestContentionAndThrottlingAreWaitedOut(t *testing.T) {
 	})
 }
 
+// A proxy that answers in the place of Auto Scaling completes no hook: the instance went, and the hook waited for its timeout.
+func TestAnAnswerThatIsNotOfAutoScalingCompletesNothing(t *testing.T) {
+	for name, said := range map[string]substitute{
+		"nothing":     {"CompleteLifecycleAction", 200, ""},
+		"no content":  {"CompleteLifecycleAction", 204, ""},
+		"a page":      {"CompleteLifecycleAction", 200, "<html><body>welcome</body></html>"},
+		"no result":   {"CompleteLifecycleAction", 200, "<CompleteLifecycleActionResponse></CompleteLifecycleActionResponse>"},
+		"of another":  {"CompleteLifecycleAction", 200, "<AnyResponse><CompleteLifecycleActionResult/></AnyResponse>"},
+		"no group":    {"DescribeAutoScalingInstances", 200, ""},
+		"no metadata": {"DescribeLifecycleHooks", 200, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, []sim.Hook{terminate}, serving, func(t *testing.T, r *rig) {
+				tick()
+				r.instead.Store(&said)
+				r.asg.Terminate("i-0a")
+				tick()
+				ended := make(chan error, 1)
+				go func() { ended <- r.watcher.Finish(t.Context()) }()
+				for range 5 {
+					tick()
+				}
+				require.Empty(t, ended, "Finish must not return: the hook waits")
+				require.Contains(t, r.watcher.Status().Fault, "the answer is not of Auto Scaling")
+				require.Equal(t, "Terminating:Wait", r.asg.State("i-0a"))
+				r.instead.Store(nil)
+				tick()
+				require.NoError(t, <-ended)
+				require.Equal(t, "Terminated", r.asg.State("i-0a"))
+			})
+		})
+	}
+}
+
 // Somebody else, such as a script at boot, completed the hook first.
 func TestAHookThatDoesNotWaitIsDone(t *testing.T) {
 	run(t, []sim.Hook{terminate, {Name: "other", Transition: sim.Terminating, Timeout: time.Second}}, serving, func(t *testing.T, r *rig) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 
+	"github.com/l4fwd/l4fwd/eip/answer"
 	"github.com/l4fwd/l4fwd/eip/instance"
 )
 
@@ -87,8 +88,12 @@ type Client interface {
 	RecordLifecycleActionHeartbeat(context.Context, *autoscaling.RecordLifecycleActionHeartbeatInput, ...func(*autoscaling.Options)) (*autoscaling.RecordLifecycleActionHeartbeatOutput, error)
 }
 
-// NewClient returns a client of Auto Scaling with that configuration.
-func NewClient(cfg aws.Config) Client { return autoscaling.NewFromConfig(cfg) }
+// NewClient returns a client of Auto Scaling with that configuration. It takes for answers only what Auto Scaling says.
+func NewClient(cfg aws.Config) Client {
+	return autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) {
+		o.APIOptions = append(o.APIOptions, answer.Service{Name: "Auto Scaling", Result: true}.Genuine)
+	})
+}
 
 // orderOf is what a target state asks for.
 func orderOf(target string) Order {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -41,6 +40,7 @@ type rig struct {
 	logs    *observer.ObservedLogs
 	ready   atomic.Bool
 	hidden  atomic.Int32 // how many of the next answers do not show the instance
+	instead atomic.Pointer[substitute]
 
 	mu     sync.Mutex
 	orders []lifecycle.Order
@@ -56,8 +56,8 @@ func run(t *testing.T, hooks []sim.Hook, arrange func(*rig), test func(*testing.
 		r.logs = logs
 		r.watcher = lifecycle.New(lifecycle.Options{
 			Metadata: instance.NewMetadata(aws.Config{HTTPClient: sim.InProcess{Handler: r.imds}}),
-			Client: autoscaling.NewFromConfig(aws.Config{Region: "eu-west-1", HTTPClient: sim.InProcess{Handler: http.HandlerFunc(r.api)}, Credentials: anonymous{}},
-				func(o *autoscaling.Options) { o.RetryMaxAttempts = 1 }),
+			Client: lifecycle.NewClient(aws.Config{Region: "eu-west-1", HTTPClient: sim.InProcess{Handler: http.HandlerFunc(r.api)},
+				Credentials: anonymous{}, RetryMaxAttempts: 1}),
 			Identity: instance.Identity{Region: "eu-west-1", Account: "123456789012", Instance: "i-0a"},
 			Groups:   true, Spot: true,
 			Ready: func() error {
@@ -93,7 +93,19 @@ func (r *rig) api(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprint(w, "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult/></DescribeAutoScalingInstancesResponse>")
 		return
 	}
+	if s := r.instead.Load(); s != nil && s.action == req.PostForm.Get("Action") {
+		w.WriteHeader(s.status)
+		fmt.Fprint(w, s.body)
+		return
+	}
 	r.asg.ServeHTTP(w, req)
+}
+
+// substitute is what somebody answers in the place of Auto Scaling, which never hears of the call.
+type substitute struct {
+	action string
+	status int
+	body   string
 }
 
 type anonymous struct{}

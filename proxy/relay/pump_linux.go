@@ -161,8 +161,10 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 		c.ends[s.other()].wr = false
 	case unix.EINTR:
 	default:
-		// The kernel says EPIPE rather than ECONNRESET where the peer's FIN came before its reset: tcp_reset().
-		c.ends[s.other()].fin = e == unix.EPIPE
+		// The kernel says EPIPE rather than ECONNRESET where the peer's FIN came before its reset: tcp_reset(). It also does
+		// once another call took the error of the reset.
+		dst := &c.ends[s.other()]
+		dst.fin = e == unix.EPIPE && !dst.reset
 		if c.proof == unproved && s == client && l.io.unread(c, upstream) {
 			l.trust(c) // it has answered
 		}

@@ -10,6 +10,7 @@ var instantScenarios = []scenario{
 	{"accept, data and FIN", "the same with a few words before", true, instantly("so long", false)},
 	{"accept and RST", "the upstream accepts and resets at once", false, instantly("", true)},
 	{"accept, data and RST", "the same with a few words before", true, instantly("so long", true)},
+	{"RST before the client's words", "the same with words of the client on their way: it is no end in order", true, resetBeforeWords},
 	{"client hangs up at once", "the client sends, ends and is read by an upstream that does the same", false, clientAndUpstreamAtOnce},
 }
 
@@ -50,6 +51,26 @@ func instantClient(r *rig, words string, reset bool) {
 		return
 	}
 	require.Empty(r, got)
+}
+
+func resetBeforeWords(r *rig) {
+	for range 50 {
+		r.all(
+			func() {
+				u := r.accept()
+				u.SetLinger(0)
+				u.Close()
+			},
+			func() {
+				c := r.dial()
+				if _, err := c.Write([]byte("hello")); err == nil { // else it was reset already
+					_, end := c.rest()
+					require.Equal(r, sawRST, end)
+				}
+				r.closedBy([]Reason{UpstreamReset, ConnectRefused}, -1, 0)
+			},
+		)
+	}
 }
 
 func clientAndUpstreamAtOnce(r *rig) {

@@ -48,6 +48,11 @@ func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns
 	if err != nil {
 		return nil, err
 	}
+	return converse(ctx, c, network, q)
+}
+
+// converse is exchange over a connection to the server, which it closes.
+func converse(ctx context.Context, c net.Conn, network string, q *dns.Msg) (*dns.Msg, error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
