@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -77,10 +79,30 @@ func startNameserver(t *testing.T) *nameserver {
 	return n
 }
 
+// listen listens. For port 0 it takes one that the kernel gives to no connection, so that the same is free at other
+// loopback addresses.
+func listen(t *testing.T, addr string) net.Listener {
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	for range 100 {
+		if port == "0" {
+			addr = net.JoinHostPort(host, strconv.Itoa(10000+rand.IntN(20000)))
+		}
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return ln
+		}
+		if port != "0" {
+			break
+		}
+	}
+	require.NoError(t, err)
+	return nil
+}
+
 // greeter is an upstream that says its name, then echoes.
 func greeter(t *testing.T, addr, name string) netip.AddrPort {
-	ln, err := net.Listen("tcp", addr)
-	require.NoError(t, err)
+	ln := listen(t, addr)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -327,8 +349,7 @@ func TestFailingUpstreamIsTold(t *testing.T) {
 
 // A name that comes to point at the forwarder itself would send each connection round until every slot is taken.
 func TestNameOfItselfIsLeftOut(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	ln := listen(t, "127.0.0.1:0")
 	port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
 	ln.Close()
 	greeter(t, fmt.Sprintf("127.0.0.2:%d", port), "two")

@@ -164,8 +164,7 @@ func TestReloadWaitsForNames(t *testing.T) {
 func TestReloadStorm(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		one, two := greeter(t, "127.0.0.1:0", "one"), greeter(t, "127.0.0.1:0", "two")
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+		free := listen(t, "127.0.0.1:0")
 		fixed := free.Addr().(*net.TCPAddr).AddrPort()
 		free.Close()
 		s := start(t, engine, "127.0.0.1", one.Port(), func(o *Options) { o.Listeners[0].Addr = fixed })
