@@ -33,11 +33,12 @@ race: ## all tests under the race detector
 	@$(need-go)
 	CGO_ENABLED=1 go test -race -count=1 $(longest-first) ./...
 
+# Without a limit an input that reaches new code is made smaller for up to 60 s each, in which nothing new is tried.
 fuzz: ## each fuzz test for FUZZTIME (15s)
 	@$(need-go)
 	@set -e; for pkg in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$f $(FUZZTIME)"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "fuzz $$pkg $$f $(FUZZTIME)"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg; \
 	  done; done
 
 soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded and instances drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans

@@ -185,7 +185,11 @@ func (f *file) unknown(line int, at, name string, keys []*key) {
 	if near := nearest(name, names(keys)); near != "" {
 		allowed = "did you mean " + near + "? " + allowed
 	}
-	f.complain(line, at, fault("unknown key", allowed))
+	what := "unknown key"
+	if name == "" {
+		what = "a key is empty"
+	}
+	f.complain(line, at, fault("%s", allowed, what))
 }
 
 // value reads what stands behind a key. It reports whether it is usable.

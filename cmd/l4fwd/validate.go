@@ -58,7 +58,11 @@ func (l *loaded) validateUse() {
 
 func (l *loaded) validateListeners() {
 	if len(l.cfg.Listeners) == 0 && !l.complained("listen") {
-		l.add(l.origins["listeners"], "listeners", fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
+		key := "listeners"
+		if _, there := l.origins[key]; !there {
+			key = "listen"
+		}
+		l.add(l.origins[key], key, fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
 	}
 	var upstreams []string
 	for _, u := range l.cfg.Upstreams {
