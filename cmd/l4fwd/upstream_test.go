@@ -122,7 +122,7 @@ func (p *process) answers(t *testing.T, names ...string) func() bool {
 
 // Of two addresses of a name one dies and comes back: no client fails, and every view tells of it.
 func TestAnAddressDiesAndNoClientFails(t *testing.T) {
-	one := serverAt(t, "one", "127.0.0.1:0")
+	one := serverAt(t, "one", freePort(t))
 	_, port, err := net.SplitHostPort(one.addr)
 	require.NoError(t, err)
 	serverAt(t, "two", "127.0.0.2:"+port)

@@ -16,7 +16,7 @@ var lifeScenarios = []scenario{
 	{"stop accepting, queued", "clients that the kernel had connected already are served", false, stopAcceptingQueued},
 	{"close with open connections", "Close ends connections in every phase, and may be called again", false, closeWithOpen},
 	{"alive", "a relay that turns says so", false, aliveTurns},
-	{"many short connections", "2,000 connections of all kinds leave no descriptor, goroutine or count behind", false, manyShort},
+	{"many short connections", "1,000 connections of all kinds leave no descriptor, goroutine or count behind", false, manyShort},
 }
 
 func stopAccepting(r *rig) {
@@ -141,7 +141,7 @@ func manyShort(r *rig) {
 	u.send("y")
 	c.want("y")
 	fds, routines := openFDs(), runtime.NumGoroutine()
-	for range 2000 / len(shortKinds) {
+	for range 1000 / len(shortKinds) {
 		for _, k := range shortKinds {
 			c, u := r.pair()
 			k.run(c, u)

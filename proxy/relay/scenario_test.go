@@ -20,6 +20,9 @@ func TestScenarios(t *testing.T) {
 		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, linuxScenarios)
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {
+			if apart(t) {
+				return
+			}
 			for _, s := range table {
 				t.Run(s.name, func(t *testing.T) { runScenario(t, s, engine, loopback4) })
 				if s.v6 {
