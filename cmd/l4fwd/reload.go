@@ -183,8 +183,9 @@ func (d *daemon) lastReload() reloadState {
 func (d *daemon) configNotes() []string {
 	s := d.lastReload()
 	var notes []string
-	for _, f := range s.faults {
-		notes = append(notes, "the reload of "+s.tried.UTC().Format(time.RFC3339)+" failed and changed nothing: "+f)
+	if len(s.faults) > 0 {
+		notes = append(notes, "the reload of "+s.tried.UTC().Format(time.RFC3339)+" failed and changed nothing:")
+		notes = append(notes, s.faults...)
 	}
 	for _, k := range s.fixed {
 		notes = append(notes, k+" has a new value that takes a restart")

@@ -44,8 +44,8 @@ func writeReadiness(out io.Writer, s State) {
 
 // writeConfig prints what an operator must know of the configuration; nothing while all is well.
 func writeConfig(out io.Writer, c ConfigState) {
-	for _, f := range c.Faults {
-		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing: %s\n", c.Tried.Format(time.RFC3339), f)
+	if len(c.Faults) > 0 {
+		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing:\n  %s\n", c.Tried.Format(time.RFC3339), strings.Join(c.Faults, "\n  "))
 	}
 	if len(c.Fixed) > 0 {
 		fmt.Fprintf(out, "new values that take a restart: %s\n", strings.Join(c.Fixed, ", "))

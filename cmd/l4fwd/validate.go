@@ -10,9 +10,9 @@ import (
 
 // validate finds what is wrong between keys; each key alone was checked where it was read.
 func (l *loaded) validate() {
+	l.validateListeners() // first: what is found of upstreams from here on hides no name
 	l.validateUpstreams()
 	l.validateAddressesOfUpstreams()
-	l.validateListeners()
 	l.validateDoors()
 	l.validateUse()
 	l.validateAddresses()
@@ -66,8 +66,11 @@ func (l *loaded) validateListeners() {
 	}
 	var upstreams []string
 	for _, u := range l.cfg.Upstreams {
-		upstreams = append(upstreams, u.Name)
+		if !contains(upstreams, u.Name) {
+			upstreams = append(upstreams, u.Name)
+		}
 	}
+	hidden := l.namesHidden()
 	byName := map[string]int{}
 	for i, in := range l.cfg.Listeners {
 		at := fmt.Sprintf("listeners[%d]", i)
@@ -81,14 +84,31 @@ func (l *loaded) validateListeners() {
 			byName[in.Name] = i
 		}
 		for _, u := range in.upstreams(at) {
-			l.validateName(u.key, u.name, upstreams)
+			if !hidden {
+				l.validateName(u.key, u.name, upstreams)
+			}
 		}
 	}
 }
 
+// namesHidden reports whether a fault may hide the name of an upstream, so that it cannot be told which there are: one with
+// the list or an entry as a whole, or any in an entry that has no valid name of its own.
+func (l *loaded) namesHidden() bool {
+	for _, f := range l.faults {
+		at, key, _ := strings.Cut(f.Key, ".")
+		if f.Warning || !strings.HasPrefix(at, "upstream") {
+			continue
+		}
+		if _, named := l.origins[at+".name"]; !named || key == "" || key == "name" {
+			return true
+		}
+	}
+	return false
+}
+
 // validateName finds names of upstreams that do not exist.
 func (l *loaded) validateName(key, name string, upstreams []string) {
-	if name == "" || len(upstreams) == 0 || contains(upstreams, name) || l.complained("upstreams") {
+	if name == "" || len(upstreams) == 0 || contains(upstreams, name) {
 		return
 	}
 	allowed := "names known: " + strings.Join(upstreams, ", ")
