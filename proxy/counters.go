@@ -88,6 +88,20 @@ func (g *gate) refused(r relay.Reason) (n uint64) {
 	return n
 }
 
+// refusals is how many were refused, and for which reasons that occurred.
+func (g *gate) refusals() (all uint64, by map[string]uint64) {
+	for _, r := range reasonList {
+		if n := g.refused(r); n > 0 {
+			if by == nil {
+				by = map[string]uint64{}
+			}
+			all += n
+			by[r.String()] = n
+		}
+	}
+	return all, by
+}
+
 // histogram counts durations in fixed buckets. Observe is three atomic additions at most.
 type histogram struct {
 	bounds []time.Duration // upper, ascending

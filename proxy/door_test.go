@@ -156,6 +156,7 @@ func (d *door) refused(reason string, text []byte) map[string]any {
 	require.EqualValues(d, 0, line["attempts"])
 	require.Empty(d, line["upstream_addr"])
 	require.Equal(d, before+1, d.Stats().Refused[[2]string{"in", reason}])
+	require.Equal(d, before+1, d.Status().Listeners[0].Reasons[reason])
 	return line
 }
 

@@ -87,9 +87,7 @@ func (s *Server) Status() Status {
 		l := ListenerStatus{Name: ln.Name, Addr: s.relay.Addr(ln.Name), Upstream: strings.Join(names, ","), Open: !s.stopped.Load()}
 		g := s.book.gate(ln.Name)
 		l.Accepted = g.accepted()
-		for _, r := range reasonList {
-			l.Refused += g.refused(r)
-		}
+		l.Refused, l.Reasons = g.refusals()
 		l.Active = t.rules[g.index].active()
 		st.Listeners = append(st.Listeners, l)
 	}

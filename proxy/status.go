@@ -27,7 +27,9 @@ type ListenerStatus struct {
 	Active   int64          `json:"active"`
 	Accepted uint64         `json:"accepted"`
 	Refused  uint64         `json:"refused"`
-	Open     bool           `json:"open"`
+	// Reasons are those of Refused, each with its number; without those that did not occur.
+	Reasons map[string]uint64 `json:"refused_by_reason,omitempty"`
+	Open    bool              `json:"open"`
 }
 
 // UpstreamStatus is one upstream's state.

@@ -125,7 +125,8 @@ func TestStatusTextSaysWhatIsWrongFirst(t *testing.T) {
 	fwd.upstreams = errors.New("dais24: no address")
 	got := text()
 	require.True(t, strings.HasPrefix(got, "NOT READY\n  upstream: dais24: no address\n"), got)
-	for _, want := range []string{"engine epoll, 2 loops", "connections 3 of 9872", "UNUSABLE", "192.0.2.2:443", "failing, 3 failed", "1.5 MB", "2.0 GB", "7s", "dns: 10.0.0.2: timeout"} {
+	for _, want := range []string{"engine epoll, 2 loops", "connections 3 of 9872", "UNUSABLE", "192.0.2.2:443", "failing, 3 failed", "1.5 MB", "2.0 GB", "7s", "dns: 10.0.0.2: timeout",
+		"aoai: refused since the start: vpce_denied 4, hello_bad 1, limit_connections 1\n"} {
 		require.Contains(t, got, want)
 	}
 	require.Regexp(t, `\[::\]:8443 +opened +dais24`, got)

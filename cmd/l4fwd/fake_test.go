@@ -64,7 +64,8 @@ func (f *fakeForwarder) Wait(ctx context.Context) error {
 func (f *fakeForwarder) Status() proxy.Status {
 	return proxy.Status{
 		Engine: "epoll", EngineReason: "auto", Loops: 2, Active: f.active, MaxConns: 9872,
-		Listeners: []proxy.ListenerStatus{{Name: "aoai", Addr: f.Addrs()[0], Upstream: "dais24", Active: f.active, Accepted: 12, Refused: 1, Open: true}},
+		Listeners: []proxy.ListenerStatus{{Name: "aoai", Addr: f.Addrs()[0], Upstream: "dais24", Active: f.active, Accepted: 12, Refused: 6, Open: true,
+			Reasons: map[string]uint64{"limit_connections": 1, "vpce_denied": 4, "hello_bad": 1}}},
 		Upstreams: []proxy.UpstreamStatus{{
 			Name: "dais24", Address: "dais24.example:443", Usable: f.upstreams == nil, Failing: f.failing != "", Detail: cmp.Or(f.failing, "from 10.0.0.2"), Active: f.active, Total: 11,
 			BytesUp: 1_500_000, BytesDown: 2_000_000_000, DNSAge: 7, DNSError: "10.0.0.2: timeout",

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,6 +66,22 @@ func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[strin
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, sourceOf(sources, l.Name), l.Upstream, l.Active, l.Accepted, l.Refused)
 	}
 	_ = w.Flush() // out is a buffer
+	for _, l := range all {
+		if len(l.Reasons) > 0 {
+			fmt.Fprintf(out, "%s: refused since the start: %s\n", l.Name, counts(l.Reasons))
+		}
+	}
+}
+
+// counts writes numbers by name, the largest first.
+func counts(of map[string]uint64) string {
+	names := slices.SortedFunc(maps.Keys(of), func(a, b string) int {
+		return cmp.Or(cmp.Compare(of[b], of[a]), strings.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, of[name])
+	}
+	return strings.Join(names, ", ")
 }
 
 func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
