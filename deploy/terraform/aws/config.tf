@@ -11,6 +11,11 @@ locals {
       upstreams = [for u in var.upstreams : merge(
         { name = u.name, address = u.address },
         length(u.backups) > 0 ? { backups = u.backups } : {},
+        { for key, value in {
+          balance = u.balance, max_connections = u.max_connections, on_removed = u.on_removed, send_proxy = u.send_proxy
+        } : key => value if value != null },
+        { for key, section in { connect = u.connect, check = u.check, outlier = u.outlier, warm = u.warm } :
+        key => { for name, value in section : name => value if value != null } if section != null },
       )]
       listeners = [for p in var.listen_ports : merge(
         { name = "port-${p}", address = ":${p}", accept_proxy = var.proxy_protocol ? "required" : "off" },

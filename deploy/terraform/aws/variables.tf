@@ -19,13 +19,24 @@ variable "upstreams" {
   description = <<-EOT
     Where connections go. address: HOST:PORT, the Azure OpenAI name and 443, or a private address in the VPN variant.
     backups: addresses used only while no primary one is usable. sni: server names that lead to this upstream; required
-    of each when there are several, and with a single one it refuses every other name.
+    of each when there are several, and with a single one it refuses every other name. The others are the keys of docs/CONFIG.md
+    with these names, and its defaults where they are left out, for example { …, warm = { connections = 32 }, check = { type = "tls" } }.
   EOT
   type = list(object({
     name    = string
     address = string
     backups = optional(list(string), [])
     sni     = optional(list(string), [])
+
+    balance         = optional(string)
+    max_connections = optional(number)
+    on_removed      = optional(string)
+    send_proxy      = optional(string)
+
+    connect = optional(object({ timeout = optional(string), attempts = optional(number) }))
+    check   = optional(object({ type = optional(string), interval = optional(string), timeout = optional(string), rise = optional(number), fall = optional(number) }))
+    outlier = optional(object({ failures = optional(number), ejection = optional(string), max_ejected_percent = optional(number) }))
+    warm    = optional(object({ connections = optional(number), max_idle = optional(string) }))
   }))
 
   validation {
@@ -48,7 +59,7 @@ variable "upstreams" {
 }
 
 variable "config" {
-  description = "Further top-level keys of l4fwd.yaml (docs/CONFIG.md), merged over what the module renders, for example { log = { access = \"all\" } }."
+  description = "Further top-level keys of l4fwd.yaml (docs/CONFIG.md), beside those that the module renders, for example { log = { access = \"all\" } }."
   type        = any
   default     = {}
 

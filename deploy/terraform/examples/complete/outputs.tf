@@ -15,6 +15,11 @@ output "autoscaling_group_name" {
   value = module.aws.autoscaling_group_name
 }
 
+output "config_yaml" {
+  description = "/etc/l4fwd/l4fwd.yaml as the instances get it: for l4fwd check, before it is applied."
+  value       = module.aws.config_yaml
+}
+
 output "target_group_arns" {
   value = module.aws.target_group_arns
 }
