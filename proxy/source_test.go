@@ -42,5 +42,5 @@ func TestForeignSourceAddressIsTold(t *testing.T) {
 	_, err := Start(Options{Log: zap.NewNop(), Upstreams: []Upstream{u}, Listeners: []Listener{{
 		Name: "in", Addr: netip.MustParseAddrPort("127.0.0.1:0"), Upstream: "one",
 	}}})
-	require.EqualError(t, err, `upstream "one": source_addresses: 203.0.113.9 is not an address of this machine`)
+	require.EqualError(t, err, `upstream "one": source_addresses: 203.0.113.9 is not an address of this machine; give it to an interface, or take it off the list`)
 }

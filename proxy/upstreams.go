@@ -138,7 +138,7 @@ func bindable(locals []netip.Addr) error {
 	for _, a := range locals {
 		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
-			return fmt.Errorf("source_addresses: %s is not an address of this machine", a)
+			return fmt.Errorf("source_addresses: %s is not an address of this machine; give it to an interface, or take it off the list", a)
 		}
 		if err == nil {
 			err = ln.Close()

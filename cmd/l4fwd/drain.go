@@ -18,7 +18,7 @@ func (d *daemon) wait(signals *signals) error {
 	for who == "" {
 		select {
 		case s := <-signals.end:
-			who = s.String()
+			who = signalName(s)
 		case who = <-d.asked:
 		case broken = <-d.failed:
 			who = "failure"

@@ -151,7 +151,7 @@ func TestReloadTouchesNoLiveConnection(t *testing.T) {
 	close(stop)
 	traffic.Wait()
 	p.signal(t, syscall.SIGTERM)
-	p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"draining"`) })
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"draining","by":"SIGTERM"`) })
 	p.signal(t, syscall.SIGHUP) // too late: it must not end the drain
 	p.signal(t, syscall.SIGINT)
 	p.exits(t, exitOK)

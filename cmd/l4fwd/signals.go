@@ -49,6 +49,17 @@ func (s *signals) onEnd(fn func()) (stop func()) {
 	}
 }
 
+// signalName is what an operator calls a signal that ends the daemon; the runtime's own name of SIGTERM is "terminated".
+func signalName(s os.Signal) string {
+	switch s {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	}
+	return s.String()
+}
+
 func unsupportedSignal(s os.Signal) string {
 	switch s {
 	case syscall.SIGUSR2:
