@@ -47,22 +47,23 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 
 // daemon is what the parts of a running l4fwd share.
 type daemon struct {
-	cfg      Config // of the start; see settings for what is in use
-	build    build
-	log      *zap.Logger
-	access   *zap.Logger // for access lines: log.level does not filter it
-	json     bool        // the log is JSON
-	lines    *logWriter
-	started  time.Time
-	health   *health.Health
-	notify   *notifier
-	fwd      forwarder
-	cloud    *presence // nil: no address is to be held
-	nowhere  error     // why none can be, though eip.pool is set; nil where it can, or is to be
-	rates    *sampler
-	draining atomic.Bool
-	asked    chan string // a request to drain: who asked
-	failed   chan error  // what broke while running
+	cfg        Config // of the start; see settings for what is in use
+	build      build
+	log        *zap.Logger
+	access     *zap.Logger // for access lines: log.level does not filter it
+	json       bool        // the log is JSON
+	lines      *logWriter
+	started    time.Time
+	health     *health.Health
+	notify     *notifier
+	fwd        forwarder
+	cloud      *presence // nil: no address is to be held
+	nowhere    error     // why none can be, though eip.pool is set; nil where it can, or is to be
+	rates      *sampler
+	draining   atomic.Bool
+	drainState atomic.Pointer[DrainState] // nil before a drain
+	asked      chan string                // a request to drain: who asked
+	failed     chan error                 // what broke while running
 
 	defaultListener bool // no listener was configured
 

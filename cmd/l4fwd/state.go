@@ -18,6 +18,7 @@ type State struct {
 	Uptime     float64           `json:"uptime_seconds"`
 	Ready      bool              `json:"ready"`
 	Draining   bool              `json:"draining"`
+	Drain      *DrainState       `json:"drain,omitempty"` // nil before one
 	Conditions []ConditionState  `json:"conditions"`
 	Rates      Rates             `json:"rates"`
 	Sources    map[string]string `json:"listener_sources"` // by listener: opened, or systemd, which passed the socket
@@ -28,6 +29,13 @@ type State struct {
 	Instance  *instance.Identity `json:"instance,omitempty"`
 	EIP       *eip.Status        `json:"eip,omitempty"`
 	Lifecycle *lifecycle.Status  `json:"lifecycle,omitempty"`
+}
+
+// DrainState is the drain that runs.
+type DrainState struct {
+	By    string    `json:"by"` // a signal, the admin API, a lifecycle event, or failure
+	Begun time.Time `json:"begun"`
+	Until time.Time `json:"until"` // what is open then is closed; earlier where AWS takes the instance away before
 }
 
 // ConfigState is how the configuration in use came about.
@@ -60,6 +68,7 @@ func (d *daemon) state() State {
 		Uptime:   float64(time.Since(d.started).Milliseconds()) / 1000,
 		Ready:    true,
 		Draining: d.draining.Load(),
+		Drain:    d.drainState.Load(),
 		Rates:    d.rates.rates(d.fwd.Stats()),
 		Proxy:    d.fwd.Status(),
 		Config:   d.lastReload().state(),

@@ -33,6 +33,9 @@ func writeReadiness(out io.Writer, s State) {
 	switch {
 	case s.Draining:
 		fmt.Fprintf(out, "DRAINING, %d connections open\n", s.Proxy.Active)
+		if dr := s.Drain; dr != nil {
+			fmt.Fprintf(out, "  begun %s by %s; what is open at %s is closed\n", dr.Begun.Format(time.RFC3339), dr.By, dr.Until.Format(time.RFC3339))
+		}
 	case s.Ready:
 		fmt.Fprintln(out, "ready")
 	default:
