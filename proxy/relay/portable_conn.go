@@ -24,7 +24,7 @@ type portableConn struct {
 	connect time.Duration   // how long the successful attempt took
 	over    bool            // the handler was told of its end
 
-	said bool // the client sent bytes for the policy to see
+	said atomic.Bool // the client sent bytes for the policy to see
 	ctx  context.Context
 	kill context.CancelCauseFunc // ends the connection from without; the cause is an endedBy
 
@@ -155,7 +155,7 @@ func (c *portableConn) preface() ([]byte, Reason) {
 			return nil, c.prefaceFailed(err, closed, expired)
 		}
 		n += m
-		c.said = true
+		c.said.Store(true)
 		switch v := c.judge(buf[:n]); {
 		case v.More && n == MaxPreface:
 			return nil, HelloBad
@@ -217,7 +217,7 @@ func (c *portableConn) summary(r Reason) Summary {
 		FirstByte: time.Duration(c.first.Load()),
 		Duration:  time.Since(c.opened),
 	}
-	if s.Up == 0 && s.Down == 0 && !c.said && (r == ClientClosed || r == ClientReset) {
+	if s.Up == 0 && s.Down == 0 && !c.said.Load() && (r == ClientClosed || r == ClientReset) {
 		s.Reason = Probe
 	}
 	if sock := c.ends[upstream]; sock != nil {

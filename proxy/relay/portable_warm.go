@@ -34,6 +34,7 @@ type portableWarm struct {
 	ep    *Endpoint
 	sock  *net.TCPConn
 	since time.Time
+	until time.Time // when it expires
 	taken chan struct{}
 	done  chan struct{} // closed when nobody looks at the socket any more
 }
@@ -150,7 +151,7 @@ func (p *portablePool) heat() {
 		}
 		return
 	}
-	w := &portableWarm{ep: ep, sock: sock, since: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
+	w := p.newWarm(ep, sock)
 	if !p.add(w, time.Since(begun)) {
 		p.Keeper.Tried(0, ep, Operator, time.Since(begun))
 		sock.Close()
@@ -160,6 +161,14 @@ func (p *portablePool) heat() {
 		defer p.work.Done()
 		p.watch(w)
 	}()
+}
+
+// newWarm returns a connection that may be taken. Its deadline is set here, since whoever takes it sets another.
+func (p *portablePool) newWarm(ep *Endpoint, sock *net.TCPConn) *portableWarm {
+	w := &portableWarm{ep: ep, sock: sock, since: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
+	w.until = w.since.Add(p.MaxIdle - time.Duration(float64(p.MaxIdle/8)*rand.Float64()))
+	sock.SetReadDeadline(w.until)
+	return w
 }
 
 // add puts a connection into the pool. It returns false if the pool is closed.
@@ -218,13 +227,11 @@ func (p *portablePool) good() {
 
 // watch waits with a connection until it is taken, has waited long enough, or is ended by its peer.
 func (p *portablePool) watch(w *portableWarm) {
-	limit := p.MaxIdle - time.Duration(float64(p.MaxIdle/8)*rand.Float64())
-	w.sock.SetReadDeadline(w.since.Add(limit))
 	ended := w.peek()
 	if !ended {
 		select {
 		case <-w.taken:
-		case <-time.After(time.Until(w.since.Add(limit))):
+		case <-time.After(time.Until(w.until)):
 		}
 	}
 	close(w.done)

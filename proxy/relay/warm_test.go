@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -92,4 +93,26 @@ func TestRestsGrow(t *testing.T) {
 	}
 	require.Equal(t, restMin, restFor(1, 0))
 	require.Equal(t, restMax, last)
+}
+
+// A connection may be taken before anybody looks at it.
+func TestPortableWarmIsTakenAtOnce(t *testing.T) {
+	ln := listenAt(t, loopback4)
+	c, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	p := &portablePool{Warm: &Warm{MaxIdle: time.Hour}, wake: make(chan struct{}, 1)}
+	w := p.newWarm(&Endpoint{}, c.(*net.TCPConn))
+	taken, watched := make(chan struct{}), make(chan struct{})
+	go func() { w.unwatch(); close(taken) }()
+	<-w.taken
+	time.Sleep(10 * time.Millisecond) // until the deadline is set, most likely
+	go func() { p.watch(w); close(watched) }()
+	for _, end := range []chan struct{}{watched, taken} {
+		select {
+		case <-end:
+		case <-time.After(patience):
+			t.Fatal("hangs")
+		}
+	}
 }
