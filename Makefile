@@ -24,7 +24,7 @@ build: ## build/l4fwd for this machine
 
 # Packages are begun in the order they are named in: the longest at the end would run alone.
 longest-first := ./proxy/relay ./cmd/l4fwd ./eip ./proxy
-# Most tests wait for something: more of them at once than there are processors.
+# Most tests wait for something: more packages at once than there are processors. Not under the race detector, which has them work.
 beside := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
 test: ## all tests
@@ -33,7 +33,7 @@ test: ## all tests
 
 race: ## all tests under the race detector
 	@$(need-go)
-	CGO_ENABLED=1 go test -race -p $(beside) -count=1 $(longest-first) ./...
+	CGO_ENABLED=1 go test -race -count=1 $(longest-first) ./...
 
 # Without a limit an input that reaches new code is made smaller for up to 60 s each, in which nothing new is tried.
 fuzz: ## each fuzz test for FUZZTIME (15s)

@@ -240,11 +240,11 @@ func expectEnd(t *testing.T, c net.Conn, sent string) {
 
 // The body's deadline must not cut a stream that lasts longer than it.
 func TestStreamOutlivesTheBodyDeadline(t *testing.T) {
-	s := start(t, Options{Pace: 20 * time.Millisecond, Tokens: 20,
-		limits: limits{header: 100 * time.Millisecond, body: 100 * time.Millisecond, write: 100 * time.Millisecond}})
+	s := start(t, Options{Pace: 20 * time.Millisecond, Tokens: 40,
+		limits: limits{header: 400 * time.Millisecond, body: 400 * time.Millisecond, write: 400 * time.Millisecond}})
 	for _, h2 := range []bool{false, true} {
 		resp := post(t, client(t, s, s.Addr().String(), h2), chatURL("gpt-4o"), helloStream)
-		if got, _ := streamText(t, readEvents(t, resp.Body)); got != answer(20) {
+		if got, _ := streamText(t, readEvents(t, resp.Body)); got != answer(40) {
 			t.Errorf("h2=%v: %q", h2, got)
 		}
 	}
