@@ -72,3 +72,22 @@ func TestConnectionsFollowFromTheFiles(t *testing.T) {
 	require.Equal(t, 1, fitToFiles(0, 1<<30, log))
 	require.Equal(t, 34, warmFiles(Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: 32}}, {}, {Warm: Warm{Connections: 1}}}}))
 }
+
+// Pools that took every descriptor left none for clients, nor for the health port.
+func TestWarmConnectionsLeaveFiles(t *testing.T) {
+	files, err := raiseFileLimit()
+	require.NoError(t, err)
+	allowed := connectionsFor(files)
+	given := []Upstream{{Warm: Warm{Connections: 3 * allowed}}, {}, {Warm: Warm{Connections: allowed}}, {Warm: Warm{Connections: 1}}}
+	cfg := Config{Loops: 2, Upstreams: given}
+	fitWarm(&cfg, zap.NewNop())
+	require.LessOrEqual(t, warmFiles(cfg), allowed)
+	require.InDelta(t, 3*allowed/4, cfg.Upstreams[0].Warm.Connections, 2)
+	require.InDelta(t, allowed/4, cfg.Upstreams[2].Warm.Connections, 2)
+	require.Zero(t, cfg.Upstreams[3].Warm.Connections, "it has no share that is one a loop")
+	require.Equal(t, 1, given[3].Warm.Connections, "what was loaded is left alone")
+
+	enough := Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: allowed}}}}
+	fitWarm(&enough, zap.NewNop())
+	require.Equal(t, allowed, enough.Upstreams[0].Warm.Connections)
+}

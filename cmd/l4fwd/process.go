@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"go.uber.org/zap"
 )
@@ -42,6 +43,29 @@ func warmFiles(cfg Config) int {
 		}
 	}
 	return n
+}
+
+// fitWarm leaves connections that are kept warm at most half of the files that connections may take. Pools that take all
+// leave none for clients, and none for the health port. If cfg is changed, it gets a list of upstreams of its own.
+func fitWarm(cfg *Config, log *zap.Logger) {
+	files, _ := raiseFileLimit() // an error is told by fitToFiles
+	wanted, allowed := warmFiles(*cfg), connectionsFor(files)
+	if files == 0 || wanted <= allowed {
+		return
+	}
+	cfg.Upstreams = slices.Clone(cfg.Upstreams)
+	for i := range cfg.Upstreams {
+		w := &cfg.Upstreams[i].Warm
+		if w.Connections <= 0 {
+			continue
+		}
+		if w.Connections = max(w.Connections, cfg.Loops) * allowed / wanted; w.Connections < cfg.Loops {
+			w.Connections = 0 // each loop would keep one
+		}
+	}
+	log.Warn("fewer connections are kept warm than configured: the limit of open files does not suffice",
+		zap.Int("configured", wanted), zap.Int("kept", warmFiles(*cfg)), zap.Uint64("files", files),
+		zap.String("do", "raise LimitNOFILE in the unit, or ulimit -Hn, or lower warm.connections"))
 }
 
 // fitToFiles raises the limit of open files as far as it goes, and returns the limit of connections: the one configured

@@ -117,7 +117,12 @@ func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool)
 	fitted := r.fitted
 	used := r.loaded
 	used.Loops = d.cfg.Loops
-	if next.Limits.MaxConnections != r.loaded.Limits.MaxConnections || warmFiles(next) != warmFiles(used) {
+	log := zap.NewNop()
+	changed := warmFiles(next) != warmFiles(used)
+	if changed {
+		log = d.log
+	}
+	if fitWarm(&next, log); changed || next.Limits.MaxConnections != r.loaded.Limits.MaxConnections {
 		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log)
 	}
 	next.Limits.MaxConnections = fitted

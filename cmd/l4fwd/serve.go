@@ -89,6 +89,7 @@ func serve(l *loaded, again func() *loaded) error {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
 	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log)
+	fitWarm(&d.cfg, d.log)
 	d.cfg.Limits.MaxConnections = fitToFiles(d.cfg.Limits.MaxConnections, warmFiles(d.cfg), d.log)
 
 	healthPort, err := listenHealth(d.cfg.Health)
