@@ -368,6 +368,11 @@ func TestNameOfItselfIsLeftOut(t *testing.T) {
 	}
 	assert.NotZero(t, lines.FilterMessageSnippet("own listener").Len())
 	assert.Len(t, s.Status().Upstreams[0].Addresses, 1)
+
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1") // readiness said then that the name was being looked up
+	why := fmt.Sprintf(`no address: 127.0.0.1:%d is this forwarder's own listener "in"`, port)
+	require.Eventually(t, func() bool { return s.Status().Upstreams[0].Detail == why }, 5*time.Second, 10*time.Millisecond)
+	assert.EqualError(t, s.UpstreamsReady(), `upstream "up" has `+why)
 }
 
 func TestPortInUseIsTold(t *testing.T) {

@@ -81,6 +81,9 @@ func (t *target) ready() error {
 	if notes := t.notes(now); len(notes) > 0 {
 		return fmt.Errorf("upstream %q has no usable address: %s", t.opts.Name, strings.Join(notes, ", "))
 	}
+	if own := t.leftOut(); own != "" {
+		return fmt.Errorf("upstream %q has no address: %s", t.opts.Name, own)
+	}
 	primary := t.sources[0]
 	if primary.name == nil {
 		return fmt.Errorf("upstream %q has no address", t.opts.Name)
@@ -109,6 +112,9 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	switch f := t.lastFail.Load(); {
 	case len(t.set.Addresses()) == 0:
 		s.Detail = "no address"
+		if own := t.leftOut(); own != "" {
+			s.Detail += ": " + own
+		}
 	case s.Failing && f != nil:
 		s.Detail = fmt.Sprintf("every address fails; last: %s at %s, %s ago", f.reason, f.addr, now.Sub(f.at).Round(time.Second))
 	case !s.Usable:

@@ -285,6 +285,21 @@ func (t *target) others(src *source) []netip.AddrPort {
 	return aps
 }
 
+// leftOut says of an address that others left out why it did; "" if it left out none.
+func (t *target) leftOut() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, src := range t.sources {
+		for _, a := range src.answer {
+			ap := netip.AddrPortFrom(a.Unmap(), src.port)
+			if name := t.ownListener(ap); name != "" {
+				return fmt.Sprintf("%s is this forwarder's own listener %q", ap, name)
+			}
+		}
+	}
+	return ""
+}
+
 // ownListener returns the name of the listener that would accept a connection to ap, "" if none would.
 func (t *target) ownListener(ap netip.AddrPort) string {
 	for _, ln := range t.listeners {
