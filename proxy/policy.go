@@ -170,7 +170,8 @@ func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
 	now := time.Now()
 	t.set.Failed(a, now)
 	t.lastFail.Store(&dialFailure{addr: a.Addr, reason: failure, at: now})
-	if t.set.AllFailing() && t.down.CompareAndSwap(false, true) {
+	if t.set.AllFailing() && t.downTold.due(now) && t.down.CompareAndSwap(false, true) {
+		t.downTold.at(now)
 		p.access.note(func() {
 			p.log.Warn("every address of the upstream fails: clients are turned away unless the next attempt succeeds",
 				zap.String("upstream", t.opts.Name), zap.Stringer("last_address", a.Addr), zap.Stringer("last_reason", failure))
@@ -181,8 +182,15 @@ func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
 // noteBackup logs when connections begin to go to backups, and when they go to a primary again.
 func (p *policy) noteBackup(t *target, a *upstream.Address) {
 	backup := t.set.IsBackup(a)
-	if t.onBackup.Load() == backup || !t.onBackup.CompareAndSwap(!backup, backup) {
+	if t.onBackup.Load() == backup {
 		return
+	}
+	now := time.Now()
+	if backup && !t.backupTold.due(now) || !t.onBackup.CompareAndSwap(!backup, backup) {
+		return
+	}
+	if backup {
+		t.backupTold.at(now)
 	}
 	p.access.note(func() {
 		fields := []zap.Field{zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr)}

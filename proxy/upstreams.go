@@ -39,9 +39,11 @@ type target struct {
 	answered  chan struct{} // closed when the primary was looked up
 	retired   []*target     // those it came in place of, with connections: see succeed
 
-	down     atomic.Bool // every address fails; told once
-	onBackup atomic.Bool // the last connection went to a backup
-	lastFail atomic.Pointer[dialFailure]
+	down       atomic.Bool // every address fails; told once
+	downTold   told
+	onBackup   atomic.Bool // the last connection went to a backup, and that was told
+	backupTold told
+	lastFail   atomic.Pointer[dialFailure]
 }
 
 // source is a host and port that addresses of an upstream come from.
