@@ -108,7 +108,7 @@ func TestHealthChecksOfAnNLBLeaveNoTrace(t *testing.T) {
 		for _, routes := range [][]Route{nil, {{SNI: []string{"one.example"}, Upstream: "up"}}} {
 			d := open(t, engine, Listener{
 				Upstream: "up", Routes: routes, AcceptProxy: ProxyRequired, AllowSources: prefixes("10.1.0.0/16"), AllowVPCE: []string{endpointID},
-			}, func(o *Options) { o.PrefaceTimeout = 300 * time.Millisecond }, to("up", up))
+			}, func(o *Options) { o.PrefaceTimeout = 800 * time.Millisecond }, to("up", up))
 			for _, end := range []func(*net.TCPConn){
 				func(c *net.TCPConn) { c.CloseWrite() },
 				func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
