@@ -69,8 +69,8 @@ func freePort(t *testing.T) string {
 	return ""
 }
 
-// echo runs a server that sends back what it gets, until the test ends.
-func echo(t *testing.T) string {
+// serveEach runs a server until the test ends, and returns its address.
+func serveEach(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -83,12 +83,18 @@ func echo(t *testing.T) string {
 			}
 			wg.Go(func() {
 				defer c.Close()
-				_, _ = io.Copy(c, c)
+				serve(c)
 			})
 		}
 	})
 	t.Cleanup(func() { l.Close(); wg.Wait() })
 	return l.Addr().String()
+}
+
+// echo runs a server that sends back what it gets.
+func echo(t *testing.T) string {
+	t.Helper()
+	return serveEach(t, func(c net.Conn) { _, _ = io.Copy(c, c) })
 }
 
 // prepare chooses the addresses of a process that forwards to an echo server.

@@ -18,27 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// greeterNamed runs a server that says its name and then sends back what it gets, until the test ends.
+// greeterNamed runs a server that says its name and then sends back what it gets.
 func greeterNamed(t *testing.T, name string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				fmt.Fprintln(c, name)
-				_, _ = io.Copy(c, c)
-			})
-		}
+	return serveEach(t, func(c net.Conn) {
+		fmt.Fprintln(c, name)
+		_, _ = io.Copy(c, c)
 	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	return l.Addr().String()
 }
 
 // withFile is l4fwd with a file as its configuration.

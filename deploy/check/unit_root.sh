@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # unit_root.sh DEB DIR, in mount, PID, network and cgroup namespaces of its own: becomes systemd, as PID 1 of a copy-on-write root over this
-# machine's with the package installed, that runs unit_drive.sh as its only service. What that says is left in DIR/root/var/unit.log.
+# machine's with the package installed, that runs unit_drive.sh as its only service. What that says is left in unit.log, in /var of that root.
 set -euo pipefail
 deb=$1 dir=$2
 check=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -115,19 +114,7 @@ func listenerRemoved(r *rig) {
 }
 
 func listenerRemovedQueued(r *rig) {
-	const queued = 20
-	first, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	r.opts.Loops = 1
-	r.policy.accepted = func(*Flow) Reason { // holds up the loop, so that the kernel's queue fills
-		once.Do(func() { close(first); <-release })
-		return None
-	}
-	peers := []*peer{r.dial()}
-	<-first
-	for range queued {
-		peers = append(peers, r.dial())
-	}
+	peers, release := r.queue()
 	r.all(
 		func() { require.NoError(r, r.relisten(r.listener("second"))) },
 		func() { time.Sleep(20 * time.Millisecond); close(release) },

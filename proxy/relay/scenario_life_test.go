@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,19 +34,7 @@ func stopAccepting(r *rig) {
 }
 
 func stopAcceptingQueued(r *rig) {
-	const queued = 20
-	first, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	r.opts.Loops = 1
-	r.policy.accepted = func(*Flow) Reason { // holds up the loop, so that the kernel's queue fills
-		once.Do(func() { close(first); <-release })
-		return None
-	}
-	peers := []*peer{r.dial()}
-	<-first
-	for range queued {
-		peers = append(peers, r.dial())
-	}
+	peers, release := r.queue()
 	r.all(
 		func() { r.relay.StopAccepting() },
 		func() { time.Sleep(20 * time.Millisecond); close(release) }, // whichever is first, nobody may be lost

@@ -121,6 +121,24 @@ func acceptFrom(t testing.TB, ln *net.TCPListener) *peer {
 	return newPeer(t, c)
 }
 
+// queue holds up the only loop with its first client until release is closed, and connects 20 more, which the kernel queues.
+func (r *rig) queue() (peers []*peer, release chan struct{}) {
+	r.Helper()
+	first, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r.opts.Loops = 1
+	r.policy.accepted = func(*Flow) Reason {
+		once.Do(func() { close(first); <-release })
+		return None
+	}
+	peers = append(peers, r.dial())
+	<-first
+	for range 20 {
+		peers = append(peers, r.dial())
+	}
+	return peers, release
+}
+
 // pair connects a client through the relay to the origin.
 func (r *rig) pair() (c, u *peer) {
 	r.Helper()
