@@ -34,6 +34,7 @@ func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, args...)
+	otherBinary(cmd)
 	cmd.Env = append([]string{asL4fwd + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}, env...)
 	return cmd
 }
