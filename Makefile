@@ -23,7 +23,7 @@ build: ## build/l4fwd for this machine
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BUILD)/l4fwd ./cmd/l4fwd
 
 # Packages are begun in the order they are named in: the longest at the end would run alone.
-longest-first := ./proxy/relay ./cmd/l4fwd ./eip ./proxy
+longest-first := ./proxy/relay ./cmd/l4fwd ./cmd/l4fwd/soak ./eip ./proxy
 # Most tests wait for something: more packages at once than there are processors. Not under the race detector, which has them work.
 beside := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
@@ -45,7 +45,7 @@ fuzz: ## each fuzz test for FUZZTIME (15s)
 
 soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded and instances drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans
 	@$(need-go)
-	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd
+	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd/soak
 
 lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)

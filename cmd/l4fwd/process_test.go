@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/testport"
 )
 
 // process is a running l4fwd in front of an echo server.
@@ -47,27 +47,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// portsGiven are the ports that freePort has given out: it gives none twice.
-var portsGiven sync.Map
-
-// freePort returns an address that was free a moment ago, and that nothing else takes: the port lies below those that
-// the kernel gives to connections and to listeners of port 0 (32768 and up on Linux, 49152 on macOS).
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(20000)
-		if _, given := portsGiven.LoadOrStore(port, true); given {
-			continue
-		}
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			require.NoError(t, l.Close())
-			return addr
-		}
-	}
-	t.Fatal("no free port of 127.0.0.1 between 10000 and 30000 in 1000 tries")
-	return ""
-}
+// freePort returns an address to listen on.
+func freePort(t *testing.T) string { t.Helper(); return testport.Free(t) }
 
 // serveEach runs a server until the test ends, and returns its address.
 func serveEach(t *testing.T, serve func(net.Conn)) string {

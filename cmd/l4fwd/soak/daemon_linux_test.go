@@ -1,4 +1,4 @@
-package main
+package soak
 
 import (
 	"fmt"
@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/testport"
 )
 
 // soakDaemon is one instance: a process, and after a drain another one at the same addresses.
@@ -46,11 +48,11 @@ type soakDaemon struct {
 type soakReady struct{ at time.Time }
 
 func newSoakDaemon(s *soak, index int, engine string) *soakDaemon {
-	d := &soakDaemon{s: s, index: index, engine: engine, health: freePort(s.t), admin: freePort(s.t)}
+	d := &soakDaemon{s: s, index: index, engine: engine, health: testport.Free(s.t), admin: testport.Free(s.t)}
 	d.log.d = d
 	d.log.said = map[string]int{}
 	for i := range d.doors {
-		d.doors[i] = freePort(s.t)
+		d.doors[i] = testport.Free(s.t)
 	}
 	d.file = filepath.Join(s.t.TempDir(), "l4fwd.yaml")
 	s.t.Cleanup(func() {
@@ -69,7 +71,8 @@ func (d *soakDaemon) start() {
 	d.extra.Unlock()
 	d.warm = map[string]int{}
 	d.write(d.text(nil))
-	d.cmd = command(d.s.t, nil, "serve", "--config", d.file)
+	d.cmd = exec.Command(l4fwdPath, "serve", "--config", d.file)
+	d.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
 	d.cmd.Stderr = &d.log
 	require.NoError(d.s.t, d.cmd.Start())
 	d.ended = make(chan struct{})
@@ -165,7 +168,7 @@ func (d *soakDaemon) drain() {
 		<-d.ended
 	}
 	d.drains.close(time.Now())
-	if code := d.cmd.ProcessState.ExitCode(); code != exitOK {
+	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
 		d.s.fail(fmt.Sprintf("daemon %d (%s): exit status %d after a drain", d.index, d.engine, code))
 	}
 	d.s.count.add("drains")
@@ -182,7 +185,7 @@ func (d *soakDaemon) drain() {
 func (d *soakDaemon) ends() {
 	select {
 	case <-d.ended:
-		if code := d.cmd.ProcessState.ExitCode(); code != exitOK {
+		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
 			d.s.fail(fmt.Sprintf("daemon %d: exit status %d at the end", d.index, code))
 		}
 	case <-time.After(soakPatience):

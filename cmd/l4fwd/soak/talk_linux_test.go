@@ -1,4 +1,4 @@
-package main
+package soak
 
 import (
 	"bytes"
@@ -48,7 +48,7 @@ func (t *soakTalk) act() error {
 	case doBadHeader:
 		return turnedAway(c, []byte("PROXY TCP4 999.1.1.1 10.0.0.1 1 2\r\nhello"))
 	case doProbe:
-		if _, err := c.Write([]byte("\r\n\r\n\x00\r\nQUIT\n\x20\x11\x00\x07" + tlv(0x03, "\x00\x11\x22\x33"))); err != nil {
+		if _, err := c.Write([]byte("\r\n\r\n\x00\r\nQUIT\n\x20\x11\x00\x07\x03\x00\x04\x00\x11\x22\x33")); err != nil {
 			return err
 		}
 		return c.CloseWrite()

@@ -1,4 +1,4 @@
-package main
+package soak
 
 import (
 	"crypto/tls"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/testport"
 )
 
 const (
@@ -70,7 +72,7 @@ func newSoakWorld(s *soak) *soakWorld {
 	}
 	for i, u := range w.ups {
 		u.index = i
-		_, port, err := net.SplitHostPort(freePort(s.t))
+		_, port, err := net.SplitHostPort(testport.Free(s.t))
 		require.NoError(s.t, err)
 		u.port, err = strconv.Atoi(port)
 		require.NoError(s.t, err)

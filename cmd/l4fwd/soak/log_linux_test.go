@@ -1,4 +1,4 @@
-package main
+package soak
 
 import (
 	"bytes"
@@ -33,15 +33,15 @@ func (l *soakLog) line(line string) {
 	switch {
 	case strings.Contains(line, `"msg":"access"`):
 		l.d.s.ledger.line(l.d, line)
-	case strings.Contains(line, saidReloaded) && strings.Contains(line, `"by":"SIGHUP"`):
+	case strings.Contains(line, `"msg":"reloaded"`) && strings.Contains(line, `"by":"SIGHUP"`):
 		l.said["reloaded by SIGHUP"]++
-	case strings.Contains(line, saidReloaded):
+	case strings.Contains(line, `"msg":"reloaded"`):
 		l.said["reloaded by watch"]++
 	case strings.Contains(line, `"msg":"started"`):
 		_, after, _ := strings.Cut(line, `"engine":"`)
 		engine, _, _ := strings.Cut(after, `"`)
 		l.d.s.count.add("starts on " + engine)
-	case strings.Contains(line, saidFailed):
+	case strings.Contains(line, `"msg":"reload failed: nothing was changed"`):
 		l.said["reload failed"]++
 	case !strings.HasPrefix(line, "{"), strings.Contains(line, `"level":"error"`),
 		strings.Contains(line, `"level":"warn"`) && strings.Contains(line, `"msg":"not ready"`):
