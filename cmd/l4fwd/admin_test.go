@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 type addrOnly struct {
@@ -89,7 +91,7 @@ func TestAdminAnswers(t *testing.T) {
 
 func TestAdminSocketIsPrivateAndReplacesAStaleOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	cfg := Admin{Address: "unix:" + path}
+	cfg := config.Admin{Address: "unix:" + path}
 
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	require.NoError(t, err)

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+)
 
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
@@ -12,12 +16,12 @@ func newCheck() *cobra.Command {
 		Example: "  l4fwd check --config /etc/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l := load(cmd.Flags())
-			l.faults.print(cmd.ErrOrStderr())
-			if l.faults.bad() {
+			l := config.Load(cmd.Flags())
+			l.Faults.Print(cmd.ErrOrStderr())
+			if l.Faults.Bad() {
 				return silent(exitUsage)
 			}
-			effective, err := render(l.cfg)
+			effective, err := config.Render(l.Config)
 			if err != nil {
 				return failure(err)
 			}
@@ -28,7 +32,7 @@ func newCheck() *cobra.Command {
 			return nil
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags())
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 // client speaks to a running daemon over admin.address.
 type client struct {
 	verb  string
-	where endpoint
+	where config.Endpoint
 	http  *http.Client
 }
 
@@ -30,23 +32,23 @@ var errNoDaemon = errors.New("no daemon answers")
 // newClient takes the admin address from flags, environment and file. Faults in other keys are none of its business: a
 // daemon that runs must be reachable while its file is being edited.
 func newClient(cmd *cobra.Command) (*client, error) {
-	l := load(cmd.Flags())
-	var faults Faults
-	for _, f := range l.faults {
+	l := config.Load(cmd.Flags())
+	var faults config.Faults
+	for _, f := range l.Faults {
 		// An address that the daemon would not listen on may well be spoken to.
-		if !f.Warning && (l.broken || f.Key == "admin.address" && !remoteOnly(l.cfg.Admin.Address)) {
+		if !f.Warning && (l.Broken || f.Key == "admin.address" && !remoteOnly(l.Config.Admin.Address)) {
 			faults = append(faults, f)
 		}
 	}
 	if len(faults) > 0 {
-		faults.print(cmd.ErrOrStderr())
+		faults.Print(cmd.ErrOrStderr())
 		return nil, silent(exitUsage)
 	}
-	e, err := parseAdmin(l.cfg.Admin.Address)
+	e, err := config.ParseAdmin(l.Config.Admin.Address)
 	switch {
 	case err != nil:
 		return nil, usage(err)
-	case e.off():
+	case e.Off():
 		return nil, usage(errors.New("admin.address is off: name the daemon's with --admin ADDR"))
 	}
 	if e.Addr.IsValid() && e.Addr.Addr().IsUnspecified() {
@@ -61,7 +63,7 @@ func newClient(cmd *cobra.Command) (*client, error) {
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				d := net.Dialer{Timeout: 3 * time.Second}
-				return d.DialContext(ctx, e.network(), e.address())
+				return d.DialContext(ctx, e.Network(), e.Address())
 			},
 		},
 	}}, nil
@@ -69,8 +71,8 @@ func newClient(cmd *cobra.Command) (*client, error) {
 
 // remoteOnly reports whether the only thing against an admin address is that it is remote.
 func remoteOnly(address string) bool {
-	e, err := parseAdmin(address)
-	return err == nil && !e.local()
+	e, err := config.ParseAdmin(address)
+	return err == nil && !e.Local()
 }
 
 // call sends a request and decodes the answer into out. An error that wraps errNoDaemon means that there is none.

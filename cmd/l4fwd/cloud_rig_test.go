@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
@@ -44,8 +45,8 @@ func underSky(t *testing.T, arrange func(*sky), test func(*testing.T, *sky)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sky{ec2: sim.NewEC2(sim.EC2Options{}), asg: sim.NewAutoScaling()}
 		s.daemon, s.fwd = newFakeDaemon(t)
-		s.cfg.EIP = EIP{Pool: "tag-key:aoai_eip", Required: true, Release: "shutdown", VerifyInterval: Duration(30 * time.Second)}
-		s.cfg.Lifecycle = Lifecycle{"auto", "auto"}
+		s.cfg.EIP = config.EIP{Pool: "tag-key:aoai_eip", Required: true, Release: "shutdown", VerifyInterval: config.Duration(30 * time.Second)}
+		s.cfg.Lifecycle = config.Lifecycle{ASG: "auto", Spot: "auto"}
 		who := sim.Machine{Region: "eu-west-1", Account: "123456789012", Instance: "i-1", MAC: "02:00:00:00:00:01", Interface: "eni-1", PrivateIP: "10.0.0.1"}
 		s.imds = sim.NewMetadata(who)
 		s.ec2.AddInterface("eni-1", "i-1", netip.MustParseAddr("10.0.0.1"))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/eip/sim"
 )
 
@@ -178,7 +179,7 @@ func TestStandbyKeepsTheAddress(t *testing.T) {
 }
 
 func TestWithLifecycleOffTheMetadataAreNotWatched(t *testing.T) {
-	off := func(s *sky) { s.cfg.Lifecycle = Lifecycle{"off", "off"} }
+	off := func(s *sky) { s.cfg.Lifecycle = config.Lifecycle{ASG: "off", Spot: "off"} }
 	underSky(t, off, func(t *testing.T, s *sky) {
 		time.Sleep(time.Minute)
 		require.True(t, s.held())

@@ -6,12 +6,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
 // compile turns a configuration without faults into what the forwarder does.
-func compile(cfg Config, log *zap.Logger) (proxy.Options, error) {
+func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 	o := proxy.Options{
 		Engine: cfg.Engine, Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
 		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate,
@@ -32,7 +33,7 @@ func compile(cfg Config, log *zap.Logger) (proxy.Options, error) {
 		Log:    log,
 	}
 	var err error
-	if o.DNS.Servers, err = compileAll(cfg.DNS.Servers, parseResolver); err != nil {
+	if o.DNS.Servers, err = compileAll(cfg.DNS.Servers, config.ParseResolver); err != nil {
 		return o, err
 	}
 	if o.Listeners, err = compileAll(cfg.Listeners, compileListener); err != nil {
@@ -54,8 +55,8 @@ func compileAll[F, T any](from []F, one func(F) (T, error)) ([]T, error) {
 	return all, nil
 }
 
-func compileListener(in Listener) (proxy.Listener, error) {
-	addr, err := parseListen(in.Address)
+func compileListener(in config.Listener) (proxy.Listener, error) {
+	addr, err := config.ParseListen(in.Address)
 	if err != nil {
 		return proxy.Listener{}, err
 	}
@@ -66,8 +67,8 @@ func compileListener(in Listener) (proxy.Listener, error) {
 	}, err
 }
 
-func compileUpstream(u Upstream) (proxy.Upstream, error) {
-	host, port, err := parseHostPort(u.Address)
+func compileUpstream(u config.Upstream) (proxy.Upstream, error) {
+	host, port, err := config.ParseHostPort(u.Address)
 	if err != nil {
 		return proxy.Upstream{}, err
 	}
@@ -79,11 +80,11 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 	if err != nil {
 		return proxy.Upstream{}, err
 	}
-	removed, err := parseRemoved(u.OnRemoved)
+	removed, err := config.ParseRemoved(u.OnRemoved)
 	return proxy.Upstream{
 		Name: u.Name, Host: host, Port: port, Backups: backups,
 		ConnectTimeout: time.Duration(u.Connect.Timeout), Attempts: u.Connect.Attempts,
-		MaxConnections: u.MaxConnections, Balance: u.Balance, Removed: removed,
+		MaxConnections: u.MaxConnections, Balance: u.Balance, Removed: proxy.Removed(removed),
 		Check: proxy.Check{
 			Type: u.Check.Type, Interval: time.Duration(u.Check.Interval), Timeout: time.Duration(u.Check.Timeout),
 			Rise: u.Check.Rise, Fall: u.Check.Fall,
@@ -97,6 +98,18 @@ func compileUpstream(u Upstream) (proxy.Upstream, error) {
 }
 
 func compileHostPort(text string) (proxy.HostPort, error) {
-	host, port, err := parseHostPort(text)
+	host, port, err := config.ParseHostPort(text)
 	return proxy.HostPort{Host: host, Port: port}, err
 }
+
+func compileRoutes(routes []config.Route) []proxy.Route {
+	var all []proxy.Route
+	for _, r := range routes {
+		all = append(all, proxy.Route{SNI: r.SNI, Upstream: r.Upstream})
+	}
+	return all
+}
+
+var proxyModes = map[string]proxy.ProxyMode{"off": proxy.ProxyOff, "optional": proxy.ProxyOptional, "required": proxy.ProxyRequired}
+
+var proxyVersions = map[string]int{"off": 0, "v1": 1, "v2": 2}

@@ -11,17 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 )
-
-// EIP is the Elastic IP address to hold.
-type EIP struct {
-	Pool           string   `key:"pool" kind:"pool" flag:"eip-pool" arg:"SELECTOR" doc:"The Elastic IP addresses to claim one of: tag:KEY=VALUE, tag-key:KEY, or allocation ids with commas between. Empty: none is claimed, and AWS is not called."`
-	Required       bool     `key:"required" default:"true" doc:"Not ready until an address is held, and no start where there can be none, such as off EC2."`
-	Release        string   `key:"release" default:"shutdown" allowed:"shutdown|never" doc:"When the address is given back: after the last connection of a drain, or never."`
-	VerifyInterval Duration `key:"verify_interval" default:"30s" min:"1s" max:"1h" doc:"How often it is looked whether the address is still held."`
-}
 
 func newEIP() *cobra.Command {
 	cmd := &cobra.Command{
@@ -33,7 +26,7 @@ func newEIP() *cobra.Command {
 			return usage(errors.New("eip: name one of list, claim, release; see l4fwd eip --help"))
 		},
 	}
-	addConfigFlag(cmd.Flags())
+	config.AddFileFlag(cmd.Flags())
 	cmd.AddCommand(newEIPList(), newEIPClaim(), newEIPRelease())
 	return cmd
 }
@@ -63,8 +56,8 @@ func newEIPList() *cobra.Command {
 			})
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags(), "eip-pool")
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "eip-pool")
 	cmd.Flags().StringVar(&format, "format", "table", "How to print it: `FORMAT` table, json, azure-cli or tfvars.")
 	return cmd
 }
@@ -146,8 +139,8 @@ func newEIPClaim() *cobra.Command {
 			})
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags(), "eip-pool")
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "eip-pool")
 	at.addFlags(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "How long, `D`, to wait for a free address.")
 	return cmd
@@ -181,8 +174,8 @@ func newEIPRelease() *cobra.Command {
 			})
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags(), "eip-pool")
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "eip-pool")
 	at.addFlags(cmd)
 	return cmd
 }
@@ -195,21 +188,21 @@ func printHold(cmd *cobra.Command, hold eip.Hold) error {
 // withPool runs do with a client of EC2 and the pool of the configuration, for at most timeout. As of the verbs that ask
 // a daemon, faults in other keys are none of its business.
 func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context, eip.Client, eip.Selector) error) error {
-	l := load(cmd.Flags())
-	var faults Faults
-	for _, f := range l.faults {
-		if !f.Warning && (l.broken || f.Key == "eip.pool") {
+	l := config.Load(cmd.Flags())
+	var faults config.Faults
+	for _, f := range l.Faults {
+		if !f.Warning && (l.Broken || f.Key == "eip.pool") {
 			faults = append(faults, f)
 		}
 	}
 	if len(faults) > 0 {
-		faults.print(cmd.ErrOrStderr())
+		faults.Print(cmd.ErrOrStderr())
 		return silent(exitUsage)
 	}
-	if l.cfg.EIP.Pool == "" {
+	if l.Config.EIP.Pool == "" {
 		return usage(errors.New("no pool: name one with --eip-pool tag:KEY=VALUE, or as eip.pool in a file given with --config"))
 	}
-	pool, err := eip.ParseSelector(l.cfg.EIP.Pool)
+	pool, err := eip.ParseSelector(l.Config.EIP.Pool)
 	if err != nil {
 		return usage(err)
 	}

@@ -95,3 +95,8 @@ func (a *advised) Unwrap() error { return a.err }
 func advise(err error, format string, args ...any) error {
 	return &advised{fmt.Sprintf(format, args...), err}
 }
+
+// errorText is an error that is a constant text.
+type errorText string
+
+func (e errorText) Error() string { return string(e) }

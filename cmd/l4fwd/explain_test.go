@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -70,7 +71,7 @@ func TestConnectionsFollowFromTheFiles(t *testing.T) {
 	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, 0, log))
 	require.Equal(t, connectionsFor(files-100), fitToFiles(0, 100, log))
 	require.Equal(t, 1, fitToFiles(0, 1<<30, log))
-	require.Equal(t, 34, warmFiles(Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: 32}}, {}, {Warm: Warm{Connections: 1}}}}))
+	require.Equal(t, 34, warmFiles(config.Config{Loops: 2, Upstreams: []config.Upstream{{Warm: config.Warm{Connections: 32}}, {}, {Warm: config.Warm{Connections: 1}}}}))
 }
 
 // Pools that took every descriptor left none for clients, nor for the health port.
@@ -78,8 +79,8 @@ func TestWarmConnectionsLeaveFiles(t *testing.T) {
 	files, err := raiseFileLimit()
 	require.NoError(t, err)
 	allowed := connectionsFor(files)
-	given := []Upstream{{Warm: Warm{Connections: 3 * allowed}}, {}, {Warm: Warm{Connections: allowed}}, {Warm: Warm{Connections: 1}}}
-	cfg := Config{Loops: 2, Upstreams: given}
+	given := []config.Upstream{{Warm: config.Warm{Connections: 3 * allowed}}, {}, {Warm: config.Warm{Connections: allowed}}, {Warm: config.Warm{Connections: 1}}}
+	cfg := config.Config{Loops: 2, Upstreams: given}
 	fitWarm(&cfg, zap.NewNop())
 	require.LessOrEqual(t, warmFiles(cfg), allowed)
 	require.InDelta(t, 3*allowed/4, cfg.Upstreams[0].Warm.Connections, 2)
@@ -87,7 +88,7 @@ func TestWarmConnectionsLeaveFiles(t *testing.T) {
 	require.Zero(t, cfg.Upstreams[3].Warm.Connections, "it has no share that is one a loop")
 	require.Equal(t, 1, given[3].Warm.Connections, "what was loaded is left alone")
 
-	enough := Config{Loops: 2, Upstreams: []Upstream{{Warm: Warm{Connections: allowed}}}}
+	enough := config.Config{Loops: 2, Upstreams: []config.Upstream{{Warm: config.Warm{Connections: allowed}}}}
 	fitWarm(&enough, zap.NewNop())
 	require.Equal(t, allowed, enough.Upstreams[0].Warm.Connections)
 }

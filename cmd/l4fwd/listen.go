@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/health"
 )
 
@@ -27,9 +28,9 @@ var noPort net.Listener = nowhere{}
 const maxAdminConnections = 64
 
 // listenHealth opens health.address.
-func listenHealth(cfg Health) (net.Listener, error) {
-	e, err := parseService(cfg.Address)
-	if err != nil || e.off() {
+func listenHealth(cfg config.Health) (net.Listener, error) {
+	e, err := config.ParseService(cfg.Address)
+	if err != nil || e.Off() {
 		return noPort, err
 	}
 	l, err := net.Listen("tcp", e.Addr.String())
@@ -41,9 +42,9 @@ func listenHealth(cfg Health) (net.Listener, error) {
 
 // listenAdmin opens admin.address. A socket in the file system belongs to the user of the process alone; one that a
 // daemon left behind is replaced.
-func listenAdmin(cfg Admin) (net.Listener, error) {
-	e, err := parseAdmin(cfg.Address)
-	if err != nil || e.off() {
+func listenAdmin(cfg config.Admin) (net.Listener, error) {
+	e, err := config.ParseAdmin(cfg.Address)
+	if err != nil || e.Off() {
 		return noPort, err
 	}
 	var l net.Listener

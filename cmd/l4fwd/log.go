@@ -9,10 +9,12 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 // newLevel returns the level of cfg, which a reload may change.
-func newLevel(cfg Log) zap.AtomicLevel {
+func newLevel(cfg config.Log) zap.AtomicLevel {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zapcore.InfoLevel // the configuration allows no other
@@ -21,22 +23,22 @@ func newLevel(cfg Log) zap.AtomicLevel {
 }
 
 // newLogger returns a logger of events, which level filters; nothing is sampled.
-func newLogger(cfg Log, level zapcore.LevelEnabler, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
+func newLogger(cfg config.Log, level zapcore.LevelEnabler, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
 	return zap.New(zapcore.NewCore(newEncoder(cfg, terminal), w, level))
 }
 
 // newAccessLogger returns the logger of the access log, message "access" at level info. log.access alone switches it.
-func newAccessLogger(cfg Log, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
+func newAccessLogger(cfg config.Log, w zapcore.WriteSyncer, terminal bool) *zap.Logger {
 	return zap.New(zapcore.NewCore(newEncoder(cfg, terminal), w, zapcore.InfoLevel))
 }
 
 // logsJSON reports whether lines are JSON rather than for people.
-func logsJSON(cfg Log, terminal bool) bool {
+func logsJSON(cfg config.Log, terminal bool) bool {
 	return cfg.Format == "json" || cfg.Format == "" && !terminal
 }
 
 // newEncoder makes lines with the fields ts, level, msg and those of the message.
-func newEncoder(cfg Log, terminal bool) zapcore.Encoder {
+func newEncoder(cfg config.Log, terminal bool) zapcore.Encoder {
 	enc := zapcore.EncoderConfig{
 		TimeKey: "ts", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
 		EncodeTime:     zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),

@@ -12,10 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 func TestLogFormats(t *testing.T) {
-	one := func(cfg Log, terminal bool) string {
+	one := func(cfg config.Log, terminal bool) string {
 		var out bytes.Buffer
 		w := newLogWriter(&out)
 		log := newLogger(cfg, newLevel(cfg), w, terminal)
@@ -25,17 +27,17 @@ func TestLogFormats(t *testing.T) {
 		return out.String()
 	}
 	var line map[string]any
-	for _, text := range []string{one(Log{Level: "info"}, false), one(Log{Level: "info", Format: "json"}, true)} {
+	for _, text := range []string{one(config.Log{Level: "info"}, false), one(config.Log{Level: "info", Format: "json"}, true)} {
 		require.NoError(t, json.Unmarshal([]byte(text), &line), text)
 		require.Equal(t, "access", line["msg"])
 		require.Equal(t, "info", line["level"])
 		require.Equal(t, "1.5s", line["took"])
 		require.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)$`), line["ts"])
 	}
-	for _, text := range []string{one(Log{Level: "info"}, true), one(Log{Level: "info", Format: "console"}, false)} {
+	for _, text := range []string{one(config.Log{Level: "info"}, true), one(config.Log{Level: "info", Format: "console"}, false)} {
 		require.Contains(t, text, "  info  access  {\"reason\"")
 	}
-	require.Empty(t, one(Log{Level: "error"}, false))
+	require.Empty(t, one(config.Log{Level: "error"}, false))
 }
 
 // stuckWriter takes nothing until it is freed.

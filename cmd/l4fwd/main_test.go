@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +39,14 @@ func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	otherBinary(cmd)
 	cmd.Env = append([]string{asL4fwd + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}, env...)
 	return cmd
+}
+
+// write puts a configuration file into a directory of the test's own.
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
 }
 
 // outcome is what a finished command left.
@@ -100,7 +110,7 @@ func TestEveryVerbHasAnExampleAndTakesConfig(t *testing.T) {
 	root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
 	require.NotEmpty(t, root.Example)
 	for _, verb := range root.Commands() {
-		if contains(laterVerbs, verb.Name()) {
+		if slices.Contains(laterVerbs, verb.Name()) {
 			continue
 		}
 		require.NotEmpty(t, verb.Example, verb.Name())

@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,16 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
 // newFakeDaemon is a daemon around a fake, with nothing running.
 func newFakeDaemon(t *testing.T) (*daemon, *fakeForwarder) {
 	t.Helper()
-	cfg, _ := try(t, "--upstream", "dais24.example:443")
-	d := newDaemon(cfg.cfg)
+	cfg := loadWith(t, "--upstream", "dais24.example:443")
+	d := newDaemon(cfg.Config)
 	t.Cleanup(func() { d.lines.Close(0) })
-	d.log = newLogger(Log{}, zap.ErrorLevel, d.lines, false)
+	d.log = newLogger(config.Log{}, zap.ErrorLevel, d.lines, false)
 	fwd := &fakeForwarder{active: 3, idle: make(chan struct{})}
 	d.fwd = fwd
 	d.register(fwd)
@@ -97,7 +99,7 @@ func TestLabelsAreOpenOrListed(t *testing.T) {
 	for _, m := range metricTable {
 		for i, label := range m.labels {
 			values := m.closed[label]
-			require.NotEqual(t, contains(open, label), len(values) > 0, "%s{%s}", m.name, label)
+			require.NotEqual(t, slices.Contains(open, label), len(values) > 0, "%s{%s}", m.name, label)
 			if values == nil || m.values == nil {
 				continue
 			}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 // setProcessors returns how many loops to run, and gives the Go scheduler one P more: a loop that waits in the kernel
@@ -35,7 +37,7 @@ func connectionsFor(files uint64) int {
 }
 
 // warmFiles is how many files the connections that are kept warm take at most.
-func warmFiles(cfg Config) int {
+func warmFiles(cfg config.Config) int {
 	n := 0
 	for _, u := range cfg.Upstreams {
 		if u.Warm.Connections > 0 {
@@ -47,7 +49,7 @@ func warmFiles(cfg Config) int {
 
 // fitWarm leaves connections that are kept warm at most half of the files that connections may take. Pools that take all
 // leave none for clients, and none for the health port. If cfg is changed, it gets a list of upstreams of its own.
-func fitWarm(cfg *Config, log *zap.Logger) {
+func fitWarm(cfg *config.Config, log *zap.Logger) {
 	files, _ := raiseFileLimit() // an error is told by fitToFiles
 	wanted, allowed := warmFiles(*cfg), connectionsFor(files)
 	if files == 0 || wanted <= allowed {

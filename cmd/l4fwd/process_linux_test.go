@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -185,9 +186,9 @@ func TestASocketNamesTheDefaultListener(t *testing.T) {
 	var log bytes.Buffer
 	w := newLogWriter(&log)
 	d, _ := newFakeDaemon(t)
-	d.log = newLogger(Log{}, zap.DebugLevel, w, false)
+	d.log = newLogger(config.Log{}, zap.DebugLevel, w, false)
 	d.defaultListener = true
-	d.cfg.Listeners = []Listener{{Name: ":443", Address: ":443"}}
+	d.cfg.Listeners = []config.Listener{{Name: ":443", Address: ":443"}}
 	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}
 	addr := netip.MustParseAddrPort("10.0.0.1:8443")
 	require.NoError(t, d.inherit(listeners, []socket{{"l4fwd.socket", 3, addr}}))

@@ -11,17 +11,18 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
 // reloader puts the configuration of the file in place of the one in use, one time after the other, from one goroutine.
 type reloader struct {
 	d      *daemon
-	load   func() *loaded // as at start: flags and environment keep their precedence
-	loaded Config         // the configuration in use, as it was loaded but for fixed keys
+	load   func() *config.Loaded // as at start: flags and environment keep their precedence
+	loaded config.Config         // the configuration in use, as it was loaded but for fixed keys
 	path   string
-	seen   fileState // of the file when it was last loaded, whatever came of it
-	fitted int       // limits.max_connections in use
+	seen   config.FileState // of the file when it was last loaded, whatever came of it
+	fitted int              // limits.max_connections in use
 
 	watching bool             // reload: watch
 	again    <-chan time.Time // when a reload that failed is tried again; nil: it is not
@@ -44,13 +45,13 @@ type reloadState struct {
 }
 
 // followConfig reloads on SIGHUP, and with reload: watch when the file changes, until the function it returns is called.
-func (d *daemon) followConfig(l *loaded, load func() *loaded, signals *signals) (stop func()) {
-	r := &reloader{d: d, load: load, loaded: l.cfg, path: l.path, seen: l.file, fitted: d.cfg.Limits.MaxConnections}
+func (d *daemon) followConfig(l *config.Loaded, load func() *config.Loaded, signals *signals) (stop func()) {
+	r := &reloader{d: d, load: load, loaded: l.Config, path: l.Path, seen: l.File, fitted: d.cfg.Limits.MaxConnections}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	changed := make(chan struct{}, 1)
-	if r.watching = l.cfg.Reload == reloadWatch && l.path != ""; r.watching {
-		wg.Go(func() { watchFile(ctx, l.path, changed, d.log) })
+	if r.watching = l.Config.Reload == config.ReloadWatch && l.Path != ""; r.watching {
+		wg.Go(func() { config.Watch(ctx, l.Path, changed, d.log) })
 	}
 	wg.Go(func() { r.run(ctx, signals.reload, changed) })
 	return sync.OnceFunc(func() {
@@ -69,7 +70,7 @@ func (r *reloader) run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 			r.reload(ctx, "SIGHUP")
 			r.d.notify.send("READY=1")
 		case <-changed:
-			if stateOfFile(r.path) != r.seen {
+			if config.StateOf(r.path) != r.seen {
 				r.reload(ctx, "file changed")
 			}
 		case <-r.again:
@@ -85,15 +86,15 @@ const byRetry = "retry"
 func (r *reloader) reload(ctx context.Context, why string) {
 	begun := time.Now()
 	l := r.load()
-	r.seen = l.file
-	if l.faults.bad() {
-		r.failed(why, faultTexts(l.faults), false)
+	r.seen = l.File
+	if l.Faults.Bad() {
+		r.failed(why, faultTexts(l.Faults), false)
 		return
 	}
-	next := l.cfg
-	fixed := keepFixed(&next, &r.loaded)
-	changed := changedKeys(&r.loaded, &next)
-	if err := r.apply(ctx, next, l.defaultListener); err != nil {
+	next := l.Config
+	fixed := config.KeepFixed(&next, &r.loaded)
+	changed := config.Changed(&r.loaded, &next)
+	if err := r.apply(ctx, next, l.DefaultListener); err != nil {
 		r.failed(why, []string{err.Error()}, errors.As(err, new(*passingError)))
 		return
 	}
@@ -111,7 +112,7 @@ func (r *reloader) reload(ctx context.Context, why string) {
 }
 
 // apply puts a configuration without faults in place.
-func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool) error {
+func (r *reloader) apply(ctx context.Context, next config.Config, defaultListener bool) error {
 	d := r.d
 	next.Loops = d.cfg.Loops
 	fitted := r.fitted
@@ -126,7 +127,7 @@ func (r *reloader) apply(ctx context.Context, next Config, defaultListener bool)
 		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log)
 	}
 	next.Limits.MaxConnections = fitted
-	next.Listeners = append([]Listener(nil), next.Listeners...) // those of loaded keep their names
+	next.Listeners = append([]config.Listener(nil), next.Listeners...) // those of loaded keep their names
 	o, err := compile(next, d.log)
 	if err != nil {
 		return err
@@ -166,9 +167,9 @@ func (r *reloader) failed(why string, faults []string, passes bool) {
 	r.d.log.Log(level, "reload failed: nothing was changed", fields...)
 }
 
-func faultTexts(all Faults) []string {
+func faultTexts(all config.Faults) []string {
 	var texts []string
-	for _, f := range all.sorted() {
+	for _, f := range all.Sorted() {
 		if !f.Warning {
 			texts = append(texts, f.Error())
 		}
@@ -199,7 +200,7 @@ func (d *daemon) configNotes() []string {
 }
 
 // settings is the configuration in use.
-func (d *daemon) settings() *Config {
+func (d *daemon) settings() *config.Config {
 	if c := d.inUse.Load(); c != nil {
 		return c
 	}
@@ -207,7 +208,7 @@ func (d *daemon) settings() *Config {
 }
 
 // inheritAgain gives listeners that accept from a socket of the service manager that socket's address, as inherit did.
-func (d *daemon) inheritAgain(named []Listener, listeners []proxy.Listener, defaultListener bool) {
+func (d *daemon) inheritAgain(named []config.Listener, listeners []proxy.Listener, defaultListener bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range listeners {
@@ -224,7 +225,7 @@ func (d *daemon) inheritAgain(named []Listener, listeners []proxy.Listener, defa
 }
 
 // forgetSockets forgets those whose listener is gone: the relay has closed them.
-func (d *daemon) forgetSockets(listeners []Listener) {
+func (d *daemon) forgetSockets(listeners []config.Listener) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	left := make(map[string]bool, len(listeners))

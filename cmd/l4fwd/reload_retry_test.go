@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -24,7 +25,7 @@ type reloading struct {
 	*testing.T
 	fwd     *fakeForwarder
 	lines   *observer.ObservedLogs
-	faults  Faults // of the configuration
+	faults  config.Faults // of the configuration
 	asked   chan os.Signal
 	changed chan struct{}
 }
@@ -36,13 +37,13 @@ func reloadingDaemon(t *testing.T, watching bool, test func(r *reloading)) {
 		d.log = zap.New(core)
 		r := &reloading{t, fwd, lines, nil, make(chan os.Signal, 1), make(chan struct{}, 1)}
 		version := byte(0)
-		load := func() *loaded {
-			l := &loaded{cfg: d.cfg, faults: r.faults}
-			l.file.there, l.file.sum[0] = true, version
+		load := func() *config.Loaded {
+			l := &config.Loaded{Config: d.cfg, Faults: r.faults}
+			l.File.There, l.File.Sum[0] = true, version
 			version++
 			return l
 		}
-		of := &reloader{d: d, load: load, loaded: d.cfg, path: "/nonexistent", seen: fileState{there: true}, watching: watching}
+		of := &reloader{d: d, load: load, loaded: d.cfg, path: "/nonexistent", seen: config.FileState{There: true}, watching: watching}
 		done := make(chan struct{})
 		go func() { defer close(done); of.run(t.Context(), r.asked, r.changed) }()
 		t.Cleanup(func() { <-done })
@@ -99,7 +100,7 @@ func TestAWatchedReloadIsTriedAgain(t *testing.T) {
 // What only a person can mend is told once, and not tried again by itself.
 func TestWhatCannotPassIsNotTriedAgain(t *testing.T) {
 	for name, arrange := range map[string]func(r *reloading){
-		"a faulty file": func(r *reloading) { r.faults = Faults{fault("is wrong", "write it right")} },
+		"a faulty file": func(r *reloading) { r.faults = config.Faults{{What: "is wrong", Allowed: "write it right"}} },
 		"a port of our own": func(r *reloading) {
 			r.refuses(&proxy.ListenError{Listener: "in", Addr: netip.MustParseAddrPort("127.0.0.1:8443"), Err: syscall.EADDRINUSE})
 		},

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 // newRoot builds the command tree. Without a verb the command is serve.
@@ -36,16 +38,16 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		"{{.InheritedFlags.FlagUsages |", "{{.InheritedFlags.FlagUsagesWrapped 100 |",
 	).Replace(root.UsageTemplate()))
 	root.SetFlagErrorFunc(flagError)
-	addConfigFlag(root.Flags())
-	addKeyFlags(root.Flags())
+	config.AddFileFlag(root.Flags())
+	config.AddFlags(root.Flags())
 	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newEIP(), newVersion(), newDocs())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
 	for _, cmd := range append(root.Commands(), root) {
-		giveOnce(cmd.Flags())
+		config.GiveOnce(cmd.Flags())
 		for _, sub := range cmd.Commands() {
-			giveOnce(sub.Flags())
+			config.GiveOnce(sub.Flags())
 		}
 	}
 	root.SetHelpCommand(newHelp(root))
@@ -104,7 +106,7 @@ func verbOrNothing(cmd *cobra.Command, args []string) error {
 		}
 	}
 	hint := "verbs: " + strings.Join(verbs, ", ")
-	if near := nearest(args[0], verbs); near != "" {
+	if near := config.Nearest(args[0], verbs); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return usage(fmt.Errorf("unknown verb %q; %s", args[0], hint))
@@ -119,7 +121,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 func flagError(cmd *cobra.Command, err error) error {
-	var repeated *repeatedFlag
+	var repeated *config.RepeatedFlag
 	if errors.As(err, &repeated) {
 		return usage(repeated)
 	}
@@ -134,7 +136,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 	})
 	hint := "see " + cmd.CommandPath() + " --help"
-	if near := nearest(unknown.GetSpecifiedName(), flags); near != "" {
+	if near := config.Nearest(unknown.GetSpecifiedName(), flags); near != "" {
 		hint = "did you mean --" + near + "?"
 	}
 	return usage(fmt.Errorf("unknown flag %s; %s", dashed(unknown), hint))

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -31,23 +32,23 @@ func newServe() *cobra.Command {
 		Args: noArgs,
 		RunE: serveVerb,
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags())
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
 func serveVerb(cmd *cobra.Command, _ []string) error {
-	l := load(cmd.Flags())
-	if l.faults.bad() {
-		l.faults.print(cmd.ErrOrStderr())
+	l := config.Load(cmd.Flags())
+	if l.Faults.Bad() {
+		l.Faults.Print(cmd.ErrOrStderr())
 		return silent(exitUsage)
 	}
-	return serve(l, func() *loaded { return load(cmd.Flags()) })
+	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) })
 }
 
 // daemon is what the parts of a running l4fwd share.
 type daemon struct {
-	cfg        Config // of the start; see settings for what is in use
+	cfg        config.Config // of the start; see settings for what is in use
 	build      build
 	log        *zap.Logger
 	access     *zap.Logger // for access lines: log.level does not filter it
@@ -72,20 +73,20 @@ type daemon struct {
 	sockets map[string]netip.AddrPort // those of the service manager, by listener
 
 	level       zap.AtomicLevel
-	inUse       atomic.Pointer[Config]      // nil: cfg, since nothing was reloaded
-	reloaded    atomic.Pointer[reloadState] // nil: nothing was reloaded
-	stopReloads func()                      // returns when no reload is under way
+	inUse       atomic.Pointer[config.Config] // nil: cfg, since nothing was reloaded
+	reloaded    atomic.Pointer[reloadState]   // nil: nothing was reloaded
+	stopReloads func()                        // returns when no reload is under way
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again.
-func serve(l *loaded, again func() *loaded) error {
+func serve(l *config.Loaded, again func() *config.Loaded) error {
 	signals := catchSignals()
 	defer signals.release()
 
-	d := newDaemon(l.cfg)
-	d.defaultListener = l.defaultListener
+	d := newDaemon(l.Config)
+	d.defaultListener = l.DefaultListener
 	defer d.lines.Close(2 * time.Second)
-	for _, f := range l.faults.sorted() {
+	for _, f := range l.Faults.Sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
 	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log)
@@ -131,7 +132,7 @@ func (d *daemon) cannotStart(err error) error {
 	return failure(err)
 }
 
-func newDaemon(cfg Config) *daemon {
+func newDaemon(cfg config.Config) *daemon {
 	lines, terminal := newLogWriter(os.Stderr), isTerminal(os.Stderr)
 	level := newLevel(cfg.Log)
 	log := newLogger(cfg.Log, level, lines, terminal)
@@ -224,7 +225,7 @@ func (d *daemon) announce(healthPort, adminPort net.Listener) {
 	addrs := d.fwd.Addrs()
 	for i, in := range d.cfg.Listeners {
 		if i < len(addrs) {
-			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.serves()),
+			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Serves()),
 				zap.String("source", sourceOf(d.sources, in.Name)))
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 func newStatus() *cobra.Command {
@@ -26,10 +29,22 @@ func newStatus() *cobra.Command {
 			return showStatus(cmd, output)
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags(), "admin")
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "admin")
 	addOutputFlag(cmd.Flags(), &output)
 	return cmd
+}
+
+// addOutputFlag adds --output; checkOutput says whether its value is a choice.
+func addOutputFlag(fs *pflag.FlagSet, output *string) {
+	fs.StringVarP(output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
+	}
+	return nil
 }
 
 func showStatus(cmd *cobra.Command, output string) error {
@@ -93,7 +108,7 @@ func newDrain() *cobra.Command {
 			return nil
 		},
 	}
-	addConfigFlag(cmd.Flags())
-	addKeyFlags(cmd.Flags(), "admin")
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "admin")
 	return cmd
 }

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -88,7 +90,7 @@ func newVersion() *cobra.Command {
 			return nil
 		},
 	}
-	addConfigFlag(cmd.Flags())
+	config.AddFileFlag(cmd.Flags())
 	addOutputFlag(cmd.Flags(), &output)
 	return cmd
 }

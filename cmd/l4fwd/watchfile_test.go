@@ -117,6 +117,12 @@ func TestAChangedFileIsLoaded(t *testing.T) {
 	}
 }
 
+// As internal/config watches: an event is followed by a load after settle, and the file is read every glance in any case.
+const (
+	settle = 200 * time.Millisecond
+	glance = 5 * time.Second
+)
+
 // A faulty file is told once, however often it is touched or written again.
 func TestAFaultyFileIsToldOnce(t *testing.T) {
 	one := greeterNamed(t, "one")

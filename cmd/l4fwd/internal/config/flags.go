@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -45,13 +44,13 @@ type onceFlag struct {
 
 func (f *onceFlag) Set(text string) error {
 	if f.values = append(f.values, text); len(f.values) > 1 {
-		return &repeatedFlag{f.name, f.values}
+		return &RepeatedFlag{f.name, f.values}
 	}
 	return f.Value.Set(text)
 }
 
-// giveOnce has every flag of the set that is not one of a key given once only.
-func giveOnce(fs *pflag.FlagSet) {
+// GiveOnce has every flag of the set that is not one of a key given once only.
+func GiveOnce(fs *pflag.FlagSet) {
 	fs.VisitAll(func(f *pflag.Flag) {
 		if _, ofKey := f.Value.(*textFlag); !ofKey {
 			f.Value = &onceFlag{Value: f.Value, name: f.Name}
@@ -59,13 +58,13 @@ func giveOnce(fs *pflag.FlagSet) {
 	})
 }
 
-// repeatedFlag is the error of a flag of one value that has several.
-type repeatedFlag struct {
+// RepeatedFlag is the error of a flag of one value that has several.
+type RepeatedFlag struct {
 	name   string
 	values []string
 }
 
-func (e *repeatedFlag) Error() string {
+func (e *RepeatedFlag) Error() string {
 	return repeatedName(e.name) + ": " + repeatedValues(e.values) + "; write it once"
 }
 
@@ -81,13 +80,13 @@ func repeatedValues(values []string) string {
 
 const configFlag = "config"
 
-// addConfigFlag adds --config, which every verb has.
-func addConfigFlag(fs *pflag.FlagSet) {
+// AddFileFlag adds --config, which every verb has.
+func AddFileFlag(fs *pflag.FlagSet) {
 	fs.String(configFlag, "", "The configuration `FILE`, YAML; see docs/CONFIG.md. None is read unless it is named here or in L4FWD_CONFIG.")
 }
 
-// addKeyFlags adds the flags of the keys given by their flag names, or of all keys that have one.
-func addKeyFlags(fs *pflag.FlagSet, only ...string) {
+// AddFlags adds the flags of the keys given by their flag names, or of all keys that have one.
+func AddFlags(fs *pflag.FlagSet, only ...string) {
 	for _, k := range settable(schema) {
 		if k.flag == "" || len(only) > 0 && !contains(only, k.flag) {
 			continue
@@ -101,18 +100,6 @@ func addKeyFlags(fs *pflag.FlagSet, only ...string) {
 		}
 		fs.Var(&textFlag{key: k}, k.flag, doc)
 	}
-}
-
-// addOutputFlag adds --output; checkOutput says whether its value is a choice.
-func addOutputFlag(fs *pflag.FlagSet, output *string) {
-	fs.StringVarP(output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
-}
-
-func checkOutput(output string) error {
-	if output != "text" && output != "json" {
-		return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
-	}
-	return nil
 }
 
 func contains(all []string, s string) bool {

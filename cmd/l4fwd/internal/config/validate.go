@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // validate finds what is wrong between keys; each key alone was checked where it was read.
-func (l *loaded) validate() {
+func (l *Loaded) validate() {
 	l.validateListeners() // first: what is found of upstreams from here on hides no name
 	l.validateUpstreams()
 	l.validateAddressesOfUpstreams()
@@ -21,16 +21,16 @@ func (l *loaded) validate() {
 	l.validateAdmin()
 }
 
-func (l *loaded) validateUpstreams() {
-	if len(l.cfg.Upstreams) == 0 && !l.complained("upstream") {
+func (l *Loaded) validateUpstreams() {
+	if len(l.Config.Upstreams) == 0 && !l.complained("upstream") {
 		where, listed := l.origins["upstreams"]
 		if !listed {
-			where = origin{file: l.path}
+			where = origin{file: l.Path}
 		}
 		l.add(where, "", fault("no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config", ""))
 	}
 	byName := map[string]int{}
-	for i, u := range l.cfg.Upstreams {
+	for i, u := range l.Config.Upstreams {
 		at := fmt.Sprintf("upstreams[%d].name", i)
 		if first, twice := byName[u.Name]; twice && u.Name != "" {
 			l.add(l.nameOrigin(at), at, fault("%q is also the name of upstreams[%d]", "give each its own name", u.Name, first))
@@ -41,14 +41,14 @@ func (l *loaded) validateUpstreams() {
 }
 
 // validateUse finds upstreams that serve nobody.
-func (l *loaded) validateUse() {
+func (l *Loaded) validateUse() {
 	used := map[string]bool{}
-	for i := range l.cfg.Listeners {
-		for _, u := range l.cfg.Listeners[i].upstreams("") {
+	for i := range l.Config.Listeners {
+		for _, u := range l.Config.Listeners[i].upstreams("") {
 			used[u.name] = true
 		}
 	}
-	for i, u := range l.cfg.Upstreams {
+	for i, u := range l.Config.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		if u.Name != "" && !used[u.Name] && len(used) > 0 && !l.complained("listen") && !l.complained("upstream") {
 			l.warn(l.origins[at], at, "no listener uses the upstream "+u.Name, "set listeners[].upstream, or that of a route, to its name, or remove it")
@@ -56,8 +56,8 @@ func (l *loaded) validateUse() {
 	}
 }
 
-func (l *loaded) validateListeners() {
-	if len(l.cfg.Listeners) == 0 && !l.complained("listen") {
+func (l *Loaded) validateListeners() {
+	if len(l.Config.Listeners) == 0 && !l.complained("listen") {
 		key := "listeners"
 		if _, there := l.origins[key]; !there {
 			key = "listen"
@@ -65,18 +65,18 @@ func (l *loaded) validateListeners() {
 		l.add(l.origins[key], key, fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
 	}
 	var upstreams []string
-	for _, u := range l.cfg.Upstreams {
+	for _, u := range l.Config.Upstreams {
 		if !contains(upstreams, u.Name) {
 			upstreams = append(upstreams, u.Name)
 		}
 	}
 	hidden := l.namesHidden()
 	byName := map[string]int{}
-	for i, in := range l.cfg.Listeners {
+	for i, in := range l.Config.Listeners {
 		at := fmt.Sprintf("listeners[%d]", i)
 		if first, twice := byName[in.Name]; twice && in.Name != "" {
 			// Without names, the same address twice is told as that, unless the kernel chooses the port.
-			ap, err := parseListen(in.Address)
+			ap, err := ParseListen(in.Address)
 			if _, named := l.origins[at+".name"]; named || err == nil && ap.Port() == 0 {
 				l.add(l.nameOrigin(at+".name"), at+".name", fault("%q is also the name of listeners[%d]", "give each its own name", in.Name, first))
 			}
@@ -93,8 +93,8 @@ func (l *loaded) validateListeners() {
 
 // namesHidden reports whether a fault may hide the name of an upstream, so that it cannot be told which there are: one with
 // the list or an entry as a whole, or any in an entry that has no valid name of its own.
-func (l *loaded) namesHidden() bool {
-	for _, f := range l.faults {
+func (l *Loaded) namesHidden() bool {
+	for _, f := range l.Faults {
 		at, key, _ := strings.Cut(f.Key, ".")
 		if f.Warning || !strings.HasPrefix(at, "upstream") {
 			continue
@@ -107,19 +107,19 @@ func (l *loaded) namesHidden() bool {
 }
 
 // validateName finds names of upstreams that do not exist.
-func (l *loaded) validateName(key, name string, upstreams []string) {
+func (l *Loaded) validateName(key, name string, upstreams []string) {
 	if name == "" || len(upstreams) == 0 || contains(upstreams, name) {
 		return
 	}
 	allowed := "names known: " + strings.Join(upstreams, ", ")
-	if near := nearest(name, upstreams); near != "" {
+	if near := Nearest(name, upstreams); near != "" {
 		allowed = "did you mean " + near + "? " + allowed
 	}
 	l.add(l.origins[key], key, fault("there is no upstream %q", allowed, name))
 }
 
 // nameOrigin is where a name was given, or the address it was made from.
-func (l *loaded) nameOrigin(at string) origin {
+func (l *Loaded) nameOrigin(at string) origin {
 	if where, ok := l.origins[at]; ok {
 		return where
 	}
@@ -127,8 +127,8 @@ func (l *loaded) nameOrigin(at string) origin {
 }
 
 // complained reports whether there is a fault with a key that begins with prefix.
-func (l *loaded) complained(prefix string) bool {
-	for _, f := range l.faults {
+func (l *Loaded) complained(prefix string) bool {
+	for _, f := range l.Faults {
 		if !f.Warning && strings.HasPrefix(f.Key, prefix) {
 			return true
 		}
@@ -142,24 +142,24 @@ type bound struct {
 	addr netip.AddrPort
 }
 
-func (l *loaded) bounds() []bound {
+func (l *Loaded) bounds() []bound {
 	var all []bound
-	for i, in := range l.cfg.Listeners {
-		if ap, err := parseListen(in.Address); err == nil {
+	for i, in := range l.Config.Listeners {
+		if ap, err := ParseListen(in.Address); err == nil {
 			all = append(all, bound{fmt.Sprintf("listeners[%d].address", i), ap})
 		}
 	}
-	if e, err := parseService(l.cfg.Health.Address); err == nil && e.Addr.IsValid() {
+	if e, err := ParseService(l.Config.Health.Address); err == nil && e.Addr.IsValid() {
 		all = append(all, bound{"health.address", e.Addr})
 	}
-	if e, err := parseAdmin(l.cfg.Admin.Address); err == nil && e.Addr.IsValid() {
+	if e, err := ParseAdmin(l.Config.Admin.Address); err == nil && e.Addr.IsValid() {
 		all = append(all, bound{"admin.address", e.Addr})
 	}
 	return all
 }
 
 // validateAddresses finds addresses that cannot be listened on at the same time.
-func (l *loaded) validateAddresses() {
+func (l *Loaded) validateAddresses() {
 	all := l.bounds()
 	for i, b := range all {
 		for _, a := range all[:i] {
@@ -172,7 +172,7 @@ func (l *loaded) validateAddresses() {
 }
 
 // taken complains of the later of two addresses, unless that is a default: then of the one that somebody wrote.
-func (l *loaded) taken(a, b bound) {
+func (l *Loaded) taken(a, b bound) {
 	if _, written := l.origins[b.key]; !written {
 		a, b = b, a
 	}
@@ -217,8 +217,8 @@ func ownAddress(addr netip.Addr) bool {
 // load balancer after 4 min, an AWS NLB after 350 s.
 const safeIdle = Duration(240 * time.Second)
 
-func (l *loaded) validateTimes() {
-	k := l.cfg.Keepalive
+func (l *Loaded) validateTimes() {
+	k := l.Config.Keepalive
 	for _, d := range []struct {
 		key   string
 		value Duration
@@ -231,14 +231,14 @@ func (l *loaded) validateTimes() {
 		l.warn(l.origins["keepalive.idle"], "keepalive.idle", k.Idle.String()+" is longer than 240s",
 			"Azure's load balancer forgets a connection after 4 min without a packet and an AWS NLB after 350 s, so idle connections may die unnoticed")
 	}
-	if d := l.cfg.DNS; d.MinTTL > d.MaxTTL {
+	if d := l.Config.DNS; d.MinTTL > d.MaxTTL {
 		l.add(l.origins["dns.min_ttl"], "dns.min_ttl", fault("%s is longer than dns.max_ttl, %s", "write a shorter one", d.MinTTL, d.MaxTTL))
 	}
 }
 
-func (l *loaded) validateAdmin() {
-	e, err := parseAdmin(l.cfg.Admin.Address)
-	if err != nil || e.off() || e.local() || l.cfg.Admin.AllowRemote {
+func (l *Loaded) validateAdmin() {
+	e, err := ParseAdmin(l.Config.Admin.Address)
+	if err != nil || e.Off() || e.Local() || l.Config.Admin.AllowRemote {
 		return
 	}
 	l.add(l.origins["admin.address"], "admin.address", fault("%s is reachable from other machines, and whoever reaches it can drain the daemon and read its memory",

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 )
 
 // render writes the configuration as a file, with every key, which loads to the same configuration.
-func render(cfg Config) ([]byte, error) {
+func Render(cfg Config) ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 )
 
 // try loads as check and serve do, and returns what they print of it.
-func try(t *testing.T, args ...string) (*loaded, string) {
+func try(t *testing.T, args ...string) (*Loaded, string) {
 	t.Helper()
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	addConfigFlag(fs)
-	addKeyFlags(fs)
+	AddFileFlag(fs)
+	AddFlags(fs)
 	require.NoError(t, fs.Parse(args))
-	l := load(fs)
+	l := Load(fs)
 	var said bytes.Buffer
-	l.faults.print(&said)
+	l.Faults.Print(&said)
 	return l, said.String()
 }
 
@@ -44,7 +44,7 @@ func TestBadFiles(t *testing.T) {
 				want = append(want, path+":"+strings.TrimSuffix(complaint, "\n"))
 			}
 			l, said := try(t, "--config", path)
-			require.True(t, l.faults.bad())
+			require.True(t, l.Faults.Bad())
 			got := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
 			require.Len(t, got, len(want), said)
 			for i := range want {
@@ -60,22 +60,16 @@ func TestGoodFilesRoundTrip(t *testing.T) {
 	require.NotEmpty(t, files)
 	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			first := l4fwd(t, nil, "check", "--config", path)
-			require.Equal(t, exitOK, first.code, first.stderr)
-			require.Empty(t, first.stderr)
-
-			effective := filepath.Join(t.TempDir(), "effective.yaml")
-			require.NoError(t, os.WriteFile(effective, []byte(first.stdout), 0o600))
-			second := l4fwd(t, nil, "check", "--config", effective)
-			require.Equal(t, exitOK, second.code, second.stderr)
-			require.Empty(t, second.stderr)
-			require.Equal(t, first.stdout, second.stdout)
-
-			a, _ := try(t, "--config", path)
-			b, _ := try(t, "--config", effective)
-			require.Equal(t, a.cfg, b.cfg)
-			_, err := compile(a.cfg, nil)
+			first, said := try(t, "--config", path)
+			require.Empty(t, said)
+			text, err := Render(first.Config)
 			require.NoError(t, err)
+			second, said := try(t, "--config", write(t, string(text)))
+			require.Empty(t, said)
+			require.Equal(t, first.Config, second.Config)
+			again, err := Render(second.Config)
+			require.NoError(t, err)
+			require.Equal(t, string(text), string(again))
 		})
 	}
 }
@@ -83,7 +77,7 @@ func TestGoodFilesRoundTrip(t *testing.T) {
 func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	l, said := try(t, "--config", "testdata/good/full.yaml")
 	require.Empty(t, said)
-	c := l.cfg
+	c := l.Config
 	require.Equal(t, 3, c.Loops)
 	require.Equal(t, []Listener{
 		{Name: "aoai", Address: ":443", Upstream: "dais24", AcceptProxy: "off"},
@@ -118,11 +112,11 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 func TestMergedSectionsGiveWay(t *testing.T) {
 	l, said := try(t, "--config", "testdata/good/aliases.yaml")
 	require.Empty(t, said)
-	require.Equal(t, "b", l.cfg.Upstreams[1].Name)
-	require.Equal(t, "a.example:443", l.cfg.Upstreams[1].Address)
-	require.Equal(t, Duration(time.Second), l.cfg.Upstreams[1].Connect.Timeout)
-	require.Equal(t, 3, l.cfg.Upstreams[1].Connect.Attempts)
-	require.Equal(t, Duration(time.Hour), l.cfg.Timeouts.HalfClose)
+	require.Equal(t, "b", l.Config.Upstreams[1].Name)
+	require.Equal(t, "a.example:443", l.Config.Upstreams[1].Address)
+	require.Equal(t, Duration(time.Second), l.Config.Upstreams[1].Connect.Timeout)
+	require.Equal(t, 3, l.Config.Upstreams[1].Connect.Attempts)
+	require.Equal(t, Duration(time.Hour), l.Config.Timeouts.HalfClose)
 }
 
 // upstreamWithDefaults is what the operator's interface promises of an upstream that says no more.
@@ -155,7 +149,7 @@ func TestContractDefaults(t *testing.T) {
 		Health:    Health{":8080"},
 		Admin:     Admin{"127.0.0.1:9901", false},
 		Log:       Log{"info", "", "errors"},
-	}, l.cfg)
+	}, l.Config)
 }
 
 func TestEveryKeyIsDescribedAndItsDefaultIsAllowed(t *testing.T) {
@@ -194,11 +188,10 @@ func TestUnreadableFiles(t *testing.T) {
 }
 
 func TestIdleKeepaliveAboveTheCloudsTimeoutsIsAWarning(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "c.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("upstream: example.com:443\nkeepalive: {idle: 300s}\n"), 0o600))
-	o := l4fwd(t, nil, "check", "--config", path)
-	require.Equal(t, exitOK, o.code)
-	require.Contains(t, o.stderr, "warning: "+path+":2: keepalive.idle: 5m is longer than 240s; ")
+	path := write(t, "upstream: example.com:443\nkeepalive: {idle: 300s}\n")
+	l, said := try(t, "--config", path)
+	require.False(t, l.Faults.Bad())
+	require.Contains(t, said, "warning: "+path+":2: keepalive.idle: 5m is longer than 240s; ")
 }
 
 func FuzzFile(f *testing.F) {
@@ -214,24 +207,22 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 		fs := pflag.NewFlagSet("fuzz", pflag.ContinueOnError)
-		addConfigFlag(fs)
+		AddFileFlag(fs)
 		require.NoError(t, fs.Parse([]string{"--config", path}))
-		l := load(fs)
-		l.faults.print(io.Discard)
-		for _, fault := range l.faults {
-			checkPlace(t, fault, path, l.broken)
+		l := Load(fs)
+		l.Faults.Print(io.Discard)
+		for _, fault := range l.Faults {
+			checkPlace(t, fault, path, l.Broken)
 		}
-		if l.faults.bad() {
+		if l.Faults.Bad() {
 			return
 		}
-		_, err := compile(l.cfg, nil)
-		require.NoError(t, err, "what passes check can be served")
-		effective, err := render(l.cfg)
+		effective, err := Render(l.Config)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(path, effective, 0o600))
-		again := load(fs)
-		require.False(t, again.faults.bad(), "what check prints passes check: %s", effective)
-		require.Equal(t, l.cfg, again.cfg)
+		again := Load(fs)
+		require.False(t, again.Faults.Bad(), "what check prints passes check: %s", effective)
+		require.Equal(t, l.Config, again.Config)
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/netip"
@@ -13,7 +13,7 @@ func TestListenAddresses(t *testing.T) {
 		"127.0.0.1:8443": "127.0.0.1:8443", "localhost:1": "127.0.0.1:1", "[::ffff:10.0.0.1]:2": "10.0.0.1:2", "[fe80::1%eth0]:3": "[fe80::1%eth0]:3",
 	}
 	for in, want := range good {
-		got, err := parseListen(in)
+		got, err := ParseListen(in)
 		require.NoError(t, err, in)
 		require.Equal(t, netip.MustParseAddrPort(want), got, in)
 	}
@@ -30,7 +30,7 @@ func TestListenAddresses(t *testing.T) {
 		"example.com:443": `"example.com:443" is not an address: "example.com" is no IP address`,
 	}
 	for in, want := range bad {
-		_, err := parseListen(in)
+		_, err := ParseListen(in)
 		require.ErrorContains(t, err, want, in)
 	}
 }
@@ -49,7 +49,7 @@ func TestUpstreamAddresses(t *testing.T) {
 		"[::ffff:10.0.0.1]:80": {"10.0.0.1", 80},
 	}
 	for in, want := range good {
-		host, port, err := parseHostPort(in)
+		host, port, err := ParseHostPort(in)
 		require.NoError(t, err, in)
 		require.Equal(t, want.host, host)
 		require.Equal(t, want.port, port)
@@ -81,36 +81,36 @@ func TestUpstreamAddresses(t *testing.T) {
 		"//":                                 `is not HOST:PORT; write HOST:PORT without scheme and path`,
 	}
 	for in, want := range bad {
-		_, _, err := parseHostPort(in)
+		_, _, err := ParseHostPort(in)
 		require.ErrorContains(t, err, want, in)
 	}
 }
 
 func TestResolverAndAdminAddresses(t *testing.T) {
 	for in, want := range map[string]string{"10.0.0.2": "10.0.0.2:53", "10.0.0.2:5353": "10.0.0.2:5353", "fd00::53": "[fd00::53]:53", "[fd00::53]": "[fd00::53]:53", "[fd00::53]:54": "[fd00::53]:54"} {
-		got, err := parseResolver(in)
+		got, err := ParseResolver(in)
 		require.NoError(t, err, in)
 		require.Equal(t, want, got.String())
 	}
 	for _, in := range []string{"", "dns.example", "0.0.0.0:53", "10.0.0.2:0", "10.0.0.2:x"} {
-		_, err := parseResolver(in)
+		_, err := ParseResolver(in)
 		require.Error(t, err, in)
 	}
-	e, err := parseAdmin("unix:/run/l4fwd/admin.sock")
+	e, err := ParseAdmin("unix:/run/l4fwd/admin.sock")
 	require.NoError(t, err)
-	require.Equal(t, endpoint{Unix: "/run/l4fwd/admin.sock"}, e)
-	require.True(t, e.local())
-	e, err = parseAdmin("off")
+	require.Equal(t, Endpoint{Unix: "/run/l4fwd/admin.sock"}, e)
+	require.True(t, e.Local())
+	e, err = ParseAdmin("off")
 	require.NoError(t, err)
-	require.True(t, e.off())
+	require.True(t, e.Off())
 	for _, in := range []string{"unix:", "unix:@abstract", "unix:/" + string(make([]byte, 200)), "localhost", "example.com:1"} {
-		_, err := parseAdmin(in)
+		_, err := ParseAdmin(in)
 		require.Error(t, err, in)
 	}
 	for in, local := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "localhost:1": true, "127.8.8.8:1": true, ":1": false, "0.0.0.0:1": false, "10.0.0.1:1": false} {
-		e, err := parseAdmin(in)
+		e, err := ParseAdmin(in)
 		require.NoError(t, err)
-		require.Equal(t, local, e.local(), in)
+		require.Equal(t, local, e.Local(), in)
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"regexp"
@@ -133,6 +133,14 @@ type DNS struct {
 	MinTTL  Duration `key:"min_ttl" default:"5s" min:"100ms" max:"24h" doc:"An answer is kept at least so long, whatever its TTL."`
 	MaxTTL  Duration `key:"max_ttl" default:"5m" min:"100ms" max:"24h" doc:"And at most so long. The last good answer is used for ever when no newer one can be had."`
 	Timeout Duration `key:"timeout" default:"2s" min:"10ms" max:"1m" doc:"How long one resolver may take to answer."`
+}
+
+// EIP is the Elastic IP address to hold.
+type EIP struct {
+	Pool           string   `key:"pool" kind:"pool" flag:"eip-pool" arg:"SELECTOR" doc:"The Elastic IP addresses to claim one of: tag:KEY=VALUE, tag-key:KEY, or allocation ids with commas between. Empty: none is claimed, and AWS is not called."`
+	Required       bool     `key:"required" default:"true" doc:"Not ready until an address is held, and no start where there can be none, such as off EC2."`
+	Release        string   `key:"release" default:"shutdown" allowed:"shutdown|never" doc:"When the address is given back: after the last connection of a drain, or never."`
+	VerifyInterval Duration `key:"verify_interval" default:"30s" min:"1s" max:"1h" doc:"How often it is looked whether the address is still held."`
 }
 
 // Lifecycle says what of the instance's lifecycle is watched, where eip.pool is set.

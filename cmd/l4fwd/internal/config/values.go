@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 
 // kinds are the meanings of texts, by the tag kind: each returns what is wrong with one.
 var kinds = map[string]func(string) error{
-	"hostport": func(s string) error { _, _, err := parseHostPort(s); return err },
-	"listen":   func(s string) error { _, err := parseListen(s); return err },
-	"resolver": func(s string) error { _, err := parseResolver(s); return err },
-	"service":  func(s string) error { _, err := parseService(s); return err },
-	"admin":    func(s string) error { _, err := parseAdmin(s); return err },
+	"hostport": func(s string) error { _, _, err := ParseHostPort(s); return err },
+	"listen":   func(s string) error { _, err := ParseListen(s); return err },
+	"resolver": func(s string) error { _, err := ParseResolver(s); return err },
+	"service":  func(s string) error { _, err := ParseService(s); return err },
+	"admin":    func(s string) error { _, err := ParseAdmin(s); return err },
 	"source":   checkSource,
-	"removed":  func(s string) error { _, err := parseRemoved(s); return err },
+	"removed":  func(s string) error { _, err := ParseRemoved(s); return err },
 	"name":     checkName,
 	"cidr":     checkCIDR,
 	"vpce":     checkEndpoint,
@@ -55,7 +55,7 @@ func (k *key) parse(text string) (any, error) {
 func (k *key) checkText(text string) error {
 	if len(k.allowed) > 0 && !slices.Contains(k.allowed, text) {
 		hint := ""
-		if near := nearest(text, k.allowed); near != "" {
+		if near := Nearest(text, k.allowed); near != "" {
 			hint = fmt.Sprintf(", did you mean %s?", near)
 		}
 		return fault("%q is not a choice%s", "use one of "+k.choices(), text, hint)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -6,27 +6,27 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/preface"
 )
 
 // What decides which clients enter and where they go: accept_proxy, allow_sources, allow_vpce, routes, send_proxy.
 
 func checkCIDR(s string) error {
-	if _, err := proxy.ParseSource(s); err != nil {
+	if _, err := preface.ParseSource(s); err != nil {
 		return fault("%s", "write a CIDR or an address", err)
 	}
 	return nil
 }
 
 func checkEndpoint(s string) error {
-	if err := proxy.CheckEndpoint(s); err != nil {
+	if err := preface.CheckEndpoint(s); err != nil {
 		return fault("%s", "write vpce- and 17 hexadecimal digits", err)
 	}
 	return nil
 }
 
 func checkPattern(s string) error {
-	if what := proxy.CheckPattern(s); what != "" {
+	if what := preface.CheckPattern(s); what != "" {
 		return fault("%q %s", "write a host name, or *. and one", s, what)
 	}
 	return nil
@@ -63,8 +63,8 @@ func (in *Listener) upstreams(at string) []mention {
 	return all
 }
 
-// serves names the upstreams of the listener's clients, each once.
-func (in *Listener) serves() string {
+// Serves names the upstreams of the listener's clients, each once.
+func (in *Listener) Serves() string {
 	var all []string
 	for _, u := range in.upstreams("") {
 		if !slices.Contains(all, u.name) {
@@ -75,9 +75,9 @@ func (in *Listener) serves() string {
 }
 
 // validateDoors finds listeners that nobody could enter, and routes without effect.
-func (l *loaded) validateDoors() {
-	for i := range l.cfg.Listeners {
-		in := &l.cfg.Listeners[i]
+func (l *Loaded) validateDoors() {
+	for i := range l.Config.Listeners {
+		in := &l.Config.Listeners[i]
 		at := fmt.Sprintf("listeners[%d]", i)
 		if in.Upstream != "" && len(in.Routes) > 0 {
 			l.add(l.origins[at+".upstream"], at+".upstream", fault("stands beside routes, which refuse what they do not list", "remove one of the two"))
@@ -89,7 +89,7 @@ func (l *loaded) validateDoors() {
 	}
 }
 
-func (l *loaded) validateRoutes(routes []Route, at string) {
+func (l *Loaded) validateRoutes(routes []Route, at string) {
 	usable := len(routes) > 0 && !l.complained(at+".routes")
 	for i, r := range routes {
 		key := fmt.Sprintf("%s.routes[%d].sni", at, i)
@@ -101,31 +101,25 @@ func (l *loaded) validateRoutes(routes []Route, at string) {
 	if !usable {
 		return
 	}
-	lost, err := proxy.Unreached(compileRoutes(routes))
-	if err != nil {
-		return // told where the pattern was read
+	var names [][]string
+	for _, r := range routes {
+		names = append(names, r.SNI)
 	}
-	for i, names := range lost {
+	matcher, err := preface.NewMatcher(names)
+	if err != nil {
+		return // reported where the pattern was read
+	}
+	for i, r := range routes {
 		key := fmt.Sprintf("%s.routes[%d].sni", at, i)
-		for _, name := range names {
-			l.warn(l.origins[key], key, name+" has no effect: an earlier route takes it", "remove it, or put the route first")
+		for _, pattern := range r.SNI {
+			if !matcher.Reaches(pattern, i) {
+				l.warn(l.origins[key], key, pattern+" has no effect: an earlier route takes it", "remove it, or put the route first")
+			}
 		}
 	}
 }
 
-func (l *loaded) seen(key string) bool {
+func (l *Loaded) seen(key string) bool {
 	_, ok := l.origins[key]
 	return ok
 }
-
-func compileRoutes(routes []Route) []proxy.Route {
-	var all []proxy.Route
-	for _, r := range routes {
-		all = append(all, proxy.Route{SNI: r.SNI, Upstream: r.Upstream})
-	}
-	return all
-}
-
-var proxyModes = map[string]proxy.ProxyMode{"off": proxy.ProxyOff, "optional": proxy.ProxyOptional, "required": proxy.ProxyRequired}
-
-var proxyVersions = map[string]int{"off": 0, "v1": 1, "v2": 2}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ type file struct {
 	origins map[string]origin // of every key seen, by path with indices
 	faults  Faults
 	broken  bool // it could not be read as YAML at all
-	state   fileState
+	state   FileState
 
 	nodes int // followed so far
 }
@@ -43,7 +43,7 @@ func readFile(path string) *file {
 		f.broken = true
 		return f
 	}
-	f.state = fileState{there: true, sum: sha256.Sum256(text)}
+	f.state = FileState{There: true, Sum: sha256.Sum256(text)}
 	root, err := parseYAML(text)
 	if err != nil {
 		line, what := syntaxError(err, text)
@@ -182,7 +182,7 @@ func (f *file) section(n *yaml.Node, keys []*key, path string) map[string]any {
 
 func (f *file) unknown(line int, at, name string, keys []*key) {
 	allowed := "known keys: " + strings.Join(names(keys), ", ")
-	if near := nearest(name, names(keys)); near != "" {
+	if near := Nearest(name, names(keys)); near != "" {
 		allowed = "did you mean " + near + "? " + allowed
 	}
 	what := "unknown key"

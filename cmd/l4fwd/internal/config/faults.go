@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -60,13 +60,13 @@ func (o origin) String() string {
 // Faults is every fault and every warning found.
 type Faults []*Fault
 
-// bad reports whether any of them is more than a warning.
-func (fs Faults) bad() bool {
+// Bad reports whether any of them is more than a warning.
+func (fs Faults) Bad() bool {
 	return slices.ContainsFunc(fs, func(f *Fault) bool { return !f.Warning })
 }
 
-// sorted returns them in the order of flags and variables, then of the file's lines.
-func (fs Faults) sorted() Faults {
+// Sorted returns them in the order of flags and variables, then of the file's lines.
+func (fs Faults) Sorted() Faults {
 	out := slices.Clone(fs)
 	slices.SortStableFunc(out, func(a, b *Fault) int {
 		return cmp.Or(cmp.Compare(a.Where.file, b.Where.file), cmp.Compare(a.Where.line, b.Where.line))
@@ -74,10 +74,10 @@ func (fs Faults) sorted() Faults {
 	return out
 }
 
-// print writes one a line, warnings marked as such. One of a file begins with its place, which editors jump to, every
+// Print writes one a line, warnings marked as such. One of a file begins with its place, which editors jump to, every
 // other with l4fwd, as all messages do.
-func (fs Faults) print(w io.Writer) {
-	for _, f := range fs.sorted() {
+func (fs Faults) Print(w io.Writer) {
+	for _, f := range fs.Sorted() {
 		text := f.Error()
 		if f.Warning {
 			text = "warning: " + text
@@ -89,8 +89,8 @@ func (fs Faults) print(w io.Writer) {
 	}
 }
 
-// nearest returns the candidate that was probably meant by word, or the empty string if none is close.
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that was probably meant by word, or the empty string if none is close.
+func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
 		if d := distance(word, c); d < bestDistance {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 	"go.uber.org/zap"
 )
 
-// reloadWatch is the value of reload that has the file watched.
-const reloadWatch = "watch"
+// ReloadWatch is the value of reload that has the file watched.
+const ReloadWatch = "watch"
 
-// fileState is what a file held: by its contents, since a new time or inode alone is no change.
-type fileState struct {
-	there bool
-	sum   [sha256.Size]byte
+// FileState is what a file held: by its contents, since a new time or inode alone is no change.
+type FileState struct {
+	There bool
+	Sum   [sha256.Size]byte
 }
 
-func stateOfFile(path string) fileState {
+func StateOf(path string) FileState {
 	text, err := readBounded(path)
 	if err != nil {
-		return fileState{}
+		return FileState{}
 	}
-	return fileState{there: true, sum: sha256.Sum256(text)}
+	return FileState{There: true, Sum: sha256.Sum256(text)}
 }
 
 const (
@@ -35,9 +35,9 @@ const (
 	glance    = 5 * time.Second        // and so often in any case: no event tells what a network file system holds, or that a directory that was gone is back
 )
 
-// watchFile sends to changed when path may hold something else, until ctx ends. What is watched are the directories, since
+// Watch sends to changed when path may hold something else, until ctx ends. What is watched are the directories, since
 // editors and Kubernetes put another file, or another link, in the place of the old.
-func watchFile(ctx context.Context, path string, changed chan<- struct{}, log *zap.Logger) {
+func Watch(ctx context.Context, path string, changed chan<- struct{}, log *zap.Logger) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		log.Error("the configuration file cannot be watched: changes take a SIGHUP", zap.Error(err))

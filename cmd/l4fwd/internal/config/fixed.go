@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"reflect"
@@ -13,8 +13,8 @@ func isFixed(path string) bool {
 	return slices.ContainsFunc(fixedKeys, func(k string) bool { return path == k || strings.HasPrefix(path, k+".") })
 }
 
-// keepFixed gives next the values of used for keys that cannot change, and returns those that did.
-func keepFixed(next, used *Config) (kept []string) {
+// KeepFixed gives next the values of used for keys that cannot change, and returns those that did.
+func KeepFixed(next, used *Config) (kept []string) {
 	walk(reflect.ValueOf(next).Elem(), reflect.ValueOf(used).Elem(), schema, func(k *key, n, u reflect.Value) {
 		if isFixed(k.path) && differ(n, u) {
 			n.Set(u)
@@ -24,8 +24,8 @@ func keepFixed(next, used *Config) (kept []string) {
 	return kept
 }
 
-// changedKeys returns the keys that differ; a list counts as one.
-func changedKeys(a, b *Config) []string {
+// Changed returns the keys that differ; a list counts as one.
+func Changed(a, b *Config) []string {
 	changed := []string{} // an empty list rather than none in the log
 	walk(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem(), schema, func(k *key, x, y reflect.Value) {
 		if differ(x, y) {

@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,16 +18,17 @@ func write(t *testing.T, content string) string {
 
 func TestWatchingNeedsAFile(t *testing.T) {
 	t.Setenv("L4FWD_RELOAD", "watch")
-	l := load(newServe().Flags())
-	require.Contains(t, fmt.Sprint(l.faults), "L4FWD_RELOAD: there is no file to watch; name one with --config")
+	_, said := try(t)
+	require.Contains(t, said, "L4FWD_RELOAD: there is no file to watch; name one with --config")
 	t.Setenv("L4FWD_CONFIG", write(t, "upstream: a.example:443\n"))
-	require.Empty(t, load(newServe().Flags()).faults)
+	_, said = try(t)
+	require.Empty(t, said)
 }
 
 func TestPrecedence(t *testing.T) {
 	path := write(t, "upstream: file.example:443\nloops: 2\nlog: {level: warn}\ndns: {servers: [10.0.0.1]}\n")
 	l, _ := try(t, "--config", path)
-	require.Equal(t, 2, l.cfg.Loops, "file over default")
+	require.Equal(t, 2, l.Config.Loops, "file over default")
 
 	t.Setenv("L4FWD_CONFIG", path)
 	t.Setenv("L4FWD_LOOPS", "3")
@@ -38,32 +38,32 @@ func TestPrecedence(t *testing.T) {
 	t.Setenv("L4FWD_HEALTH", ":8081")
 	l, said := try(t)
 	require.Empty(t, said)
-	require.Equal(t, 3, l.cfg.Loops, "environment over file")
-	require.Equal(t, "error", l.cfg.Log.Level)
-	require.Equal(t, []string{"10.0.0.2", "10.0.0.3"}, l.cfg.DNS.Servers)
-	require.Equal(t, "env.example:443", l.cfg.Upstreams[0].Address)
-	require.Equal(t, ":8081", l.cfg.Health.Address, "the flag's name works as well")
+	require.Equal(t, 3, l.Config.Loops, "environment over file")
+	require.Equal(t, "error", l.Config.Log.Level)
+	require.Equal(t, []string{"10.0.0.2", "10.0.0.3"}, l.Config.DNS.Servers)
+	require.Equal(t, "env.example:443", l.Config.Upstreams[0].Address)
+	require.Equal(t, ":8081", l.Config.Health.Address, "the flag's name works as well")
 
 	l, said = try(t, "--loops", "4", "--dns-server", "10.0.0.4", "--dns-server=10.0.0.5,10.0.0.6", "--upstream", "flag.example:443", "--log-level=debug")
 	require.Empty(t, said)
-	require.Equal(t, 4, l.cfg.Loops, "flag over environment")
-	require.Equal(t, "debug", l.cfg.Log.Level)
-	require.Equal(t, []string{"10.0.0.4", "10.0.0.5", "10.0.0.6"}, l.cfg.DNS.Servers)
-	require.Equal(t, "flag.example:443", l.cfg.Upstreams[0].Address)
+	require.Equal(t, 4, l.Config.Loops, "flag over environment")
+	require.Equal(t, "debug", l.Config.Log.Level)
+	require.Equal(t, []string{"10.0.0.4", "10.0.0.5", "10.0.0.6"}, l.Config.DNS.Servers)
+	require.Equal(t, "flag.example:443", l.Config.Upstreams[0].Address)
 
 	t.Setenv("L4FWD_LOOPS", "")
 	l, _ = try(t)
-	require.Equal(t, 2, l.cfg.Loops, "an empty variable is not set")
+	require.Equal(t, 2, l.Config.Loops, "an empty variable is not set")
 }
 
 func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
 	one := write(t, "upstreams: [{name: a, address: 'a.example:443', connect: {attempts: 7}}]\nlisteners: [{name: l, address: ':443'}]\n")
 	l, said := try(t, "--config", one, "--upstream", "test.example:443", "--listen", ":8443")
 	require.Empty(t, said)
-	require.Equal(t, "test.example:443", l.cfg.Upstreams[0].Address)
-	require.Equal(t, "a", l.cfg.Upstreams[0].Name)
-	require.Equal(t, 7, l.cfg.Upstreams[0].Connect.Attempts)
-	require.Equal(t, Listener{Name: "l", Address: ":8443", Upstream: "a", AcceptProxy: "off"}, l.cfg.Listeners[0])
+	require.Equal(t, "test.example:443", l.Config.Upstreams[0].Address)
+	require.Equal(t, "a", l.Config.Upstreams[0].Name)
+	require.Equal(t, 7, l.Config.Upstreams[0].Connect.Attempts)
+	require.Equal(t, Listener{Name: "l", Address: ":8443", Upstream: "a", AcceptProxy: "off"}, l.Config.Listeners[0])
 
 	two := write(t, "upstreams: [{address: 'a.example:443'}, {address: 'b.example:443'}]\nlisteners: [{address: ':443'}]\n")
 	_, said = try(t, "--upstream", "a.example:443", "--listen", "")
@@ -94,7 +94,7 @@ func TestUnknownVariablesAreWarnings(t *testing.T) {
 	}
 	t.Setenv("L4FWD_LOG_LEVLE", "debug")
 	l, said := try(t, "--upstream", "example.com:443")
-	require.False(t, l.faults.bad())
+	require.False(t, l.Faults.Bad())
 	require.Equal(t, "l4fwd: warning: L4FWD_LOG_LEVLE: no setting, ignored; did you mean L4FWD_LOG_LEVEL?\n"+
 		"l4fwd: warning: L4FWD_HEALTH_SERVICE_PORT_HTTP, L4FWD_PORT, L4FWD_PORT_443_TCP, L4FWD_PORT_443_TCP_ADDR, L4FWD_SERVICE_HOST: no setting, ignored; "+
 		"Kubernetes sets such for a service of that name; enableServiceLinks: false in the pod's spec stops it\n", said)
@@ -117,14 +117,14 @@ func TestSettingsThatAreIgnoredAreTold(t *testing.T) {
 	t.Setenv("L4FWD_DNS_SERVERS", "10.0.0.1")
 	t.Setenv("L4FWD_DNS_SERVER", "10.0.0.2")
 	l, said := try(t, "--upstream", "a.example:443")
-	require.False(t, l.faults.bad())
-	require.Equal(t, []string{"10.0.0.1"}, l.cfg.DNS.Servers)
+	require.False(t, l.Faults.Bad())
+	require.Equal(t, []string{"10.0.0.1"}, l.Config.DNS.Servers)
 	require.Equal(t, "l4fwd: warning: L4FWD_DNS_SERVER: ignored: L4FWD_DNS_SERVERS sets the same and wins; unset one of the two\n", said)
 	t.Setenv("L4FWD_DNS_SERVER", "")
 
 	path := write(t, "upstreams:\n  - {name: a, address: 'a.example:443'}\n  - {name: b, address: 'b.example:443'}\n")
 	l, said = try(t, "--config", path)
-	require.False(t, l.faults.bad())
+	require.False(t, l.Faults.Bad())
 	require.Equal(t, "warning: "+path+":3: upstreams[1]: no listener uses the upstream b; set listeners[].upstream, or that of a route, to its name, or remove it\n", said)
 }
 
@@ -161,7 +161,7 @@ func TestSuggestedListsCanBePasted(t *testing.T) {
 		"upstreams: {address: 'b.example:2'}\n": "upstreams: [{address: 'b.example:2'}]",
 	} {
 		l, said := try(t, "--config", write(t, bad))
-		require.True(t, l.faults.bad())
+		require.True(t, l.Faults.Bad())
 		suggested := good[strings.LastIndexByte(good, '\n')+1:]
 		switch {
 		case strings.Contains(good, "- "):
@@ -172,7 +172,7 @@ func TestSuggestedListsCanBePasted(t *testing.T) {
 			require.Contains(t, said, strings.TrimPrefix(suggested, "listen: "))
 		}
 		l, said = try(t, "--config", write(t, good))
-		require.False(t, l.faults.bad(), said)
+		require.False(t, l.Faults.Bad(), said)
 	}
 }
 
@@ -190,9 +190,9 @@ upstreams:
   - {name: c, address: "c.example:443"}
 `)
 	l, said := try(t, "--config", path)
-	require.False(t, l.faults.bad())
+	require.False(t, l.Faults.Bad())
 	require.Contains(t, said, ":6: listeners[0].routes[1].sni: x.a.example has no effect: an earlier route takes it; remove it, or put the route first\n")
 	require.Contains(t, said, "no listener uses the upstream c")
 	require.Equal(t, 2, strings.Count(said, "\n"), said)
-	require.Equal(t, "a,b", l.cfg.Listeners[0].serves())
+	require.Equal(t, "a,b", l.Config.Listeners[0].Serves())
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -14,28 +14,29 @@ import (
 	"github.com/spf13/viper"
 )
 
-// loaded is a configuration with everything that is to be said of it. cfg may be used only if faults is not bad.
-type loaded struct {
-	cfg     Config
-	faults  Faults
-	path    string            // of the file; empty: none was named
-	file    fileState         // what it held
-	broken  bool              // it could not be read as YAML at all
+// Loaded is a configuration and everything that was found about it. Config may be used only if Faults is not Bad.
+type Loaded struct {
+	Config Config
+	Faults Faults
+	Path   string    // of the file; empty: none was named
+	File   FileState // what it held
+	Broken bool      // the file could not be read as YAML at all
+
+	DefaultListener bool // the only listener is there because none was configured
+
 	origins map[string]origin // where each value came from, by key with indices; a default has none
 	spelled map[string]string // the key as it was written, where a shorthand stood for it
-
-	defaultListener bool // the only listener is there because none was configured
 }
 
-// load reads flags, environment and file, in this order of precedence, and validates the result. All faults are found
+// Load reads flags, environment and file, in this order of precedence, and validates the result. All faults are found
 // at once. flags may lack the flags of some or all keys.
-func load(flags *pflag.FlagSet) *loaded {
-	l := &loaded{origins: map[string]origin{}, spelled: map[string]string{}, path: configPath(flags)}
+func Load(flags *pflag.FlagSet) *Loaded {
+	l := &Loaded{origins: map[string]origin{}, spelled: map[string]string{}, Path: configPath(flags)}
 	v := viper.New()
 	read := &file{}
-	if l.path != "" {
-		read = readFile(l.path)
-		l.faults, l.broken, l.file = append(l.faults, read.faults...), read.broken, read.state
+	if l.Path != "" {
+		read = readFile(l.Path)
+		l.Faults, l.Broken, l.File = append(l.Faults, read.faults...), read.broken, read.state
 		for at, where := range read.origins {
 			l.origins[at] = where
 		}
@@ -49,12 +50,12 @@ func load(flags *pflag.FlagSet) *loaded {
 		l.bindFlag(v, k, flags)
 	}
 	l.unusable()
-	if err := v.Unmarshal(&l.cfg, decoder); err != nil {
+	if err := v.Unmarshal(&l.Config, decoder); err != nil {
 		l.add(origin{}, "", fault("%s", "", err)) // a gap in our own checks: never silent
 	}
-	if !l.broken {
+	if !l.Broken {
 		l.combine(read)
-		if l.cfg.Reload == reloadWatch && l.path == "" {
+		if l.Config.Reload == ReloadWatch && l.Path == "" {
 			l.warn(l.origins["reload"], "reload", "there is no file to watch", "name one with --config")
 		}
 		l.validate()
@@ -86,25 +87,25 @@ func decoder(c *mapstructure.DecoderConfig) {
 	}
 }
 
-func (l *loaded) add(where origin, key string, err error) {
+func (l *Loaded) add(where origin, key string, err error) {
 	f, ok := err.(*Fault)
 	if !ok {
 		f = &Fault{What: err.Error()}
 	}
 	f.Where, f.Key = where, l.spelling(key)
-	l.faults = append(l.faults, f)
+	l.Faults = append(l.Faults, f)
 }
 
 // spelling is the key as it was written.
-func (l *loaded) spelling(key string) string { return cmp.Or(l.spelled[key], key) }
+func (l *Loaded) spelling(key string) string { return cmp.Or(l.spelled[key], key) }
 
-func (l *loaded) warn(where origin, key, what, allowed string) {
-	l.faults = append(l.faults, &Fault{Where: where, Key: key, What: what, Allowed: allowed, Warning: true})
+func (l *Loaded) warn(where origin, key, what, allowed string) {
+	l.Faults = append(l.Faults, &Fault{Where: where, Key: key, What: what, Allowed: allowed, Warning: true})
 }
 
 // bindVariables lets the key's variables set it. One with a fault is reported and not bound; an empty one counts as not
 // set, since templates of containers leave such behind.
-func (l *loaded) bindVariables(v *viper.Viper, k *key) {
+func (l *Loaded) bindVariables(v *viper.Viper, k *key) {
 	first := "" // the variable that set it
 	for _, name := range k.variables() {
 		text := os.Getenv(name)
@@ -125,7 +126,7 @@ func (l *loaded) bindVariables(v *viper.Viper, k *key) {
 }
 
 // bindFlag lets the key's flag set it, if it was given.
-func (l *loaded) bindFlag(v *viper.Viper, k *key, flags *pflag.FlagSet) {
+func (l *Loaded) bindFlag(v *viper.Viper, k *key, flags *pflag.FlagSet) {
 	if k.flag == "" {
 		return
 	}
@@ -156,7 +157,7 @@ func (l *loaded) bindFlag(v *viper.Viper, k *key, flags *pflag.FlagSet) {
 }
 
 // check reports whether text is a value for the key, and adds the faults if not.
-func (l *loaded) check(k *key, text string, where origin) bool {
+func (l *Loaded) check(k *key, text string, where origin) bool {
 	parts := []string{text}
 	if k.list() {
 		parts = split(text)
@@ -172,7 +173,7 @@ func (l *loaded) check(k *key, text string, where origin) bool {
 }
 
 // unusable reports the variables that set nothing.
-func (l *loaded) unusable() {
+func (l *Loaded) unusable() {
 	known := map[string]bool{variable(configFlag): true}
 	for _, k := range settable(schema) {
 		for _, name := range k.variables() {
@@ -201,7 +202,7 @@ func (l *loaded) unusable() {
 // kubernetes matches the variables a pod gets for each service of its namespace, such as L4FWD_PORT_443_TCP_ADDR.
 var kubernetes = regexp.MustCompile(`^L4FWD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-func (l *loaded) unknownVariable(name string, known map[string]bool) {
+func (l *Loaded) unknownVariable(name string, known map[string]bool) {
 	if k := find(schema, strings.ToLower(strings.TrimPrefix(name, variablePrefix))); k != nil && k.sections() {
 		l.add(origin{name: name}, k.path, fault("a variable cannot set it", "write it into the file"))
 		return
@@ -212,22 +213,22 @@ func (l *loaded) unknownVariable(name string, known map[string]bool) {
 	}
 	slices.Sort(candidates)
 	allowed := "docs/CONFIG.md lists the variables"
-	if near := nearest(name, candidates); near != "" {
+	if near := Nearest(name, candidates); near != "" {
 		allowed = "did you mean " + near + "?"
 	}
 	l.warn(origin{name: name}, "", "no setting, ignored", allowed)
 }
 
 // combine turns the shorthands upstream and listen into entries of upstreams and listeners, and names what has no name.
-func (l *loaded) combine(read *file) {
+func (l *Loaded) combine(read *file) {
 	l.combineUpstream(read)
 	l.combineListen(read)
-	if len(l.cfg.DNS.Servers) == 0 {
-		l.cfg.DNS.Servers = nil // an empty list is none
+	if len(l.Config.DNS.Servers) == 0 {
+		l.Config.DNS.Servers = nil // an empty list is none
 	}
-	for i := range l.cfg.Upstreams {
-		u := &l.cfg.Upstreams[i]
-		if host, _, err := parseHostPort(u.Address); err == nil {
+	for i := range l.Config.Upstreams {
+		u := &l.Config.Upstreams[i]
+		if host, _, err := ParseHostPort(u.Address); err == nil {
 			u.Name = cmp.Or(u.Name, host)
 		}
 		if len(u.Backups) == 0 {
@@ -237,18 +238,18 @@ func (l *loaded) combine(read *file) {
 			u.SourceAddresses = nil
 		}
 	}
-	for i := range l.cfg.Listeners {
-		in := &l.cfg.Listeners[i]
+	for i := range l.Config.Listeners {
+		in := &l.Config.Listeners[i]
 		in.Name = cmp.Or(in.Name, in.Address)
-		in.tidy(l.cfg.Upstreams)
+		in.tidy(l.Config.Upstreams)
 	}
 }
 
 // combineUpstream applies upstream. In one file it excludes upstreams; from a flag or a variable it replaces the address
 // of a single entry, and cannot choose between several.
-func (l *loaded) combineUpstream(read *file) {
-	address, where := l.cfg.Upstream, l.origins["upstream"]
-	entries := len(l.cfg.Upstreams)
+func (l *Loaded) combineUpstream(read *file) {
+	address, where := l.Config.Upstream, l.origins["upstream"]
+	entries := len(l.Config.Upstreams)
 	both := seen(read, "upstream") && seen(read, "upstreams")
 	switch {
 	case both:
@@ -257,34 +258,34 @@ func (l *loaded) combineUpstream(read *file) {
 	case entries > 1:
 		l.add(where, "upstream", fault("the file has %d upstreams, and one address cannot stand for them", "change the file", entries))
 	case entries == 1:
-		l.cfg.Upstreams[0].Address = address
+		l.Config.Upstreams[0].Address = address
 		l.origins["upstreams[0].address"] = where
 	default:
-		l.cfg.Upstreams = []Upstream{newUpstream(address)}
+		l.Config.Upstreams = []Upstream{newUpstream(address)}
 		l.origins["upstreams[0].address"], l.spelled["upstreams[0].address"] = where, "upstream"
 	}
-	l.cfg.Upstream = ""
+	l.Config.Upstream = ""
 	l.combineWarm()
 }
 
 // combineWarm applies warm to the only upstream.
-func (l *loaded) combineWarm() {
+func (l *Loaded) combineWarm() {
 	where, set := l.origins["warm"]
-	switch entries := len(l.cfg.Upstreams); {
+	switch entries := len(l.Config.Upstreams); {
 	case !set:
 	case entries > 1:
 		l.add(where, "warm", fault("the file has %d upstreams, and this cannot choose between them", "write warm.connections below the one you mean", entries))
 	case entries == 1:
-		l.cfg.Upstreams[0].Warm.Connections = l.cfg.Warm
+		l.Config.Upstreams[0].Warm.Connections = l.Config.Warm
 		l.origins["upstreams[0].warm.connections"], l.spelled["upstreams[0].warm.connections"] = where, "warm"
 	}
-	l.cfg.Warm = 0
+	l.Config.Warm = 0
 }
 
 // combineListen applies listen, in the same way; from a flag or a variable it replaces the addresses of as many entries.
-func (l *loaded) combineListen(read *file) {
-	addresses, where := l.cfg.Listen, l.origins["listen"]
-	entries := len(l.cfg.Listeners)
+func (l *Loaded) combineListen(read *file) {
+	addresses, where := l.Config.Listen, l.origins["listen"]
+	entries := len(l.Config.Listeners)
 	both := seen(read, "listen") && seen(read, "listeners")
 	switch {
 	case both:
@@ -293,19 +294,19 @@ func (l *loaded) combineListen(read *file) {
 		l.add(where, "listen", fault("%d addresses for the %d listeners of the file", "give as many, or change the file", len(addresses), entries))
 	case len(addresses) > 0:
 		if entries == 0 {
-			l.cfg.Listeners = slices.Repeat([]Listener{newListener("")}, len(addresses))
+			l.Config.Listeners = slices.Repeat([]Listener{newListener("")}, len(addresses))
 		}
 		for i, a := range addresses {
-			l.cfg.Listeners[i].Address = a
+			l.Config.Listeners[i].Address = a
 			at := fmt.Sprintf("listeners[%d].address", i)
 			l.origins[at], l.spelled[at] = where, fmt.Sprintf("listen[%d]", i)
 		}
 	case entries == 0 && !seen(read, "listen") && !seen(read, "listeners"):
-		l.cfg.Listeners = []Listener{newListener(defaultListen)}
-		l.defaultListener = true
+		l.Config.Listeners = []Listener{newListener(defaultListen)}
+		l.DefaultListener = true
 		l.spelled["listeners[0].address"] = "listen"
 	}
-	l.cfg.Listen = nil
+	l.Config.Listen = nil
 }
 
 // defaultListen is where l4fwd accepts unless told otherwise.

@@ -1,20 +1,18 @@
-package main
+package config
 
 import (
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/l4fwd/l4fwd/proxy"
 )
 
 // validateAddressesOfUpstreams finds what is wrong between the keys of one upstream.
-func (l *loaded) validateAddressesOfUpstreams() {
-	for i, u := range l.cfg.Upstreams {
+func (l *Loaded) validateAddressesOfUpstreams() {
+	for i, u := range l.Config.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		l.validateBackups(at, u)
-		host, _, err := parseHostPort(u.Address)
+		host, _, err := ParseHostPort(u.Address)
 		if _, e := netip.ParseAddr(host); err == nil && e == nil && u.Check.Type == "tls" {
 			l.warn(l.origins[at+".check"], at+".check.type", "the certificate must be valid for the IP address "+host,
 				"name the upstream by its DNS name, or use tcp if the certificate has only that")
@@ -23,7 +21,7 @@ func (l *loaded) validateAddressesOfUpstreams() {
 }
 
 // validateBackups finds backups that are no others than what they are to replace.
-func (l *loaded) validateBackups(at string, u Upstream) {
+func (l *Loaded) validateBackups(at string, u Upstream) {
 	first := map[string]string{u.Address: at + ".address"}
 	for i, b := range u.Backups {
 		key := fmt.Sprintf("%s.backups[%d]", at, i)
@@ -37,8 +35,8 @@ func (l *loaded) validateBackups(at string, u Upstream) {
 
 // validateLoops finds upstreams that are listeners of this very daemon: each connection would end only when every
 // descriptor is used up. Names are not looked up, except localhost.
-func (l *loaded) validateLoops() {
-	for i, u := range l.cfg.Upstreams {
+func (l *Loaded) validateLoops() {
+	for i, u := range l.Config.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		l.validateLoop(at+".address", u.Address)
 		for j, b := range u.Backups {
@@ -47,8 +45,8 @@ func (l *loaded) validateLoops() {
 	}
 }
 
-func (l *loaded) validateLoop(at, address string) {
-	host, port, err := parseHostPort(address)
+func (l *Loaded) validateLoop(at, address string) {
+	host, port, err := ParseHostPort(address)
 	if err != nil {
 		return
 	}
@@ -71,25 +69,31 @@ func (l *loaded) validateLoop(at, address string) {
 // maxCloseAfter bounds upstreams[].on_removed.
 const maxCloseAfter = Duration(720 * time.Hour)
 
-// parseRemoved reads keep, or close_after and a duration.
-func parseRemoved(text string) (proxy.Removed, error) {
+// Removed says what becomes of the connections to an address that left the DNS answer; the zero value keeps them.
+type Removed struct {
+	Close bool
+	After time.Duration
+}
+
+// ParseRemoved reads keep, or close_after and a duration.
+func ParseRemoved(text string) (Removed, error) {
 	const allowed = "write keep, or close_after and a duration from 0s to 720h, like close_after 5m"
 	if text == "keep" {
-		return proxy.Removed{}, nil
+		return Removed{}, nil
 	}
 	rest, ok := strings.CutPrefix(text, "close_after")
 	if !ok || rest == "" {
-		return proxy.Removed{}, fault("%q is not a choice", allowed, text)
+		return Removed{}, fault("%q is not a choice", allowed, text)
 	}
 	// Whoever quotes "close_after: 5m" means the same.
 	d, err := parseDuration(strings.TrimSpace(strings.TrimPrefix(rest, ":")))
 	if err != nil {
-		return proxy.Removed{}, fault("%q: %s", allowed, text, err.(*Fault).What)
+		return Removed{}, fault("%q: %s", allowed, text, err.(*Fault).What)
 	}
 	if d < 0 || d > maxCloseAfter {
-		return proxy.Removed{}, fault("%q: %s is out of range", allowed, text, d)
+		return Removed{}, fault("%q: %s is out of range", allowed, text, d)
 	}
-	return proxy.Removed{Close: true, After: time.Duration(d)}, nil
+	return Removed{Close: true, After: time.Duration(d)}, nil
 }
 
 // checkSource says what is wrong with a local address to connect from.

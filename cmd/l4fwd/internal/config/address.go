@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/netip"
@@ -10,8 +10,8 @@ import (
 // maxUnixPath is what fits into sockaddr_un with its final zero, on every system; see unix(7).
 const maxUnixPath = 103
 
-// parseListen reads IP:PORT, or :PORT for every address of both families.
-func parseListen(text string) (netip.AddrPort, error) {
+// ParseListen reads IP:PORT, or :PORT for every address of both families.
+func ParseListen(text string) (netip.AddrPort, error) {
 	const allowed = "write IP:PORT, or :PORT for every address"
 	host, port, err := splitPort(text)
 	if err != nil {
@@ -50,8 +50,8 @@ func zoneFault(text string, addr netip.Addr, port uint16) error {
 	return fault("%q has no interface", "a link-local address needs its interface: "+zoned.String(), text)
 }
 
-// parseHostPort reads the address of an upstream: a DNS name or an IP address, and a port that is not 0.
-func parseHostPort(text string) (host string, port uint16, err error) {
+// ParseHostPort reads the address of an upstream: a DNS name or an IP address, and a port that is not 0.
+func ParseHostPort(text string) (host string, port uint16, err error) {
 	if text == "" {
 		return "", 0, fault("the address is empty", "write HOST:PORT")
 	}
@@ -165,8 +165,8 @@ func badHostName(name string) string {
 	return ""
 }
 
-// parseResolver reads IP or IP:PORT; the port is 53 unless given.
-func parseResolver(text string) (netip.AddrPort, error) {
+// ParseResolver reads IP or IP:PORT; the port is 53 unless given.
+func ParseResolver(text string) (netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return netip.AddrPortFrom(addr.Unmap(), 53), nil
 	}
@@ -177,57 +177,57 @@ func parseResolver(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
-// endpoint is where health or admin is served. The zero value is nowhere.
-type endpoint struct {
+// Endpoint is where health or admin is served. The zero value is nowhere.
+type Endpoint struct {
 	Addr netip.AddrPort
 	Unix string // path of a socket
 }
 
-func (e endpoint) off() bool { return e == endpoint{} }
+func (e Endpoint) Off() bool { return e == Endpoint{} }
 
-func (e endpoint) local() bool { return e.Unix != "" || e.Addr.Addr().IsLoopback() }
+func (e Endpoint) Local() bool { return e.Unix != "" || e.Addr.Addr().IsLoopback() }
 
 // network and address are as net.Listen and net.Dial take them.
-func (e endpoint) network() string {
+func (e Endpoint) Network() string {
 	if e.Unix != "" {
 		return "unix"
 	}
 	return "tcp"
 }
 
-func (e endpoint) address() string {
+func (e Endpoint) Address() string {
 	if e.Unix != "" {
 		return e.Unix
 	}
 	return e.Addr.String()
 }
 
-// parseService reads IP:PORT, :PORT or off.
-func parseService(text string) (endpoint, error) {
+// ParseService reads IP:PORT, :PORT or off.
+func ParseService(text string) (Endpoint, error) {
 	if text == "off" {
-		return endpoint{}, nil
+		return Endpoint{}, nil
 	}
-	ap, err := parseListen(text)
+	ap, err := ParseListen(text)
 	if err != nil {
 		f := *err.(*Fault)
 		f.Allowed += ", or off"
-		return endpoint{}, &f
+		return Endpoint{}, &f
 	}
-	return endpoint{Addr: ap}, nil
+	return Endpoint{Addr: ap}, nil
 }
 
-// parseAdmin reads IP:PORT, unix:PATH or off.
-func parseAdmin(text string) (endpoint, error) {
+// ParseAdmin reads IP:PORT, unix:PATH or off.
+func ParseAdmin(text string) (Endpoint, error) {
 	path, ok := strings.CutPrefix(text, "unix:")
 	switch {
 	case !ok:
-		return parseService(text)
+		return ParseService(text)
 	case path == "" || strings.HasPrefix(path, "@"):
-		return endpoint{}, fault("%q is not the path of a socket", "write unix:PATH, like unix:/run/l4fwd/admin.sock", text)
+		return Endpoint{}, fault("%q is not the path of a socket", "write unix:PATH, like unix:/run/l4fwd/admin.sock", text)
 	case len(path) > maxUnixPath:
-		return endpoint{}, fault("the path is %d bytes long", "a socket's path has at most 103 bytes", len(path))
+		return Endpoint{}, fault("the path is %d bytes long", "a socket's path has at most 103 bytes", len(path))
 	}
-	return endpoint{Unix: path}, nil
+	return Endpoint{Unix: path}, nil
 }
 
 // splitPort cuts HOST:PORT, with brackets around an IPv6 address.
