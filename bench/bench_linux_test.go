@@ -174,14 +174,12 @@ func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens thousands of connections")
 	}
-	dir := t.TempDir()
-	o, err := parse([]string{"-peers", "go-iocopy,direct", "-reps", "1", "-duration", "200ms", "-out", dir})
-	require.NoError(t, err)
-	r := runHere(t, o, dir)
+	// A busy machine may complete nothing in an instant. In two seconds it does, unless the relay is dead.
+	o, r := smoke(t, "200ms")
+	if slices.ContainsFunc(r.Invalid(), func(s report.Sample) bool { return strings.Contains(s.Errors[0], "nothing was completed") }) {
+		o, r = smoke(t, "2s")
+	}
 	for _, s := range r.Invalid() {
-		if strings.Contains(s.Errors[0], "nothing was completed") {
-			t.Skipf("the machine is too busy: %s: %s", s.Scenario, s.Errors[0])
-		}
 		t.Error(s.Fault())
 	}
 	for _, n := range r.Networks {
@@ -204,4 +202,13 @@ func TestSmoke(t *testing.T) {
 	if len(r.Networks) < len(o.nets) {
 		t.Logf("not over every network: %v", r.Missing)
 	}
+}
+
+// smoke runs everything through the plain Go relay and directly, in windows of the length given.
+func smoke(t *testing.T, window string) (options, *report.Report) {
+	t.Helper()
+	dir := t.TempDir()
+	o, err := parse([]string{"-peers", "go-iocopy,direct", "-reps", "1", "-duration", window, "-out", dir})
+	require.NoError(t, err)
+	return o, runHere(t, o, dir)
 }

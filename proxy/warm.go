@@ -58,7 +58,7 @@ func (t *target) warmUp() {
 		return
 	}
 	w := &warmer{target: t, pair: newPair("", t.opts.Name, t.account.loops)}
-	w.pool = relay.Warm{Count: t.opts.Warm.Connections, MaxIdle: t.opts.Warm.MaxIdle, Keeper: w}
+	w.pool = relay.Warm{Count: t.opts.Warm.Connections, MaxIdle: t.opts.Warm.MaxIdle, Keeper: w, Rest: w.rest}
 	if w.pool.MaxIdle <= 0 {
 		w.pool.MaxIdle = defaultMaxIdle
 	}
@@ -125,10 +125,14 @@ func (w *warmer) Tried(loop int, ep *relay.Endpoint, failure relay.Reason, took 
 	}
 }
 
-// Left ends the use of the address that began with Next.
-func (w *warmer) Left(_ int, ep *relay.Endpoint, why relay.Leave) {
+// Left ends the use of the address that began with Next, or with the pick for the client whose connection proved dead.
+func (w *warmer) Left(loop int, ep *relay.Endpoint, why relay.Leave) {
 	e := ep.Tag.(*endpoints)
 	e.addr.Release()
+	if why == relay.LeftDead {
+		w.count(loop, warmStale)
+		return
+	}
 	e.waiting.Add(-1)
 	w.ready.Add(-1)
 	if why == relay.LeftEnded {
@@ -156,14 +160,8 @@ func (w *warmer) Choose(f *relay.Flow, chosen *relay.Endpoint, ready []*relay.En
 	return nil
 }
 
-// Stale ends the use of the address by the connection that proved dead.
-func (w *warmer) Stale(f *relay.Flow) {
-	f.Endpoint.Tag.(*endpoints).addr.Release()
-	w.count(f, warmStale)
-}
-
-// Rest tells an operator once that connections can't be kept, and once that they can again.
-func (w *warmer) Rest(loop int, d time.Duration) {
+// rest tells an operator once that connections can't be kept, and once that they can again.
+func (w *warmer) rest(loop int, d time.Duration) {
 	t := w.target
 	if d > 0 {
 		t.account.warm[loop].rests.Add(1)
@@ -196,8 +194,8 @@ func (w *warmer) reason() string {
 }
 
 // count counts how a client fared.
-func (w *warmer) count(f *relay.Flow, kind int) {
-	w.target.account.warm[f.Loop].used[kind].Add(1)
+func (w *warmer) count(loop, kind int) {
+	w.target.account.warm[loop].used[kind].Add(1)
 }
 
 // dialed counts the first attempt of a client.
@@ -205,9 +203,9 @@ func (w *warmer) dialed(f *relay.Flow) {
 	switch {
 	case f.Attempts != 1:
 	case f.Warm:
-		w.count(f, warmHit)
+		w.count(f.Loop, warmHit)
 	default:
-		w.count(f, warmMiss)
+		w.count(f.Loop, warmMiss)
 	}
 }
 
@@ -216,7 +214,7 @@ func (t *target) cool() {
 	if t.warm == nil || !t.server.started.Load() {
 		return
 	}
-	t.server.relay.Cool(func(ep *relay.Endpoint) bool {
+	t.server.relay.ReleaseWarm(func(ep *relay.Endpoint) bool {
 		e := ep.Tag.(*endpoints)
 		return e.target == t && !t.set.Usable(e.addr, time.Now())
 	})
@@ -241,7 +239,7 @@ func (t *target) warmStatus() *WarmStatus {
 }
 
 // wanted is how many the loops keep together.
-func (w *warmer) wanted() int { return w.target.server.relay.Warmth(&w.pool) }
+func (w *warmer) wanted() int { return w.target.server.relay.WarmTotal(&w.pool) }
 
 // CloseWarm closes the connections that wait for clients, for good: a drain begins. Clients wait for theirs from now on.
 func (s *Server) CloseWarm() {

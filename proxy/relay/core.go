@@ -20,9 +20,9 @@ type core struct {
 	now    int64 // nanoseconds since shared.base, read once a turn
 	fire   func(slot uint32)
 	// scratch is room for what is dealt with at once.
-	scratch []byte
-	ready   []*Endpoint // likewise, for Keeper.Choose
-	notice  int64       // nanoseconds until a connection that is half-closed gets attention
+	scratch    []byte
+	candidates []*Endpoint // likewise, for Keeper.Choose
+	notice     int64       // nanoseconds until a connection that is half-closed gets attention
 }
 
 // shared is what the loops of a relay have in common.
@@ -67,118 +67,11 @@ type transport interface {
 	later(d time.Duration, f func())
 }
 
-const (
-	lingerStep = 10 * time.Millisecond // how often a lingering end is asked whether it has acknowledged
-	lingerMax  = 5 * time.Second       // and for how long at most
-	quiet      = 1 * time.Second       // a connection on which nothing moved for so long is between two exchanges
-	settled    = 5 * time.Second       // a connection this old is worth four more system calls for its keepalive
-)
-
 func nanos(n int64) time.Duration { return time.Duration(n) }
 
+// clock returns the time on the loops' clock, in nanoseconds since shared.base; wall turns such a time into the calendar's.
 func (l *core) clock() int64           { return int64(time.Since(l.shared.base)) }
 func (l *core) wall(t int64) time.Time { return l.shared.base.Add(time.Duration(t)) }
-
-// admit takes over an accepted socket. It returns nil if the client was refused; fd is closed then.
-func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
-	c := l.conns.get()
-	c.flow = Flow{ID: l.shared.nextID.Add(1), Loop: l.id, Listener: ln, Client: from}
-	c.ends[client] = end{fd: fd, wr: true}
-	c.ends[upstream].fd = -1
-	c.phase = phaseDialing
-	c.opened, c.active = l.now, l.now
-	if n := l.shared.active.Add(1); l.opts.MaxConnections > 0 && n > int64(l.opts.MaxConnections) {
-		l.finish(c, LimitConnections)
-		return nil
-	}
-	if r := l.opts.Handler.Accepted(&c.flow); r != None {
-		l.finish(c, r)
-		return nil
-	}
-	return c
-}
-
-// begin sends an admitted connection on its way.
-func (l *core) begin(c *conn) {
-	if c.flow.Preface {
-		c.phase = phasePreface
-		c.closed, c.expired = Probe, PrefaceTimeout
-		c.expires = l.now + int64(l.opts.PrefaceTimeout)
-		l.timers.set(c.slot, c.expires)
-		l.io.prefaced(c)
-		return
-	}
-	l.dial(c)
-}
-
-// dial tries endpoints as the policy names them until one is being connected to, or there is none left.
-func (l *core) dial(c *conn) {
-	c.phase = phaseDialing
-	for {
-		ep, r := l.opts.Handler.Dial(&c.flow)
-		if ep == nil {
-			if r == None {
-				r = Internal
-			}
-			l.finish(c, r)
-			return
-		}
-		c.flow.Endpoint = ep
-		c.flow.Attempts++
-		if w := l.warmFor(c); w != nil {
-			l.adopt(c, w)
-			return
-		}
-		c.dialed = l.now
-		c.expires = l.now + int64(ep.timeout())
-		if r = l.io.connect(c); r == None {
-			l.timers.set(c.slot, c.expires)
-			return
-		}
-		l.attemptFailed(c, r)
-	}
-}
-
-func (l *core) attemptFailed(c *conn, r Reason) {
-	l.io.hangUp(c, upstream, true)
-	c.flow.Failure = r
-	l.opts.Handler.Dialed(&c.flow, r, nanos(l.now-c.dialed))
-}
-
-// dialFailed ends an attempt and begins the next.
-func (l *core) dialFailed(c *conn, r Reason) {
-	if c.pooled {
-		l.unheated(c, r)
-		return
-	}
-	l.attemptFailed(c, r)
-	l.dial(c)
-}
-
-// connected ends the dialing; the bytes may flow. The timer stays where it is: at its end the connection has
-// settled, and gets what only long ones need.
-func (l *core) connected(c *conn) {
-	if c.pooled {
-		l.heated(c)
-		return
-	}
-	c.phase = phaseRelaying
-	c.took = max(l.now-c.dialed, 1)
-	c.active = l.now
-	c.ends[upstream].wr = true
-	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < c.expires {
-		l.timers.set(c.slot, at)
-	}
-	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))
-	if f := c.flow.Endpoint.Header; f != nil {
-		b := f(&c.flow, l.io.localAddr(c.ends[client].fd), l.scratch[:0])
-		if len(b) > 0 && !l.io.greet(c, b) {
-			l.finish(c, Internal)
-			return
-		}
-	}
-	l.io.start(c)
-}
 
 // expire acts on a timer that went off.
 func (l *core) expire(slot uint32) {
@@ -197,10 +90,11 @@ func (l *core) expire(slot uint32) {
 	case phaseRelaying:
 		l.expireIdle(c)
 	case phaseWarm:
-		l.staled(c)
+		l.warmExpired(c)
 	}
 }
 
+// expireIdle acts on the timer of a connection that is relayed: it has been open for a while, or idle for too long.
 func (l *core) expireIdle(c *conn) {
 	if !c.late {
 		c.late = true
@@ -227,107 +121,4 @@ func (l *core) tighten(c *conn) {
 		return // set when the connection comes to it
 	}
 	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice))
-}
-
-// settle acts on the state of both halves after something moved. It reports whether the connection is still open.
-func (l *core) settle(c *conn) bool {
-	if c.proof == disproved && l.replace(c) {
-		return false
-	}
-	switch c.ending() {
-	case endNot:
-		return true
-	case endResetClient:
-		l.lingerAt(c, client)
-	case endResetUpstream:
-		l.lingerAt(c, upstream)
-	default:
-		l.finish(c, c.reason)
-	}
-	return false
-}
-
-// lingerAt resets the end s, but not before its peer has acknowledged what it was sent: a reset discards what is
-// still on its way (tcp(7), SO_LINGER), and what was read before the other side's reset is to arrive.
-func (l *core) lingerAt(c *conn, s side) {
-	c.phase = phaseLingering
-	c.linger = s
-	if l.io.acked(c, s) {
-		l.finish(c, c.reason)
-		return
-	}
-	c.expires = l.now + int64(lingerMax)
-	l.timers.set(c.slot, l.now+int64(lingerStep))
-}
-
-func (l *core) lingerOn(c *conn) {
-	if l.now >= c.expires || l.io.acked(c, c.linger) {
-		l.finish(c, c.reason)
-		return
-	}
-	l.timers.set(c.slot, l.now+int64(lingerStep))
-}
-
-// finish ends a connection: the policy gets the summary, the sockets are closed, the slot is free.
-func (l *core) finish(c *conn, reason Reason) {
-	if c.phase == phaseDialing && c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
-		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.dialed))
-	}
-	orderly := l.orderly(c, reason)
-	s := c.summary(l, reason)
-	l.opts.Handler.Closed(&s)
-	l.timers.clear(c.slot)
-	l.io.hangUp(c, client, !orderly)
-	l.io.hangUp(c, upstream, !orderly)
-	l.io.release(&c.halves[client])
-	l.io.release(&c.halves[upstream])
-	l.trust(c)
-	l.conns.put(c)
-	l.shared.active.Add(-1)
-}
-
-// orderly reports whether closing may look like a proper end to the peers. If bytes are lost by it, or the connection
-// was in the middle of something, it must not: the peers are to see a reset.
-func (l *core) orderly(c *conn, reason Reason) bool {
-	if c.phase == phasePreface {
-		return reason == Probe // nothing was to be passed on
-	}
-	if c.phase != phaseRelaying || c.halves[client].held() || c.halves[upstream].held() {
-		return false
-	}
-	if c.halves[client].state == halfShut && c.halves[upstream].state == halfShut {
-		return true
-	}
-	timedOut := reason == IdleTimeout || reason == HalfCloseTimeout
-	return (timedOut || l.now-c.active >= int64(quiet)) && !l.io.unread(c, client) && !l.io.unread(c, upstream)
-}
-
-// endAll ends every connection.
-func (l *core) endAll(reason Reason) {
-	l.conns.each(func(c *conn) {
-		if !c.pooled {
-			l.finish(c, reason)
-		}
-	})
-}
-
-// endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
-func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
-	l.conns.each(func(c *conn) {
-		if !c.pooled && c.phase != phaseLingering && match(&c.flow) {
-			l.finish(c, reason)
-			n++
-		}
-	})
-	return n
-}
-
-// show gives f the summary of each connection as of now.
-func (l *core) show(f func(*Summary)) {
-	l.conns.each(func(c *conn) {
-		if !c.pooled {
-			s := c.summary(l, None)
-			f(&s)
-		}
-	})
 }

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"net/netip"
-	"sync/atomic"
 	"time"
 )
 
@@ -71,6 +70,7 @@ const MaxHeader = 8 << 10
 // DefaultConnectTimeout is the limit of a connect attempt where the endpoint names none.
 const DefaultConnectTimeout = 5 * time.Second
 
+// timeout is the limit of a connect attempt.
 func (e *Endpoint) timeout() time.Duration {
 	if e.Timeout <= 0 {
 		return DefaultConnectTimeout
@@ -114,49 +114,4 @@ func (s *Summary) Local() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return s.local()
-}
-
-// Tally counts bytes as they are delivered, with one cell a loop, so that loops do not share a cache line.
-type Tally struct{ cells []tallyCell }
-
-type tallyCell struct {
-	up, down               atomic.Uint64
-	splicedUp, splicedDown atomic.Uint64
-	_                      [32]byte // a cache line of its own
-}
-
-// NewTally returns a tally for loops 0 to n-1.
-func NewTally(n int) *Tally { return &Tally{cells: make([]tallyCell, max(n, 1))} }
-
-// Bytes is what a tally has counted: all delivered bytes, and how many of them went by splice(2).
-type Bytes struct{ Up, Down, SplicedUp, SplicedDown uint64 }
-
-// Sum adds up the cells.
-func (t *Tally) Sum() (b Bytes) {
-	for i := range t.cells {
-		c := &t.cells[i]
-		b.Up += c.up.Load()
-		b.Down += c.down.Load()
-		b.SplicedUp += c.splicedUp.Load()
-		b.SplicedDown += c.splicedDown.Load()
-	}
-	return b
-}
-
-func (t *Tally) add(loop int, up bool, n, spliced uint64) {
-	if t == nil {
-		return
-	}
-	c := &t.cells[loop]
-	if up {
-		c.up.Add(n)
-		if spliced > 0 {
-			c.splicedUp.Add(spliced)
-		}
-		return
-	}
-	c.down.Add(n)
-	if spliced > 0 {
-		c.splicedDown.Add(spliced)
-	}
 }

@@ -14,7 +14,7 @@ import (
 // portable is the engine of systems without epoll, and the oracle of the other engines in the tests: plain net, blocking
 // calls, a goroutine for each direction and one that watches over both. Obvious rather than fast.
 //
-// It keeps the rules of conn.go with three exceptions. A reset of an end whose FIN was read before is found only by the
+// It keeps the rules of core_conn.go with three exceptions. A reset of an end whose FIN was read before is found only by the
 // next write to it. An upstream that resets in the instant of connecting looks like one that refused, and what it sent
 // is lost (see dialReason). And on systems other than Linux a reset may be taken for a FIN where a write to the same end
 // found it first (see portableConn.wasReset).
@@ -43,6 +43,7 @@ const (
 // past is a deadline that has been reached: setting it wakes whoever is blocked on the socket.
 var past = time.Unix(1, 0)
 
+// startPortable opens the listeners and begins to accept. An error leaves nothing open.
 func startPortable(o Options) (engine, error) {
 	e := &portable{opts: o, conns: map[*portableConn]struct{}{}}
 	e.tuning.Store(&o.Tuning)
@@ -163,6 +164,7 @@ func (e *portable) stats() Stats {
 	return Stats{Active: e.active.Load(), AcceptPauses: e.pauses.Load()}
 }
 
+// addrPort returns a TCP address; IPv4 mapped into IPv6 is unmapped.
 func addrPort(a net.Addr) netip.AddrPort {
 	ap := a.(*net.TCPAddr).AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -44,6 +44,7 @@ type endedBy Reason
 
 func (r endedBy) Error() string { return Reason(r).String() }
 
+// newPortableConn returns the connection of an accepted client, whose socket it owns.
 func newPortableConn(e *portable, l *Listener, sock *net.TCPConn) *portableConn {
 	c := &portableConn{
 		eng:    e,
@@ -103,12 +104,14 @@ func (c *portableConn) live() (reason Reason, orderly bool) {
 	}
 }
 
+// accepted asks the policy whether the client may enter.
 func (c *portableConn) accepted() Reason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.eng.opts.Handler.Accepted(&c.flow)
 }
 
+// judge gives the policy the first bytes of the client.
 func (c *portableConn) judge(b []byte) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -205,6 +208,7 @@ func (e *portable) tuneSocket(sock *net.TCPConn) {
 	sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: k.Idle, Interval: k.Interval, Count: k.Count})
 }
 
+// summary makes the summary as of now, by the rules of conn.summary. The caller holds mu.
 func (c *portableConn) summary(r Reason) Summary {
 	s := Summary{
 		Flow:      &c.flow,

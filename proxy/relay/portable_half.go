@@ -19,42 +19,54 @@ type portableHalf struct {
 	state    halfState     // how it ended; halfOpen: it was interrupted
 }
 
-// relay runs both halves and watches the clock and the operator. It owns the decision how the connection ends. None: the
-// upstream's connection is to be replaced.
+// relay runs both halves and decides how the connection ends. None: the upstream's connection is to be replaced.
 func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
+	c.active.Store(int64(time.Since(c.opened)))
+	cut := c.supervise(c.startHalves(preface))
+	if cut == None && c.disproved() && c.halves[client].state != halfCut {
+		return None, false
+	}
+	if up := &c.halves[client]; up.state == halfReplaced {
+		c.because(UpstreamReset)
+		up.state = halfDead
+	}
+	return c.verdict(cut)
+}
+
+// startHalves begins to move bytes both ways; preface is sent to the upstream first. Each half is sent on the channel when
+// it has ended.
+func (c *portableConn) startHalves(preface []byte) <-chan *portableHalf {
 	ended := make(chan *portableHalf, 2)
-	for _, s := range []side{client, upstream} {
+	for s, first := range [2][]byte{client: preface} {
 		h := &c.halves[s]
-		h.c, h.from, h.src, h.dst = c, s, c.ends[s], c.ends[s.other()]
-		first := preface
-		if s == upstream {
-			first = nil
-		}
+		h.c, h.from, h.src, h.dst = c, side(s), c.ends[s], c.ends[side(s).other()]
 		go func() {
 			h.state = h.run(first)
 			ended <- h
 		}()
 	}
-	c.active.Store(int64(time.Since(c.opened)))
+	return ended
+}
 
+// supervise watches the clock and the operator until both halves have ended. It returns why it ended them itself, None if
+// they ended by themselves.
+func (c *portableConn) supervise(ended <-chan *portableHalf) (cut Reason) {
 	kill := c.ctx.Done()
 	limit, timeout := c.eng.tuning.Load().IdleTimeout, IdleTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	cut := None // what ended it from within
 	for running := 2; running > 0; {
 		select {
 		case h := <-ended:
 			running--
-			if h.state == halfCut || h.state == halfBetrayed && h.from == upstream {
+			if h.state == halfCut || h.state == halfReplaced && h.from == upstream {
 				c.interrupt() // nobody is left to take what the other half brings
 			}
 			limit, timeout = c.eng.tuning.Load().HalfCloseTimeout, HalfCloseTimeout
 			timer.Reset(limit)
 		case <-timer.C:
-			idle := time.Since(c.opened) - time.Duration(c.active.Load())
-			if idle < limit {
-				timer.Reset(limit - idle)
+			if left := limit - c.idleFor(); left > 0 {
+				timer.Reset(left)
 				continue
 			}
 			cut, kill = timeout, nil
@@ -64,14 +76,12 @@ func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {
 			c.interrupt()
 		}
 	}
-	if cut == None && c.disproved() && c.halves[client].state != halfCut {
-		return None, false
-	}
-	if up := &c.halves[client]; up.state == halfBetrayed {
-		c.because(UpstreamReset)
-		up.state = halfDead
-	}
-	return c.verdict(cut)
+	return cut
+}
+
+// idleFor is how long no byte has moved.
+func (c *portableConn) idleFor() time.Duration {
+	return time.Since(c.opened) - time.Duration(c.active.Load())
 }
 
 // interrupt wakes both halves wherever they wait.
@@ -87,7 +97,7 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	switch {
 	case cut != None:
 		// In the middle of something, a FIN would make a stream that is cut short look complete: see core.orderly.
-		still := cut == IdleTimeout || cut == HalfCloseTimeout || time.Since(c.opened)-time.Duration(c.active.Load()) >= quiet
+		still := cut == IdleTimeout || cut == HalfCloseTimeout || c.idleFor() >= quiet
 		return cut, still && up.held == 0 && down.held == 0
 	case up.state == halfShut && down.state == halfShut:
 		return Reason(c.reason.Load()), true
@@ -110,7 +120,7 @@ func (h *portableHalf) run(first []byte) halfState {
 	for {
 		n, err := h.src.Read(buf)
 		if n > 0 && h.from == upstream {
-			h.c.believe()
+			h.c.proveAlive()
 			h.c.first.CompareAndSwap(0, int64(max(time.Since(h.c.opened), 1)))
 		}
 		if s := h.deliver(buf[:n]); s != halfOpen || h.held > 0 {
@@ -129,7 +139,7 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	}
 	c := h.c
 	if h.from == client && !c.remember(b) {
-		return halfBetrayed
+		return halfReplaced
 	}
 	n, err := h.dst.Write(b)
 	h.bytes.Add(uint64(n))
@@ -145,7 +155,7 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	// The destination was reset. What it sent before is still to be read: the other half goes on until it finds the end.
 	c.broken[h.from.other()].Store(true)
 	if h.from == client && proof(c.proof.Load()) != proved {
-		return halfBetrayed // unless the other half finds an answer
+		return halfReplaced // unless the other half finds an answer
 	}
 	c.because(resetBy[h.from.other()])
 	return halfDead
@@ -157,8 +167,8 @@ func (h *portableHalf) sourceEnded(err error) halfState {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return halfOpen
-	case h.from == upstream && (!errors.Is(err, io.EOF) || !c.finSent[upstream].Load()) && c.doubt():
-		return halfBetrayed
+	case h.from == upstream && (!errors.Is(err, io.EOF) || !c.finSent[upstream].Load()) && c.proveDead():
+		return halfReplaced
 	case !errors.Is(err, io.EOF) || c.wasReset(h.from):
 		c.because(resetBy[h.from])
 		return halfCut

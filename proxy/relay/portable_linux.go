@@ -48,6 +48,7 @@ func bindWithoutPort(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
+// control calls f with the descriptor of sock, unless it is closed.
 func control(sock *net.TCPConn, f func(fd int)) {
 	if raw, err := sock.SyscallConn(); err == nil {
 		raw.Control(func(fd uintptr) { f(int(fd)) })

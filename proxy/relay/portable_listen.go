@@ -23,6 +23,7 @@ type portableListener struct {
 	ended    chan struct{} // closed when the goroutine has ended
 }
 
+// openPortable opens a listener that does not accept yet. The error is a ListenError, or says which descriptor is no listener.
 func openPortable(e *portable, ln *Listener) (*portableListener, error) {
 	tcp, err := listenPortable(ln)
 	if err != nil {
@@ -73,6 +74,7 @@ func listenPortable(l *Listener) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
+// adoptListener returns a listener on a duplicate of the descriptor that was handed in.
 func adoptListener(l *Listener) (*net.TCPListener, error) {
 	fd, err := unix.FcntlInt(uintptr(l.FD), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -113,6 +115,7 @@ func (l *portableListener) acceptLoop() {
 	}
 }
 
+// acceptStarved reports whether accept found no descriptor or memory.
 func acceptStarved(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
@@ -131,6 +134,7 @@ func (l *portableListener) takeQueued() {
 	}
 }
 
+// rest waits for acceptPause, or until accepting is stopped.
 func (l *portableListener) rest() {
 	select {
 	case <-l.stopping:
@@ -138,6 +142,7 @@ func (l *portableListener) rest() {
 	}
 }
 
+// stopped reports whether accepting was stopped.
 func (l *portableListener) stopped() bool {
 	select {
 	case <-l.stopping:

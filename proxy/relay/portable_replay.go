@@ -4,9 +4,9 @@ import "time"
 
 // What a connection of the portable engine does about an upstream's connection from a pool, which may be dead.
 
-// halfBetrayed: the upstream's connection was from a pool and proved dead. Not among the states of conn.go, where the
+// halfReplaced: the upstream's connection was from a pool and proved dead. Not among the states of core_conn.go, where the
 // connection is replaced at once.
-const halfBetrayed = halfStates
+const halfReplaced = halfStates
 
 // fromPool gives the connection an upstream from the pool of its endpoint, if there is one.
 func (c *portableConn) fromPool() bool {
@@ -53,8 +53,8 @@ func (c *portableConn) remember(b []byte) bool {
 	return false
 }
 
-// believe notes a byte of the upstream.
-func (c *portableConn) believe() {
+// proveAlive notes a byte of the upstream.
+func (c *portableConn) proveAlive() {
 	if c.proof.CompareAndSwap(uint32(unproved), uint32(proved)) {
 		if p := c.eng.poolOf(c.flow.Endpoint.Warm); p != nil {
 			p.good()
@@ -62,12 +62,13 @@ func (c *portableConn) believe() {
 	}
 }
 
-// doubt notes that the upstream is gone. It returns true if the connection is to be replaced.
-func (c *portableConn) doubt() bool {
+// proveDead notes that the upstream is gone. It returns true if the connection is to be replaced.
+func (c *portableConn) proveDead() bool {
 	c.proof.CompareAndSwap(uint32(unproved), uint32(disproved))
 	return c.disproved()
 }
 
+// disproved reports whether the upstream's connection was from a pool and proved dead.
 func (c *portableConn) disproved() bool { return proof(c.proof.Load()) == disproved }
 
 // replace closes an upstream that proved dead, and returns what the next one is to be sent first. Neither half runs.
@@ -86,7 +87,7 @@ func (c *portableConn) replace() []byte {
 	c.broken[upstream].Store(false)
 	c.finSent[upstream].Store(false)
 	c.flow.Warm, c.flow.Stale, c.flow.Failure = false, true, None
-	c.flow.Endpoint.Warm.Keeper.Stale(&c.flow)
+	c.flow.Endpoint.Warm.Keeper.Left(c.flow.Loop, c.flow.Endpoint, LeftDead)
 	again := c.replay
 	c.replay = nil
 	return again

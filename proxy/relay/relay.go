@@ -7,8 +7,10 @@
 //
 // Engines: epoll is an event loop a core (Linux), uring the same on io_uring (Linux 6.1 and newer, where it is allowed),
 // portable is two goroutines a connection (anywhere), obvious rather than fast, and the oracle of the others in the
-// tests. conn.go holds the state machine, without a system call; an engine only tells it what can be done, or what was
-// done.
+// tests.
+//
+// The files of the package: core*.go hold the connections, their state machine (core_conn.go), timers and buffers, without a
+// system call; loop*.go serve both Linux engines; epoll_*.go, uring_*.go and portable_*.go are one engine each.
 package relay
 
 import (
@@ -79,8 +81,8 @@ type engine interface {
 	stopAccepting()                          // takes what the kernel has queued, then closes the listeners; returns when done
 	tune(Tuning)                             // see Relay.Tune
 	setWarm([]*Warm)                         // see Relay.SetWarm
-	cool(func(*Endpoint) bool)               // see Relay.Cool
-	warmth(*Warm) int                        // see Relay.Warmth
+	releaseWarm(func(*Endpoint) bool)        // see Relay.ReleaseWarm
+	warmTotal(*Warm) int                     // see Relay.WarmTotal
 	closeWhere(func(*Flow) bool, Reason) int // see Relay.CloseWhere
 	flows(func(*Summary))                    // see Relay.Flows
 	closeAll(Reason)                         // ends every connection
@@ -138,6 +140,7 @@ func Start(o Options) (*Relay, error) {
 	return r, nil
 }
 
+// startEngine starts the engine of a kind that chooseEngine returned.
 func startEngine(kind string, o Options) (engine, error) {
 	switch kind {
 	case "portable":
@@ -181,6 +184,7 @@ func EngineFor(want string) (string, error) {
 	return kind, err
 }
 
+// chooseEngine returns the engine that a name of Options.Engine stands for, and why. The error says why that one cannot run here.
 func chooseEngine(want string) (kind, reason string, err error) {
 	switch want {
 	case "", "auto":

@@ -235,13 +235,13 @@ func warmCooled(r *rig) {
 	k := r.warmed(1)
 	n := r.loops()
 	all := r.waiting(n)
-	r.relay.Cool(func(ep *Endpoint) bool { return ep == r.policy.endpoints[0] })
+	r.relay.ReleaseWarm(func(ep *Endpoint) bool { return ep == r.policy.endpoints[0] })
 	for _, u := range all {
 		u.wantEnd(sawFIN)
 	}
 	r.waiting(n)
 	k.isReady(r, n)
-	r.relay.Cool(func(ep *Endpoint) bool { return false })
+	r.relay.ReleaseWarm(func(ep *Endpoint) bool { return false })
 	k.isReady(r, n)
 	require.Equal(r, n, k.got(func() int { return k.left[LeftReleased] }))
 }
@@ -289,7 +289,7 @@ func warmNowhere(r *rig) {
 	k.next = func() *Endpoint { return r.policy.endpoints[0] }
 	k.mu.Unlock()
 	begun := time.Now()
-	r.relay.Cool(func(*Endpoint) bool { return false })
+	r.relay.ReleaseWarm(func(*Endpoint) bool { return false })
 	k.isReady(r, r.loops())
 	require.Less(r, time.Since(begun), restNone/2)
 	require.Zero(r, k.got(func() int { return k.rests }), "rests")

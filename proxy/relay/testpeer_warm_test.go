@@ -53,6 +53,12 @@ func (k *testKeeper) Left(_ int, _ *Endpoint, why Leave) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.left[why]++
+	if why == LeftDead {
+		if k.stale++; k.stale > k.left[LeftUsed] {
+			k.faults = append(k.faults, "more LeftDead than LeftUsed")
+		}
+		return
+	}
 	if k.ready--; k.ready < 0 {
 		k.faults = append(k.faults, "more Left than Tried")
 	}
@@ -70,16 +76,7 @@ func (k *testKeeper) Choose(_ *Flow, chosen *Endpoint, ready []*Endpoint) *Endpo
 	return nil
 }
 
-func (k *testKeeper) Stale(f *Flow) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.stale++
-	if !f.Stale || f.Warm || f.Endpoint == nil {
-		k.faults = append(k.faults, fmt.Sprintf("stale: %+v", f))
-	}
-}
-
-func (k *testKeeper) Rest(_ int, d time.Duration) {
+func (k *testKeeper) rest(_ int, d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.resting = d
@@ -118,7 +115,7 @@ func (r *rig) loops() int {
 // pool gives the origin's endpoint a pool.
 func (r *rig) pool(k *testKeeper, n int) *Warm {
 	ep := r.policy.endpoints[0]
-	ep.Warm = &Warm{Count: n * r.loops(), MaxIdle: time.Hour, Keeper: k}
+	ep.Warm = &Warm{Count: n * r.loops(), MaxIdle: time.Hour, Keeper: k, Rest: k.rest}
 	r.policy.dial = func(f *Flow) (*Endpoint, Reason) {
 		if f.Failure != None {
 			return nil, f.Failure

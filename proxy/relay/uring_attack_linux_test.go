@@ -16,7 +16,7 @@ import (
 
 // A receive that found no buffer while a client's preface was half there was not asked for again, since the connection holds
 // bytes: a client that sent its hello in two parts at a moment of many messages was refused after the preface timeout.
-func TestThirstInThePrefaceIsQuenched(t *testing.T) {
+func TestPrefaceWithoutABufferIsReceivedLater(t *testing.T) {
 	needsUring(t)
 	for name, errno := range map[string]syscall.Errno{"no buffer": unix.ENOBUFS, "no memory": unix.ENOMEM} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestPauseThatEndsWhileClosing(t *testing.T) {
 	require.True(t, l.mail.post(func() { // all this in one turn, where the loop was kept from running for a while
 		assert.Equal(t, acceptCalls-1, a.armed)
 		l.pause(a)
-		l.drop(func(*acceptor) bool { return true }, func() { close(stopped) })
+		l.closeListeners(func(*acceptor) bool { return true }, func() { close(stopped) })
 		l.resume(a)
 	}))
 	select {

@@ -105,7 +105,7 @@ func TestUringSurvivesFaults(t *testing.T) {
 	}
 }
 
-// A completion queue of a few places and a handful of buffers: overflow and thirst all the time, and nothing is lost.
+// A completion queue of a few places and a handful of buffers: overflow and missing buffers all the time, and nothing is lost.
 func TestUringWithTinyRings(t *testing.T) {
 	needsUring(t)
 	tinyRings(t)

@@ -12,12 +12,13 @@ func probeUring() error { return ring.Probe() }
 
 // uring is the engine of event loops on io_uring(7), with epoll for the connections that are better served by it.
 type uring struct {
-	epoll
+	loopGroup
 	members []*uringLoop
 }
 
+// startUring opens loops and listeners and has the loops run, each with a ring of its own. An error leaves nothing open.
 func startUring(o Options) (engine, error) {
-	u := &uring{epoll: epoll{shared: shared{base: time.Now()}}}
+	u := &uring{loopGroup: loopGroup{shared: shared{base: time.Now()}}}
 	for i := range o.Loops {
 		l, err := newUringLoop(i, &o, &u.shared)
 		if err != nil {
@@ -48,7 +49,7 @@ func startUring(o Options) (engine, error) {
 }
 
 func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {
-	l := &uringLoop{dying: map[uint64]bool{}}
+	l := &uringLoop{cancelling: map[uint64]bool{}}
 	if err := l.init(id, o, s); err != nil {
 		return nil, err
 	}

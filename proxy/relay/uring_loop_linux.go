@@ -13,22 +13,22 @@ import (
 // waits for what is done. Its goroutine is locked to its thread, which is what the ring belongs to.
 type uringLoop struct {
 	loop
-	ring    *ring.Ring
-	in      *ring.Buffers // what receives fill; back with the kernel at the latest a turn after
-	can     ring.Features
-	flights []flight        // sends, in the order of their requests
-	landed  []landing       // halves to look at after one of them
-	thirsty []conns         // receives that found no buffer
-	dying   map[uint64]bool // cancelled requests of sockets that are closed already, by their Data
-	live    int             // requests that the kernel has and will complete
-	watched bool            // the kernel watches the epoll instance
-	hurry   bool            // the next turn is not to wait
-	polled  bool            // the epoll instance has events
-	grown   bool            // it is asked now and then whether there are more buffers than needed
+	ring         *ring.Ring
+	in           *ring.Buffers // what receives fill; back with the kernel at the latest a turn after
+	can          ring.Features
+	sends        []sendRequest   // sends, in the order of their requests
+	settledSends []settledHalf   // halves to look at after one of them
+	needBuffer   []endRef        // receives that found no buffer
+	cancelling   map[uint64]bool // cancelled requests of sockets that are closed already, by their Data
+	live         int             // requests that the kernel has and will complete
+	epollWatched bool            // the kernel watches the epoll instance
+	noWait       bool            // the next turn is not to wait
+	polled       bool            // the epoll instance has events
+	grown        bool            // it is asked now and then whether there are more buffers than needed
 }
 
-// conns names an end of a connection, which may have ended since.
-type conns struct {
+// endRef names an end of a connection, which may have ended since.
+type endRef struct {
 	slot, gen uint32
 	s         side
 }
@@ -59,39 +59,6 @@ var (
 	ringOpened = func(*uringLoop) {}
 )
 
-// kind says what a completion is of. With side, tag, slot and generation it makes the Data of a request.
-type kind uint64
-
-const (
-	kindNone    kind = iota // of no interest: a close, a cancellation
-	kindRecv                // slot and generation
-	kindConnect             // slot, generation and tag
-	kindWatch               // slot and generation
-	kindSend                // number of the request
-	kindAccept              // number of the listener, and of the call in the lowest byte
-	kindEpoll
-	kindCancel kind = 8 // and the kind of what is cancelled
-
-	kindShift = 60
-	sideShift = 59
-	tagShift  = 56
-	tagMask   = 7
-	genShift  = 24
-	slotMask  = 1<<genShift - 1
-)
-
-func (k kind) data(v uint64) uint64 { return uint64(k)<<kindShift | v }
-
-func connData(k kind, c *conn, s side) uint64 {
-	return uint64(k)<<kindShift | uint64(s)<<sideShift | uint64(c.ends[s].tag&tagMask)<<tagShift |
-		uint64(c.gen)<<genShift | uint64(c.slot)
-}
-
-// find returns the connection and the end that a request was for, or nil if the connection has ended since.
-func (l *uringLoop) find(data uint64) (*conn, side) {
-	return l.conns.lookup(uint32(data&slotMask), uint32(data>>genShift)), side(data >> sideShift & 1)
-}
-
 // run owns the ring. started gets the error that kept it from running, or nil.
 func (l *uringLoop) run(started chan<- error) {
 	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and its hold on the ring with it
@@ -115,6 +82,7 @@ func (l *uringLoop) run(started chan<- error) {
 	l.end()
 }
 
+// open makes the ring, on the thread that is to use it, and asks for what it always waits for.
 func (l *uringLoop) open() (err error) {
 	if l.ring, err = ring.New(ringSize.requests, ringSize.completions); err != nil {
 		return err
@@ -140,7 +108,7 @@ func (l *uringLoop) watchEpoll() {
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Len, q.OpFlags, q.Data = ring.OpPollAdd, l.ep, ring.PollMulti, unix.POLLIN, kindEpoll.data(0)
 	l.live++
-	l.watched = true
+	l.epollWatched = true
 }
 
 // wait issues what was asked for and returns when there is something to do; see loop.wait and napMillis.
@@ -149,18 +117,18 @@ func (l *uringLoop) wait() {
 		l.busy.Add(busySample * (l.clock() - l.now))
 	}
 	limit, park := time.Duration(-1), false
-	if l.hurry || len(l.again) > 0 {
+	if l.noWait || len(l.again) > 0 {
 		limit = 0
 	} else if at, ok := l.timers.next(); ok {
 		limit = nanos(max(at-l.now, 0) + int64(time.Millisecond))
 	}
 	const nap = napMillis * time.Millisecond
-	if len(l.flights) == 0 && l.now-l.woken >= int64(nap) {
+	if len(l.sends) == 0 && l.now-l.woken >= int64(nap) {
 		park = true
 	} else if limit < 0 || limit > nap {
 		limit = nap
 	}
-	l.hurry = false
+	l.noWait = false
 	_ = l.ring.Wait(limit, park) // whatever the reason was, the queues tell what there is to do
 	l.now = l.clock()
 }
@@ -168,10 +136,10 @@ func (l *uringLoop) wait() {
 // reap acts on what was done.
 func (l *uringLoop) reap() {
 	first, second := l.ring.Completions()
-	l.survey(first)
-	l.survey(second)
-	l.land()
-	if len(l.thirsty) > 0 {
+	l.noteSendResults(first)
+	l.noteSendResults(second)
+	l.settleSends()
+	if len(l.needBuffer) > 0 {
 		l.refill()
 	}
 	if len(first) == 0 {
@@ -187,48 +155,11 @@ func (l *uringLoop) reap() {
 	l.ring.Done()
 }
 
-// survey looks at completions for what must be known before any is acted on: which sends did not succeed.
-func (l *uringLoop) survey(qs []ring.CQE) {
+// noteSendResults looks at completions for what must be known before any is acted on: which sends did not succeed.
+func (l *uringLoop) noteSendResults(qs []ring.CQE) {
 	for i := range qs {
 		if q := &qs[i]; kind(q.Data>>kindShift) == kindSend {
-			l.missed(uint32(q.Data), q.Res)
-		}
-	}
-}
-
-func (l *uringLoop) complete(q *ring.CQE) {
-	switch kind(q.Data >> kindShift) {
-	case kindRecv:
-		l.received(q)
-	case kindConnect:
-		l.live--
-		c, s := l.find(q.Data)
-		if c == nil || c.phase != phaseDialing || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
-			delete(l.dying, q.Data) // of an attempt that was given up
-			return
-		}
-		c.ends[s].poll = false
-		if q.Res < 0 {
-			l.dialFailed(c, Internal)
-			return
-		}
-		l.dialEvent(c, uint32(q.Res))
-	case kindWatch:
-		l.watchDone(q)
-	case kindAccept:
-		l.acceptDone(acceptListener(q.Data), acceptIndex(q.Data), q)
-	case kindEpoll:
-		l.polled = true
-		if !q.More() {
-			l.live--
-			l.watched = false
-			if !l.done {
-				l.watchEpoll()
-			}
-		}
-	default:
-		if kind(q.Data>>kindShift) >= kindCancel && q.Res < 0 {
-			l.cancelFailed(q.Data - kindCancel.data(0))
+			l.noteSendResult(uint32(q.Data), q.Res)
 		}
 	}
 }
@@ -249,45 +180,12 @@ func (l *uringLoop) takeReady() {
 			continue
 		}
 		gen, before := c.gen, c.halves[client].bytes+c.halves[upstream].bytes
-		l.ready(c, side(ev.Fd&1), ev.Events)
+		l.handleEvent(c, side(ev.Fd&1), ev.Events)
 		if c.gen == gen && c.phase == phaseRelaying {
 			l.calmDown(c, c.halves[client].bytes+c.halves[upstream].bytes-before)
 		}
 	}
-	l.hurry = l.hurry || l.polled
-}
-
-// calmAfter is how long few messages must have come before the buffers that more of them took are given back.
-var calmAfter = 500 * time.Millisecond
-
-// grow gives the kernel more buffers, for as long as there is use for them.
-func (l *uringLoop) grow() {
-	l.in.Grow()
-	if !l.grown {
-		l.grown = true
-		l.shrinkAfter(l.in.Took())
-	}
-}
-
-// shrinkAfter gives the memory of buffers back once fewer messages come in calmAfter than there were buffers at first.
-func (l *uringLoop) shrinkAfter(took int) {
-	l.mail.later(calmAfter, func() {
-		if l.done {
-			return
-		}
-		if l.in.Took()-took > ringSize.first || l.in.Out() > 0 || len(l.flights) > 0 {
-			l.shrinkAfter(l.in.Took())
-			return
-		}
-		if l.ring.Shrink(ringSize.first) != nil {
-			l.shrinkAfter(l.in.Took()) // no memory: again
-			return
-		}
-		l.grown = l.in.Given() > ringSize.first
-		if l.grown {
-			l.shrinkAfter(l.in.Took())
-		}
-	})
+	l.noWait = l.noWait || l.polled
 }
 
 // end lets the kernel finish with everything, then closes.
@@ -296,11 +194,11 @@ func (l *uringLoop) end() {
 	for _, a := range l.lns {
 		l.setAccept(a, false)
 	}
-	for end := time.Now().Add(drainLimit); (l.live > 0 || l.ring.Pending() > 0 || len(l.flights) > 0) && time.Now().Before(end); {
+	for end := time.Now().Add(drainLimit); (l.live > 0 || l.ring.Pending() > 0 || len(l.sends) > 0) && time.Now().Before(end); {
 		_ = l.ring.Wait(time.Millisecond, true)
 		l.reap()
 	}
-	l.shared.kept.Add(int64(l.live + len(l.dying) + l.in.Out()))
+	l.shared.kept.Add(int64(l.live + len(l.cancelling) + l.in.Out()))
 	l.ring.Close()
 	l.loop.close()
 }

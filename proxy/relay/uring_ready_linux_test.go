@@ -30,9 +30,9 @@ func TestReadyIsLeftAlone(t *testing.T) {
 	}, patience, patience/1000)
 	on(func(c *conn) {
 		for _, s := range []side{client, upstream} {
-			l.goOn(c, s, false)
+			l.afterSend(c, s, false)
 			assert.False(t, c.ends[s].recv, "a receive was asked for")
-			assert.Zero(t, c.halves[s].flying, "a send was asked for")
+			assert.Zero(t, c.halves[s].sending, "a send was asked for")
 		}
 	})
 	u.send("pong")

@@ -8,58 +8,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fly sends b to the destination of the half from s. f says what holds b.
-func (l *uringLoop) fly(c *conn, s side, b []byte, f flight) {
+// issueSend sends b to the destination of the half from s. f says what holds b.
+func (l *uringLoop) issueSend(c *conn, s side, b []byte, f sendRequest) {
 	q, n := l.ring.Next()
 	q.Op, q.FD, q.Flags = ring.OpSend, c.ends[s.other()].fd, ring.SkipSuccess
 	q.Addr, q.Len = uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b))
 	// A short send counts as a failure with MSG_WAITALL, and so has a completion: io_uring_enter(2).
 	q.OpFlags = unix.MSG_DONTWAIT | unix.MSG_WAITALL | unix.MSG_NOSIGNAL
 	q.Data = kindSend.data(uint64(n))
-	f.request, f.end, f.len, f.res = n, conns{c.slot, c.gen, s}, int32(len(b)), int32(len(b))
-	c.halves[s].flying = f.len
-	l.flights = append(l.flights, f)
+	f.request, f.end, f.len, f.res = n, endRef{c.slot, c.gen, s}, int32(len(b)), int32(len(b))
+	c.halves[s].sending = f.len
+	l.sends = append(l.sends, f)
 }
 
-// missed notes that a send did not do all it was asked.
-func (l *uringLoop) missed(request uint32, res int32) {
-	for i := range l.flights {
-		if f := &l.flights[i]; f.request == request {
+// noteSendResult notes that a send did not do all it was asked.
+func (l *uringLoop) noteSendResult(request uint32, res int32) {
+	for i := range l.sends {
+		if f := &l.sends[i]; f.request == request {
 			f.res = res
 			return
 		}
 	}
 }
 
-// landing is a half whose send is settled and that needs a look.
-type landing struct {
-	conns
+// settledHalf is a half whose send is settled and that needs a look.
+type settledHalf struct {
+	endRef
 	short bool // not everything was taken
 }
 
-// land settles the sends that the kernel has taken: all their completions are known.
-func (l *uringLoop) land() {
+// settleSends settles the sends that the kernel has taken: all their completions are known.
+func (l *uringLoop) settleSends() {
 	n := 0
-	for n < len(l.flights) && l.ring.Taken(l.flights[n].request) {
-		l.landOne(&l.flights[n])
+	for n < len(l.sends) && l.ring.Taken(l.sends[n].request) {
+		l.settleSend(&l.sends[n])
 		n++
 	}
 	if n == 0 {
 		return
 	}
-	left := copy(l.flights, l.flights[n:])
-	clear(l.flights[left:])
-	l.flights = l.flights[:left]
-	for _, at := range l.landed {
+	left := copy(l.sends, l.sends[n:])
+	clear(l.sends[left:])
+	l.sends = l.sends[:left]
+	for _, at := range l.settledSends {
 		if c := l.conns.lookup(at.slot, at.gen); c != nil {
-			l.goOn(c, at.s, at.short)
+			l.afterSend(c, at.s, at.short)
 		}
 	}
-	l.landed = l.landed[:0]
+	l.settledSends = l.settledSends[:0]
 }
 
-// goOn does what waited for a send of the half from s.
-func (l *uringLoop) goOn(c *conn, s side, short bool) {
+// afterSend does what waited for a send of the half from s.
+func (l *uringLoop) afterSend(c *conn, s side, short bool) {
 	h := &c.halves[s]
 	switch {
 	case c.mode == modeReady: // the other half, settled in the same turn, took it there
@@ -70,8 +70,8 @@ func (l *uringLoop) goOn(c *conn, s side, short bool) {
 	case h.hold != nil:
 		b := h.hold
 		h.hold = nil
-		l.fly(c, s, b.bytes(), flight{hold: b})
-		l.hurry = true
+		l.issueSend(c, s, b.bytes(), sendRequest{hold: b})
+		l.noWait = true
 	case h.state == halfFIN:
 		l.ended(c, s)
 	case h.state == halfOpen && !c.ends[s].recv:
@@ -79,7 +79,8 @@ func (l *uringLoop) goOn(c *conn, s side, short bool) {
 	}
 }
 
-func (l *uringLoop) landOne(f *flight) {
+// settleSend counts what a send did and gives its memory back.
+func (l *uringLoop) settleSend(f *sendRequest) {
 	if c := l.conns.lookup(f.end.slot, f.end.gen); c != nil {
 		l.delivered(c, f)
 	}
@@ -91,10 +92,10 @@ func (l *uringLoop) landOne(f *flight) {
 }
 
 // delivered counts what a send delivered; what it did not is held.
-func (l *uringLoop) delivered(c *conn, f *flight) {
+func (l *uringLoop) delivered(c *conn, f *sendRequest) {
 	s := f.end.s
 	h := &c.halves[s]
-	h.flying = 0
+	h.sending = 0
 	sent := max(f.res, 0)
 	if sent > 0 {
 		if c.proof != proved && s == client {
@@ -109,12 +110,12 @@ func (l *uringLoop) delivered(c *conn, f *flight) {
 		l.holdRest(c, f, int(sent))
 	}
 	if short || c.mode == modeLeaving || h.hold != nil || h.state != halfOpen || !c.ends[s].recv {
-		l.landed = append(l.landed, landing{f.end, short})
+		l.settledSends = append(l.settledSends, settledHalf{f.end, short})
 	}
 }
 
 // carried returns what a send was given.
-func (l *uringLoop) carried(f *flight) []byte {
+func (l *uringLoop) carried(f *sendRequest) []byte {
 	if f.hold != nil {
 		return f.hold.bytes()
 	}
@@ -122,7 +123,7 @@ func (l *uringLoop) carried(f *flight) []byte {
 }
 
 // holdRest puts what a send did not deliver before what has come since.
-func (l *uringLoop) holdRest(c *conn, f *flight, sent int) {
+func (l *uringLoop) holdRest(c *conn, f *sendRequest, sent int) {
 	h := &c.halves[f.end.s]
 	later := h.hold
 	if f.hold != nil {
@@ -142,3 +143,17 @@ func (l *uringLoop) holdRest(c *conn, f *flight, sent int) {
 		c.ends[f.end.s.other()].wr = false
 	}
 }
+
+// sendRequest is a send that the kernel was asked for, without a completion where it succeeds: it is known to have succeeded
+// once its request was taken and no completion says otherwise. It owns the memory until then. The send never waits
+// (MSG_DONTWAIT), so that is the turn after at the latest.
+type sendRequest struct {
+	request uint32
+	end     endRef // the half it belongs to, by its source
+	len     int32
+	res     int32   // len, or what the completion said
+	id      uint16  // a provided buffer, if hold is nil
+	hold    *buffer // or one of the half
+}
+
+const noBuffer = ^uint16(0)

@@ -14,29 +14,29 @@ type Warm struct {
 	Count   int           // over all loops, which share them; a loop has at least one, so that there are never less than loops
 	MaxIdle time.Duration // how long one waits for a client before it is replaced
 	Keeper  Keeper
+
+	// Rest is called when a loop makes no attempt for d, since attempts fail or the peer soon ends what they establish;
+	// with 0 once the pool's connections are known to be good again. From the loops, as Keeper's methods. nil: not called.
+	Rest func(loop int, d time.Duration)
 }
 
 // Keeper is the policy of a pool. Like a Handler's its methods are called from the loops, must not block, and must be safe
 // for concurrent use.
 type Keeper interface {
-	// Next names the endpoint to connect to; nil: there is none now, and it is asked again after a second, or by Relay.Cool.
+	// Next names the endpoint to connect to; nil: there is none now, and it is asked again after a second, or by Relay.ReleaseWarm.
 	Next(loop int) *Endpoint
 	// Tried reports how the attempt at what Next gave ended, after took: None, then the connection is in the pool, or
 	// why it failed. Operator: it was given up.
 	Tried(loop int, ep *Endpoint, failure Reason, took time.Duration)
-	// Left is called once for each connection that was in the pool.
+	// Left is called once for each connection that was in the pool, and again with LeftDead where a client got it and it
+	// proved dead before the upstream's first byte. ep is the client's endpoint then; Handler.Dial is asked next, with
+	// Flow.Stale set.
 	Left(loop int, ep *Endpoint, why Leave)
 	// Choose says which of the connections in the loop's pool, by what Next gave for them and the latest last, f is to have. It
 	// is asked after Handler.Dial gave f the endpoint chosen, also if ready is empty. It returns chosen, if one is to that address, or the
 	// endpoint of f at another address of those listed, and f counts as one that Handler.Dial gave that endpoint then. nil:
 	// none of them will do, and chosen is connected to.
 	Choose(f *Flow, chosen *Endpoint, ready []*Endpoint) *Endpoint
-	// Stale is called when the connection that f was given proved dead before the upstream's first byte. Handler.Dial is
-	// asked next, with f.Stale set.
-	Stale(f *Flow)
-	// Rest tells that the loop makes no attempt for d, since attempts fail, or what they bring is ended by the peer.
-	// With 0 the pool's connections are known to be good again.
-	Rest(loop int, d time.Duration)
 }
 
 // Leave says how a connection left a pool.
@@ -45,9 +45,10 @@ type Leave uint8
 // The ways to leave a pool.
 const (
 	LeftUsed     Leave = iota // a client got it
-	LeftExpired               // nobody took it for MaxIdle
-	LeftEnded                 // the peer ended or reset it
+	LeftExpired               // no client took it for MaxIdle
+	LeftEnded                 // closed by peer
 	LeftReleased              // the pool, or the address, is not wanted any more
+	LeftDead                  // a client got it, and it proved dead; follows LeftUsed
 )
 
 const (
@@ -76,29 +77,9 @@ func restFor(strikes int, spread float64) time.Duration {
 	return d - time.Duration(float64(d/2)*spread)
 }
 
-// proof says what is known of the upstream's connection of a conn.
-type proof uint8
-
-const (
-	proved    proof = iota // it was established for this client, or has brought a byte
-	unproved               // it is from a pool
-	disproved              // it was from a pool, and is dead
-)
-
-// betrays reports whether the event means that a connection from a pool is dead, and notes it then instead of its
-// consequences. A FIN in answer to the client's is an end like any other: sending all of it again might have it done twice.
-func (c *conn) betrays(s side, e halfEvent) bool {
-	switch {
-	case c.proof == proved:
-		return false
-	case s == client && e == eventBroken:
-	case s == upstream && e == eventReset:
-	case s == upstream && e == eventFIN && c.halves[client].state != halfShut:
-	default:
-		return false
+// noteRest calls Rest.
+func (w *Warm) noteRest(loop int, d time.Duration) {
+	if w.Rest != nil {
+		w.Rest(loop, d)
 	}
-	if c.proof == unproved {
-		c.proof, c.omen = disproved, e
-	}
-	return true
 }

@@ -57,7 +57,7 @@ func TestDeathIsTakenBackByAnAnswer(t *testing.T) {
 }
 
 // A FIN in answer to the client's is an end like any other; one before it is not.
-func TestWhatBetraysADeadConnection(t *testing.T) {
+func TestWhatProvesAConnectionDead(t *testing.T) {
 	for state, want := range map[halfState]proof{halfOpen: disproved, halfFIN: disproved, halfShut: unproved} {
 		c := &conn{proof: unproved}
 		c.halves[client].state = state

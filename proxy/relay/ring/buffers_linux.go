@@ -51,6 +51,7 @@ func (r *Ring) Provide(n, few, size int) (*Buffers, error) {
 	return b, nil
 }
 
+// register adds or removes b as the ring's group of buffers.
 func (r *Ring) register(b *Buffers, op uintptr) error {
 	reg := bufReg{addr: uint64(uintptr(unsafe.Pointer(&b.ring[0]))), entries: uint32(len(b.entry)), group: Group}
 	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(unsafe.Pointer(&reg)), 1, 0, 0)
@@ -92,6 +93,7 @@ func (b *Buffers) Took() int { return b.took }
 // a receive found none.
 func (b *Buffers) Grow() { b.give(b.given) }
 
+// give gives the kernel n buffers that it never had, or as many as there are.
 func (b *Buffers) give(n int) {
 	for range min(n, len(b.entry)-b.given) {
 		b.out++
@@ -132,6 +134,7 @@ func (b *Buffers) publish() {
 	atomic.StoreUint32(p, uint32(b.entry[0].id)|uint32(b.tail)<<16) // little-endian, as amd64 and arm64 are
 }
 
+// unmap gives the memory back. The kernel must not write to it any more.
 func (b *Buffers) unmap() {
 	for _, m := range [][]byte{b.mem, b.ring} {
 		if m != nil {

@@ -39,6 +39,7 @@ func Probe() error {
 	return <-result
 }
 
+// probe is Probe on a thread that ends with it.
 func probe() error {
 	r, err := New(8, 32)
 	if err != nil {
@@ -96,6 +97,7 @@ func disabled() string {
 	return strings.TrimSpace(string(b))
 }
 
+// release names the running kernel, as the end of a sentence.
 func release() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -77,6 +77,7 @@ func New(entries, completions uint32) (*Ring, error) {
 	return r, nil
 }
 
+// mmap maps the queues of a ring that was set up with p.
 func (r *Ring) mmap(p *params) (err error) {
 	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
 	size := p.cq.cqes + p.cqEntries*uint32(unsafe.Sizeof(CQE{}))
@@ -169,6 +170,7 @@ func (r *Ring) Wait(d time.Duration, park bool) syscall.Errno {
 	return r.call(c)
 }
 
+// call publishes what was asked for and enters the kernel.
 func (r *Ring) call(c Call) syscall.Errno {
 	if r.buffers != nil {
 		r.buffers.publish()

@@ -27,6 +27,7 @@ const (
 	bufferKeep    = 4 << 20  // bytes a class keeps free at most; more is left to the collector
 )
 
+// bufferClass returns the class of the smallest buffer that takes n bytes.
 func bufferClass(n int) uint8 {
 	return uint8(bits.Len(uint((max(n, 1) - 1) / bufferMin)))
 }

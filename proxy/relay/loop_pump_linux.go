@@ -31,17 +31,32 @@ func (l *loop) drive(c *conn) bool {
 	return l.settle(c)
 }
 
-// pump moves bytes of the half whose source is s until the source is empty, the destination full, the budget used up or
-// the half at its end. On entry both ends are connected.
+// pump serves the half whose source is s: it moves what can be moved, counts it, and passes the end on once nothing is
+// held before it. On entry both ends are connected.
 func (l *loop) pump(c *conn, s side) {
 	h := &c.halves[s]
-	src, dst := &c.ends[s], &c.ends[s.other()]
 	before := h.bytes
-	left := budget
-	var spliced uint64
-	for {
+	spliced := l.move(c, s)
+	if h.pipe != nil {
+		l.parkPipe(c, s)
+	}
+	if moved := h.bytes - before; moved > 0 {
+		c.active = l.now
+		c.flow.Endpoint.Tally.add(l.id, s == client, moved, spliced)
+	}
+	if h.state == halfFIN && !h.held() {
+		l.passFIN(c, s)
+	}
+}
+
+// move moves bytes of a half until the source is empty, the destination full, the budget used up or the half at its end.
+// It returns how many of the delivered bytes went through a pipe.
+func (l *loop) move(c *conn, s side) (spliced uint64) {
+	h := &c.halves[s]
+	src, dst := &c.ends[s], &c.ends[s.other()]
+	for left := budget; dst.wr; {
 		if h.held() {
-			if !dst.wr || h.state >= halfDead {
+			if h.state >= halfDead {
 				break
 			}
 			piped := h.hold == nil
@@ -52,7 +67,7 @@ func (l *loop) pump(c *conn, s side) {
 			}
 			continue
 		}
-		if h.state != halfOpen || !src.rd || !dst.wr {
+		if h.state != halfOpen || !src.rd {
 			break
 		}
 		if left <= 0 {
@@ -64,19 +79,19 @@ func (l *loop) pump(c *conn, s side) {
 		}
 		left -= l.copy(c, s)
 	}
-	if h.pipe != nil && h.inPipe > 0 && !dst.wr && h.inPipe <= bufferMax && l.pipes.scarce() {
+	return spliced
+}
+
+// parkPipe gives back the pipe of a half that has stopped moving: an empty one to the pool, and where pipes are scarce,
+// one that a slow reader would keep.
+func (l *loop) parkPipe(c *conn, s side) {
+	h := &c.halves[s]
+	if h.inPipe > 0 && !c.ends[s.other()].wr && h.inPipe <= bufferMax && l.pipes.scarce() {
 		l.unpipe(h)
 	}
-	if h.pipe != nil && h.inPipe == 0 {
+	if h.inPipe == 0 {
 		l.pipes.put(h.pipe)
 		h.pipe = nil
-	}
-	if moved := h.bytes - before; moved > 0 {
-		c.active = l.now
-		c.flow.Endpoint.Tally.add(l.id, s == client, moved, spliced)
-	}
-	if h.state == halfFIN && !h.held() {
-		l.passFIN(c, s)
 	}
 }
 
@@ -166,7 +181,7 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 		dst := &c.ends[s.other()]
 		dst.fin = e == unix.EPIPE && !dst.reset
 		if c.proof == unproved && s == client && l.io.unread(c, upstream) {
-			l.trust(c) // it has answered
+			l.markProved(c) // it has answered
 		}
 		c.happen(s, eventBroken)
 		if s == client && c.proof == disproved {

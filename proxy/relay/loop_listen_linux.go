@@ -27,7 +27,7 @@ func (l *loop) relisten(heirs map[*Listener]*Listener, fresh []*acceptor, done f
 	for _, heir := range heirs {
 		kept[heir] = true
 	}
-	l.drop(func(a *acceptor) bool { return !kept[a.ln] }, done)
+	l.closeListeners(func(a *acceptor) bool { return !kept[a.ln] }, done)
 	for _, a := range fresh {
 		l.attach(a)
 		if !l.host.setAccept(a, true) { // no memory for it: later
@@ -36,9 +36,9 @@ func (l *loop) relisten(heirs map[*Listener]*Listener, fresh []*acceptor, done f
 	}
 }
 
-// drop closes the listeners that which says yes to, each after the clients that the kernel has queued for it were served,
+// closeListeners closes the listeners that which says yes to, each after the clients that the kernel has queued for it were served,
 // and calls done once all are closed.
-func (l *loop) drop(which func(*acceptor) bool, done func()) {
+func (l *loop) closeListeners(which func(*acceptor) bool, done func()) {
 	left := 1
 	closed := func() {
 		if left--; left == 0 {
@@ -60,16 +60,4 @@ func (l *loop) retire(a *acceptor, closed func()) {
 	l.setAccept(a, false)
 	l.takeQueued(a)
 	closed()
-}
-
-// tune has the loop go by t from now on.
-func (l *loop) tune(t Tuning) {
-	o := *l.opts
-	o.Tuning = t
-	l.opts = &o
-	for _, a := range l.lns {
-		if a.fd >= 0 {
-			inheritOptions(int(a.fd), t.Keepalive)
-		}
-	}
 }

@@ -48,6 +48,7 @@ func (w *wheel) clear(slot uint32) {
 	}
 }
 
+// place puts a slot whose deadline is set into the bucket that its distance asks for.
 func (w *wheel) place(slot uint32) {
 	n := &w.nodes[slot]
 	level, delta := 0, n.at-w.tick
@@ -65,6 +66,7 @@ func (w *wheel) place(slot uint32) {
 	n.bucket = uint16(level<<8|int(i)) + 1
 }
 
+// unlink takes a slot out of its bucket.
 func (w *wheel) unlink(slot uint32) {
 	n := &w.nodes[slot]
 	level, i := (n.bucket-1)>>8, (n.bucket-1)&0xff
@@ -91,6 +93,7 @@ func (w *wheel) next() (int64, bool) {
 	return int64(w.nextTick()) * wheelTick, true
 }
 
+// nextTick returns the first tick at which a bucket is to be looked at.
 func (w *wheel) nextTick() uint64 {
 	first := ^uint64(0)
 	for level := range wheelLevels {

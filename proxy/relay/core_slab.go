@@ -23,6 +23,7 @@ func (s *slab) get() *conn {
 	return c
 }
 
+// grow adds a page of free slots.
 func (s *slab) grow() {
 	first := uint32(len(s.pages) * slabPage)
 	s.pages = append(s.pages, new([slabPage]conn))
@@ -31,6 +32,7 @@ func (s *slab) grow() {
 	}
 }
 
+// at returns what is in a slot, which exists.
 func (s *slab) at(slot uint32) *conn { return &s.pages[slot/slabPage][slot%slabPage] }
 
 // lookup returns the connection that slot and generation name, or nil if it has ended since.

@@ -9,8 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the core asks of the io_uring engine where it differs from the epoll engine: see transport.
-
 // acceptCall is one request for a client, with room for its address: of a client that has reset already, nothing but accept
 // tells the address.
 type acceptCall struct {
@@ -41,6 +39,7 @@ func (l *uringLoop) setAccept(a *acceptor, on bool) bool {
 	return true
 }
 
+// acceptOne asks for a client by call k, unless the kernel has that call already.
 func (l *uringLoop) acceptOne(a *acceptor, k int) {
 	call := &a.calls[k]
 	if call.armed {
@@ -56,10 +55,14 @@ func (l *uringLoop) acceptOne(a *acceptor, k int) {
 	q.Data = acceptData(a.index, k)
 }
 
-func acceptData(i, k int) uint64     { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
-func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
-func acceptIndex(data uint64) int    { return int(data & 0xff) }
+// acceptData is the Data of call k of listener i; acceptListener and acceptIndex read them back.
+func acceptData(i, k int) uint64 { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
 
+func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
+
+func acceptIndex(data uint64) int { return int(data & 0xff) }
+
+// acceptDone acts on the end of call k of listener i: a client, an error, or a cancellation.
 func (l *uringLoop) acceptDone(i, k int, q *ring.CQE) {
 	a := l.lns[i]
 	a.calls[k].armed = false
@@ -99,72 +102,5 @@ func (l *uringLoop) welcome(fd int32, ln *Listener, from netip.AddrPort) {
 	if c := l.admit(fd, ln, from); c != nil {
 		l.recv(c, client, false)
 		l.begin(c)
-	}
-}
-
-func (l *uringLoop) prefaced(*conn) {} // see welcome
-
-func (l *uringLoop) connect(c *conn) Reason {
-	if c.mode == modeReady { // of a pool, or for a client that left the ring
-		return l.loop.connect(c)
-	}
-	if r := l.openUpstream(c); r != None {
-		return r
-	}
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.OpFlags = ring.OpPollAdd, c.ends[upstream].fd, unix.POLLOUT
-	q.Data = connData(kindConnect, c, upstream)
-	c.ends[upstream].poll = true
-	l.live++
-	return None
-}
-
-// hangUp closes one end. In modeReady the kernel has no request of it; otherwise they are cancelled, since a request
-// keeps the socket open behind a closed descriptor, and the close is a request behind all others, so that none of them
-// meets another socket under the same number.
-func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
-	e := &c.ends[s]
-	if e.fd < 0 {
-		return
-	}
-	if c.mode == modeReady {
-		l.loop.hangUp(c, s, reset)
-		return
-	}
-	if reset {
-		sysResetOnClose(e.fd)
-	}
-	if e.recv {
-		l.abandon(connData(kindRecv, c, s))
-	}
-	if e.poll {
-		l.abandon(connData(kindConnect, c, s))
-	}
-	if e.watch {
-		l.abandon(connData(kindWatch, c, s))
-	}
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.Flags, q.Data = ring.OpClose, e.fd, ring.SkipSuccess, kindNone.data(0)
-	e.fd = -1
-	e.recv, e.poll, e.watch = false, false, false
-}
-
-// adopted: in modeRing the ring alone is to tell of the socket.
-func (l *uringLoop) adopted(c *conn) bool {
-	if c.mode == modeReady {
-		return l.loop.adopted(c)
-	}
-	return sysEpollCtl(l.ep, unix.EPOLL_CTL_DEL, c.ends[upstream].fd, nil) == 0
-}
-
-func (l *uringLoop) abandon(data uint64) {
-	l.dying[data] = true
-	l.cancel(data)
-}
-
-// attend: an end that has sent its FIN is received from no more, so a reset of it would not be seen in modeRing.
-func (l *uringLoop) attend(c *conn) {
-	if c.halfClosed() {
-		l.leave(c)
 	}
 }

@@ -75,6 +75,7 @@ func (p *pipes) destroy(q *pipe) {
 	p.shut(q)
 }
 
+// shut closes a pipe that is not counted as kept or used any more.
 func (p *pipes) shut(q *pipe) {
 	sysClose(q.r)
 	sysClose(q.w)

@@ -53,6 +53,7 @@ func (m *mailbox) deliver() {
 	}
 }
 
+// close has post refuse what comes from now on.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -19,6 +19,7 @@ type sockaddr struct {
 	len uint32
 }
 
+// room prepares s for an address that the kernel writes.
 func (s *sockaddr) room() { s.len = unix.SizeofSockaddrAny }
 
 // set stores an address. A zone that is no number is looked up, which takes system calls: only link-local addresses have one.
@@ -67,6 +68,7 @@ func (s *sockaddr) addr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// localAddr returns the address a socket is bound to, the zero value if it is closed.
 func localAddr(fd int32) netip.AddrPort {
 	var s sockaddr
 	s.room()
@@ -134,6 +136,7 @@ func listenSocket(addr netip.AddrPort, reusePort bool, k Keepalive) (int, error)
 	return fd, nil
 }
 
+// setupListener sets the options of a new listening socket and binds it.
 func setupListener(fd int, addr netip.AddrPort, reusePort bool, k Keepalive) error {
 	set := func(level, name, v int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, name, v))
@@ -180,6 +183,7 @@ func limitUnsent(fd int32) {
 	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentMax)
 }
 
+// setKeepalive sets TCP keepalive, tcp(7). It fails only where the peer is gone, which the next call on the socket tells.
 func setKeepalive(fd int32, k Keepalive) {
 	_ = sysSetInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int32(k.Idle.Seconds()))

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -41,21 +40,22 @@ func (l *core) setWarm(list []*Warm) {
 		old = slices.Delete(slices.Clone(old), i, i+1)
 	}
 	for _, p := range old {
-		l.drop(p)
+		l.dropPool(p)
 	}
 	for _, p := range l.pools {
 		l.fill(p)
 	}
 }
 
-func (l *core) drop(p *pool) {
+// dropPool closes the connections of a pool that is not wanted any more.
+func (l *core) dropPool(p *pool) {
 	p.dropped = true
-	l.coolWhere(func(c *conn) bool { return c.pool() == p })
+	l.releaseWhere(func(c *conn) bool { return c.pool() == p })
 }
 
-// cool gives up the connections of pools to the endpoints that match says yes to.
-func (l *core) cool(match func(*Endpoint) bool) {
-	l.coolWhere(func(c *conn) bool { return match(c.flow.Endpoint) })
+// releaseWarm gives up the connections of pools to the endpoints that match says yes to.
+func (l *core) releaseWarm(match func(*Endpoint) bool) {
+	l.releaseWhere(func(c *conn) bool { return match(c.flow.Endpoint) })
 	for _, p := range l.pools {
 		if p.lacking {
 			p.resting, p.lacking = false, false
@@ -64,15 +64,16 @@ func (l *core) cool(match func(*Endpoint) bool) {
 	}
 }
 
-func (l *core) coolWhere(match func(*conn) bool) {
+// releaseWhere closes the connections without a client that match says yes to, and gives up the attempts for others.
+func (l *core) releaseWhere(match func(*conn) bool) {
 	l.conns.each(func(c *conn) {
 		if !c.pooled || !match(c) {
 			return
 		}
 		if c.phase == phaseDialing {
-			l.unheated(c, Operator)
+			l.warmFailed(c, Operator)
 		} else {
-			l.uncork(c, LeftReleased)
+			l.evict(c, LeftReleased)
 		}
 	})
 }
@@ -90,14 +91,14 @@ func (l *core) poolOf(w *Warm) *pool {
 // fill begins to establish what is missing: one attempt at a time unless attempts are known to succeed.
 func (l *core) fill(p *pool) {
 	for !p.dropped && !p.resting && len(p.ready)+p.dialing < p.want && (p.sure && p.strikes == 0 || p.dialing == 0) {
-		if !l.heat(p) {
+		if !l.establish(p) {
 			return
 		}
 	}
 }
 
-// heat begins to establish a connection. It returns false if that failed at once.
-func (l *core) heat(p *pool) bool {
+// establish begins to establish a connection. It returns false if that failed at once.
+func (l *core) establish(p *pool) bool {
 	ep := p.Keeper.Next(l.id)
 	if ep == nil {
 		l.pauseFor(p, restNone)
@@ -112,15 +113,15 @@ func (l *core) heat(p *pool) bool {
 	c.expires = l.now + int64(ep.timeout())
 	p.dialing++
 	if r := l.io.connect(c); r != None {
-		l.unheated(c, r)
+		l.warmFailed(c, r)
 		return false
 	}
 	l.timers.set(c.slot, c.expires)
 	return true
 }
 
-// unheated ends an attempt for a pool that failed.
-func (l *core) unheated(c *conn, r Reason) {
+// warmFailed ends an attempt for a pool that failed.
+func (l *core) warmFailed(c *conn, r Reason) {
 	p := c.pool()
 	p.dialing--
 	p.Keeper.Tried(l.id, c.flow.Endpoint, r, nanos(l.now-c.dialed))
@@ -130,8 +131,8 @@ func (l *core) unheated(c *conn, r Reason) {
 	}
 }
 
-// heated puts a connection that was established into its pool.
-func (l *core) heated(c *conn) {
+// warmOpened puts a connection that was established into its pool.
+func (l *core) warmOpened(c *conn) {
 	p, e := c.pool(), &c.ends[upstream]
 	p.dialing--
 	p.sure = true
@@ -142,17 +143,17 @@ func (l *core) heated(c *conn) {
 	c.expires = l.now + int64(p.MaxIdle) - int64(float64(p.MaxIdle/8)*rand.Float64()) // so that not all expire at once
 	l.timers.set(c.slot, c.expires)
 	if e.hup || e.reset {
-		l.chilled(c)
+		l.warmClosedByPeer(c)
 		return
 	}
 	l.fill(p)
 }
 
-// chilled acts on the peer's end of a connection that waited.
-func (l *core) chilled(c *conn) {
+// warmClosedByPeer acts on the peer's end of a connection that waited.
+func (l *core) warmClosedByPeer(c *conn) {
 	p := c.pool()
 	early := l.now-c.active < int64(p.MaxIdle)/earlyPart
-	l.uncork(c, LeftEnded)
+	l.evict(c, LeftEnded)
 	if early {
 		l.rest(p)
 	} else {
@@ -160,11 +161,11 @@ func (l *core) chilled(c *conn) {
 	}
 }
 
-// staled replaces a connection that nobody took.
-func (l *core) staled(c *conn) {
+// warmExpired replaces a connection that nobody took.
+func (l *core) warmExpired(c *conn) {
 	p := c.pool()
 	l.good(p)
-	l.uncork(c, LeftExpired)
+	l.evict(c, LeftExpired)
 	l.fill(p)
 }
 
@@ -172,7 +173,7 @@ func (l *core) staled(c *conn) {
 func (l *core) good(p *pool) {
 	if p.strikes > 0 {
 		p.strikes = 0
-		p.Keeper.Rest(l.id, 0)
+		p.noteRest(l.id, 0)
 	}
 }
 
@@ -185,10 +186,11 @@ func (l *core) rest(p *pool) {
 	}
 	p.strikes++
 	d := restFor(p.strikes, rand.Float64())
-	p.Keeper.Rest(l.id, d)
+	p.noteRest(l.id, d)
 	l.pauseFor(p, d)
 }
 
+// pauseFor makes no attempt for d, then fills the pool.
 func (l *core) pauseFor(p *pool, d time.Duration) {
 	p.resting = true
 	p.rests++
@@ -201,14 +203,14 @@ func (l *core) pauseFor(p *pool, d time.Duration) {
 	})
 }
 
-// uncork takes a connection out of its pool and closes it.
-func (l *core) uncork(c *conn, why Leave) {
-	l.take(c, why)
+// evict takes a connection out of its pool and closes it.
+func (l *core) evict(c *conn, why Leave) {
+	l.unpool(c, why)
 	l.discard(c, why == LeftEnded)
 }
 
-// take takes a connection out of its pool.
-func (l *core) take(c *conn, why Leave) {
+// unpool takes a connection out of its pool.
+func (l *core) unpool(c *conn, why Leave) {
 	p := c.pool()
 	i := slices.Index(p.ready, c)
 	p.ready = slices.Delete(p.ready, i, i+1)
@@ -233,11 +235,11 @@ func (l *core) warmFor(c *conn) *conn {
 	if p == nil {
 		return nil
 	}
-	l.ready = l.ready[:0]
+	l.candidates = l.candidates[:0]
 	for _, w := range p.ready {
-		l.ready = append(l.ready, w.flow.Endpoint)
+		l.candidates = append(l.candidates, w.flow.Endpoint)
 	}
-	ep = p.Keeper.Choose(&c.flow, ep, l.ready)
+	ep = p.Keeper.Choose(&c.flow, ep, l.candidates)
 	if ep == nil {
 		return nil
 	}
@@ -253,131 +255,4 @@ func (p *pool) to(ep *Endpoint) *conn {
 		}
 	}
 	return nil
-}
-
-// adopt gives c the upstream's connection of w, which ends, and begins to relay.
-func (l *core) adopt(c, w *conn) {
-	p, from := w.pool(), &w.ends[upstream]
-	l.take(w, LeftUsed)
-	to := &c.ends[upstream]
-	*to = end{fd: from.fd, rd: from.rd, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
-	from.fd = -1
-	l.discard(w, false)
-	c.dialed, c.expires = l.now, math.MaxInt64
-	if !l.io.adopted(c) {
-		l.dialFailed(c, Internal)
-		return
-	}
-	c.flow.Warm = true
-	c.proof = unproved
-	l.connected(c)
-	l.fill(p)
-}
-
-// replace gives a client whose connection from a pool has proved dead a fresh one. What it sent is sent again. It returns
-// false if it cannot, and the client is to see what became of the one it had.
-func (l *core) replace(c *conn) bool {
-	h := &c.halves[client]
-	if h.state == halfCut || !l.rewind(c) {
-		l.overturn(c)
-		if h.state == halfCut || c.omen == eventReset {
-			return false
-		}
-		l.io.start(c) // what is left of the upstream is to be read
-		return true
-	}
-	c.proof = proved
-	l.io.hangUp(c, upstream, true)
-	l.io.release(&c.halves[upstream])
-	c.halves[upstream] = half{}
-	c.first, c.took, c.late = 0, 0, false
-	if h.state == halfShut {
-		h.state = halfFIN
-	}
-	c.flow.Warm, c.flow.Stale, c.flow.Failure = false, true, None
-	c.flow.Endpoint.Warm.Keeper.Stale(&c.flow)
-	l.dial(c)
-	return true
-}
-
-// overturn takes back that the upstream's connection is dead as one from a pool: it goes on, or ends, as any other.
-func (l *core) overturn(c *conn) {
-	l.trust(c)
-	if c.omen == eventBroken {
-		c.happen(client, eventBroken)
-		l.io.release(&c.halves[client])
-		return
-	}
-	c.ends[upstream].reset = c.omen == eventReset
-	c.happen(upstream, c.omen)
-}
-
-// rewind puts what was sent back before what is held. It returns false, and has done nothing, if both are too much.
-func (l *core) rewind(c *conn) bool {
-	sent, h := c.replay, &c.halves[client]
-	if sent == nil {
-		return true
-	}
-	held := h.hold
-	if held != nil && sent.to+held.to-held.from > bufferMax {
-		return false
-	}
-	c.replay = nil
-	h.bytes -= uint64(sent.to)
-	h.hold = nil
-	l.keep(c, client, sent.bytes())
-	l.bufs.put(sent)
-	if held != nil {
-		l.keep(c, client, held.bytes())
-		l.bufs.put(held)
-	}
-	return true
-}
-
-// remember keeps what was sent to an upstream whose connection is from a pool.
-func (l *core) remember(c *conn, b []byte) {
-	was := c.replay
-	n := len(b)
-	if was != nil {
-		n += was.to
-	}
-	if n > MaxPreface {
-		if c.proof == disproved {
-			l.overturn(c)
-		} else {
-			l.trust(c)
-		}
-		return
-	}
-	if was == nil || n > len(was.b) {
-		c.replay = l.bufs.get(n)
-		if was != nil {
-			c.replay.to = copy(c.replay.b, was.bytes())
-			l.bufs.put(was)
-		}
-	}
-	c.replay.to += copy(c.replay.b[c.replay.to:], b)
-}
-
-// trust ends the time in which the upstream's connection could be replaced.
-func (l *core) trust(c *conn) {
-	c.proof = proved
-	if c.replay != nil {
-		l.bufs.put(c.replay)
-		c.replay = nil
-	}
-}
-
-// answered notes the upstream's first byte.
-func (l *core) answered(c *conn) {
-	c.first = l.now
-	switch c.proof {
-	case unproved:
-		if p := l.poolOf(c.flow.Endpoint.Warm); p != nil {
-			l.good(p)
-		}
-		l.trust(c)
-	case disproved: // a send failed, but this came before
-		l.overturn(c)
-	}
 }

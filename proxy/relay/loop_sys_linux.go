@@ -53,6 +53,7 @@ func sysShutdownWrite(fd int32) {
 	_, _ = raw3(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }
 
+// sysSetInt sets a socket option that takes an int.
 func sysSetInt(fd int32, level, name int, v int32) syscall.Errno {
 	_, e := raw6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&v)), 4, 0)
 	return e

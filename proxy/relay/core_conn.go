@@ -126,17 +126,18 @@ type end struct {
 
 // half is one direction of a connection, identified by its source.
 type half struct {
-	hold   *buffer // bytes read and not yet delivered; nil: none
-	pipe   *pipe   // for splicing; owned while not nil
-	inPipe int32   // bytes in it
-	flying int32   // bytes in a send that the kernel was asked for and that is not known to have succeeded
-	streak uint8   // large reads in a row (copying) or small ones (splicing)
-	splice bool    // the half is in bulk and goes through the pipe
-	state  halfState
-	bytes  uint64 // delivered
+	hold    *buffer // bytes read and not yet delivered; nil: none
+	pipe    *pipe   // for splicing; owned while not nil
+	inPipe  int32   // bytes in it
+	sending int32   // bytes in a send that the kernel was asked for and that is not known to have succeeded
+	streak  uint8   // large reads in a row (copying) or small ones (splicing)
+	splice  bool    // the half is in bulk and goes through the pipe
+	state   halfState
+	bytes   uint64 // delivered
 }
 
-func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.flying > 0 }
+// held reports whether bytes were read that are not known to be delivered.
+func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.sending > 0 }
 
 // mode is how a connection of the io_uring engine is served.
 //
@@ -158,36 +159,36 @@ const (
 
 // conn is one relayed connection. It lives in a slab, belongs to one loop for all its life and is never shared.
 type conn struct {
-	flow    Flow
-	slot    uint32
-	gen     uint32 // counts the slot's users, so that events for an earlier one are told apart
-	ends    [2]end
-	halves  [2]half // by source: halves[client] is the upload
-	phase   phase
-	mode    mode  // of the io_uring engine
-	calm    uint8 // small messages in a row in modeReady
-	queued  bool  // waits in the loop's list of connections that used up their budget
-	pooled  bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one
-	reason  Reason
-	late    bool      // keepalive was set on the upstream's socket
-	proof   proof     // whether the upstream's connection is known to live
-	omen    halfEvent // what disproved it
-	linger  side      // phaseLingering: the end that is left
-	closed  Reason    // phasePreface: why the connection ends if the client ends it now
-	expired Reason    // phasePreface: why it ends when time runs out
-	opened  int64     // nanoseconds on the loop's clock, as all times here
-	dialed  int64     // begin of the current attempt
-	took    int64     // how long the successful attempt took
-	first   int64     // when the upstream's first byte was read; 0: not yet
-	active  int64     // when a byte last moved
-	expires int64     // when the phase's own limit is reached
-	replay  *buffer   // what was sent while unproved; nil: nothing
+	flow       Flow
+	slot       uint32
+	gen        uint32 // counts the slot's users, so that events for an earlier one are told apart
+	ends       [2]end
+	halves     [2]half // by source: halves[client] is the upload
+	phase      phase
+	mode       mode  // of the io_uring engine
+	calm       uint8 // small messages in a row in modeReady
+	queued     bool  // waits in the loop's list of connections that used up their budget
+	pooled     bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one
+	reason     Reason
+	late       bool      // keepalive was set on the upstream's socket
+	proof      proof     // whether the upstream's connection is known to live
+	deathEvent halfEvent // what disproved it
+	linger     side      // phaseLingering: the end that is left
+	closed     Reason    // phasePreface: why the connection ends if the client ends it now
+	expired    Reason    // phasePreface: why it ends when time runs out
+	opened     int64     // nanoseconds on the loop's clock, as all times here
+	dialed     int64     // begin of the current attempt
+	took       int64     // how long the successful attempt took
+	first      int64     // when the upstream's first byte was read; 0: not yet
+	active     int64     // when a byte last moved
+	expires    int64     // when the phase's own limit is reached
+	replay     *buffer   // what was sent while unproved; nil: nothing
 }
 
 // happen applies an event to the half whose source is s, notes the first cause of the end, and draws the
 // consequences for the other half: an end that was reset takes nothing any more.
 func (c *conn) happen(s side, e halfEvent) {
-	if c.betrays(s, e) {
+	if c.provesDead(s, e) {
 		return
 	}
 	h := &c.halves[s]
@@ -230,6 +231,7 @@ func (c *conn) because(r Reason) {
 	}
 }
 
+// ending returns what the connection as it is asks for.
 func (c *conn) ending() ending {
 	u, d := &c.halves[client], &c.halves[upstream]
 	return endingOf(u.state, d.state, u.held(), d.held())

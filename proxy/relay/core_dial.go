@@ -1,0 +1,105 @@
+package relay
+
+import "net/netip"
+
+// admit takes over an accepted socket. It returns nil if the client was refused; fd is closed then.
+func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
+	c := l.conns.get()
+	c.flow = Flow{ID: l.shared.nextID.Add(1), Loop: l.id, Listener: ln, Client: from}
+	c.ends[client] = end{fd: fd, wr: true}
+	c.ends[upstream].fd = -1
+	c.phase = phaseDialing
+	c.opened, c.active = l.now, l.now
+	if n := l.shared.active.Add(1); l.opts.MaxConnections > 0 && n > int64(l.opts.MaxConnections) {
+		l.finish(c, LimitConnections)
+		return nil
+	}
+	if r := l.opts.Handler.Accepted(&c.flow); r != None {
+		l.finish(c, r)
+		return nil
+	}
+	return c
+}
+
+// begin sends an admitted connection on its way.
+func (l *core) begin(c *conn) {
+	if c.flow.Preface {
+		c.phase = phasePreface
+		c.closed, c.expired = Probe, PrefaceTimeout
+		c.expires = l.now + int64(l.opts.PrefaceTimeout)
+		l.timers.set(c.slot, c.expires)
+		l.io.prefaced(c)
+		return
+	}
+	l.dial(c)
+}
+
+// dial tries endpoints as the policy names them until one is being connected to, or there is none left.
+func (l *core) dial(c *conn) {
+	c.phase = phaseDialing
+	for {
+		ep, r := l.opts.Handler.Dial(&c.flow)
+		if ep == nil {
+			if r == None {
+				r = Internal
+			}
+			l.finish(c, r)
+			return
+		}
+		c.flow.Endpoint = ep
+		c.flow.Attempts++
+		if w := l.warmFor(c); w != nil {
+			l.adopt(c, w)
+			return
+		}
+		c.dialed = l.now
+		c.expires = l.now + int64(ep.timeout())
+		if r = l.io.connect(c); r == None {
+			l.timers.set(c.slot, c.expires)
+			return
+		}
+		l.attemptFailed(c, r)
+	}
+}
+
+// attemptFailed closes the socket of an attempt and tells the policy why it failed.
+func (l *core) attemptFailed(c *conn, r Reason) {
+	l.io.hangUp(c, upstream, true)
+	c.flow.Failure = r
+	l.opts.Handler.Dialed(&c.flow, r, nanos(l.now-c.dialed))
+}
+
+// dialFailed ends an attempt and begins the next.
+func (l *core) dialFailed(c *conn, r Reason) {
+	if c.pooled {
+		l.warmFailed(c, r)
+		return
+	}
+	l.attemptFailed(c, r)
+	l.dial(c)
+}
+
+// connected ends the dialing; the bytes may flow. The timer stays where it is: at its end the connection has
+// settled, and gets what only long ones need.
+func (l *core) connected(c *conn) {
+	if c.pooled {
+		l.warmOpened(c)
+		return
+	}
+	c.phase = phaseRelaying
+	c.took = max(l.now-c.dialed, 1)
+	c.active = l.now
+	c.ends[upstream].wr = true
+	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < c.expires {
+		l.timers.set(c.slot, at)
+	}
+	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))
+	if f := c.flow.Endpoint.Header; f != nil {
+		b := f(&c.flow, l.io.localAddr(c.ends[client].fd), l.scratch[:0])
+		if len(b) > 0 && !l.io.greet(c, b) {
+			l.finish(c, Internal)
+			return
+		}
+	}
+	l.io.start(c)
+}
