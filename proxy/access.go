@@ -11,8 +11,8 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// accessLog writes the access log from a goroutine of its own, since a loop must never wait for a log that is slow or
-// stuck. What finds the queue full is dropped and counted.
+// accessLog writes the access log in a goroutine of its own, since a loop must never wait for a log that is slow or stuck.
+// A line for which the queue has no room is dropped and counted.
 type accessLog struct {
 	which   atomic.Uint32 // an AccessLog
 	to      *zap.Logger
@@ -23,8 +23,8 @@ type accessLog struct {
 
 // accessRecord is a summary that outlives the connection.
 type accessRecord struct {
-	note                         func()    // not nil: an event to be logged instead
-	at                           time.Time // when it ended: the line may be written much later
+	event                        func()    // not nil: is called instead, and logs something else
+	at                           time.Time // when the connection ended: the line may be written much later
 	id                           uint64
 	listener, upstream           string
 	vpce, sni, detail            string
@@ -45,8 +45,8 @@ func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
 	return a
 }
 
-// log has a line written of a connection. v is nil if nothing is known of it but the summary.
-func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
+// log has the line of a connection written. ses is nil if nothing is known of the connection but the summary.
+func (a *accessLog) log(s *relay.Summary, ses *session, upstream string) {
 	if which := AccessLog(a.which.Load()); which == AccessOff || which == AccessErrors && s.Reason.Expected() {
 		return
 	}
@@ -58,9 +58,9 @@ func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
 	if s.Endpoint != nil {
 		r.addr = s.Endpoint.Addr
 	}
-	if v != nil {
-		r.client = v.source(s.Flow)
-		r.vpce, r.sni, r.detail = v.parser.Result.VPCE, v.parser.Result.SNI, v.detail
+	if ses != nil {
+		r.client = ses.source(s.Flow)
+		r.vpce, r.sni, r.detail = ses.parser.Result.VPCE, ses.parser.Result.SNI, ses.detail
 	}
 	select {
 	case a.queue <- r:
@@ -69,48 +69,52 @@ func (a *accessLog) log(s *relay.Summary, v *visit, upstream string) {
 	}
 }
 
-// note has f called where logging may wait. f is dropped where the log does not keep up.
-func (a *accessLog) note(f func()) {
+// event has f called in the log's goroutine, where logging may wait. Without room in the queue f is dropped, and counted as a line.
+func (a *accessLog) event(f func()) {
 	select {
-	case a.queue <- accessRecord{note: f}:
+	case a.queue <- accessRecord{event: f}:
 	default:
 		a.dropped.Add(1)
 	}
 }
 
+// write writes what is queued until close.
 func (a *accessLog) write() {
 	for r := range a.queue {
-		if r.note != nil {
-			r.note()
+		if r.event != nil {
+			r.event()
 			continue
 		}
-		detail := zap.Skip()
-		if r.detail != "" {
-			detail = zap.String("detail", r.detail)
+		if line := a.to.Check(zap.InfoLevel, "access"); line != nil {
+			line.Time = r.at
+			line.Write(r.fields()...)
 		}
-		line := a.to.Check(zap.InfoLevel, "access")
-		if line == nil {
-			continue
-		}
-		line.Time = r.at
-		line.Write(
-			zap.Uint64("id", r.id),
-			zap.String("listener", r.listener),
-			zap.String("upstream", r.upstream),
-			zap.String("client", addrText(r.client)),
-			zap.String("vpce", r.vpce),
-			zap.String("sni", r.sni),
-			zap.String("upstream_addr", addrText(r.addr)),
-			zap.String("local_addr", addrText(r.local)),
-			zap.Stringer("reason", r.reason),
-			detail,
-			zap.Uint64("bytes_up", r.up),
-			zap.Uint64("bytes_down", r.down),
-			zap.Float64("connect_ms", millis(r.connect)),
-			zap.Float64("first_byte_ms", millis(r.firstByte)),
-			zap.Float64("duration_ms", millis(r.duration)),
-			zap.Int("attempts", r.attempts),
-		)
+	}
+}
+
+// fields are those of an access line, in their order.
+func (r *accessRecord) fields() []zap.Field {
+	detail := zap.Skip()
+	if r.detail != "" {
+		detail = zap.String("detail", r.detail)
+	}
+	return []zap.Field{
+		zap.Uint64("id", r.id),
+		zap.String("listener", r.listener),
+		zap.String("upstream", r.upstream),
+		zap.String("client", addrText(r.client)),
+		zap.String("vpce", r.vpce),
+		zap.String("sni", r.sni),
+		zap.String("upstream_addr", addrText(r.addr)),
+		zap.String("local_addr", addrText(r.local)),
+		zap.Stringer("reason", r.reason),
+		detail,
+		zap.Uint64("bytes_up", r.up),
+		zap.Uint64("bytes_down", r.down),
+		zap.Float64("connect_ms", millis(r.connect)),
+		zap.Float64("first_byte_ms", millis(r.firstByte)),
+		zap.Float64("duration_ms", millis(r.duration)),
+		zap.Int("attempts", r.attempts),
 	}
 }
 
@@ -127,5 +131,5 @@ func addrText(a netip.AddrPort) string {
 	return a.String()
 }
 
-// millis rounds to microseconds: what is below is noise.
+// millis returns d in milliseconds, rounded down to microseconds.
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -19,7 +19,7 @@ func TestAnAccessLineBearsTheTimeOfTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.InfoLevel)
 		a := newAccessLog(AccessAll, zap.New(core))
-		a.note(func() { time.Sleep(3 * time.Second) }) // a log that is slow
+		a.event(func() { time.Sleep(3 * time.Second) }) // a log that is slow
 		ended := time.Now()
 		a.log(&relay.Summary{Flow: &relay.Flow{Listener: &relay.Listener{Name: "in"}}, Reason: relay.ClientClosed}, nil, "up")
 		a.close()

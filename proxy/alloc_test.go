@@ -32,7 +32,7 @@ func TestWhatAConnectionAllocates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, "portable", c.in, func(o *Options) { o.PerSource, o.Access, o.AcceptRate = c.perSource, AccessOff, MaxAcceptRate }, up)
 			p := d.policy
-			ln := &relay.Listener{Name: "in", Tag: p.table.Load().rules[0].gate}
+			ln := &relay.Listener{Name: "in", Tag: p.table.Load().rules[0].counters}
 			client := netip.MustParseAddrPort("127.0.0.1:1000")
 			f := &relay.Flow{}
 			s := &relay.Summary{Flow: f, Connected: true, Reason: relay.ClientClosed}

@@ -186,9 +186,9 @@ func TestSendProxy(t *testing.T) {
 		})
 		tlvs := slices.Concat(vpceTLV(endpointID), tlvOf(0xe0, "mine"))
 		for _, version := range []int{1, 2} {
-			for _, mode := range []ProxyMode{ProxyOff, ProxyOptional} {
+			for _, mode := range []AcceptProxy{ProxyOff, ProxyOptional} {
 				u := to("up", up)
-				u.SendProxy = version
+				u.SendProxy = SendProxy(version)
 				d := open(t, engine, Listener{Upstream: "up", AcceptProxy: mode}, nil, u)
 				c := d.dial()
 				want := preface.Result{Version: version, Source: c.LocalAddr().(*net.TCPAddr).AddrPort(), Dest: d.Addrs()[0]}
@@ -217,7 +217,7 @@ func TestSendProxy(t *testing.T) {
 // A source has its share, counted by the address that the header names, and gets it back as connections end.
 func TestLimitOfASource(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		for _, mode := range []ProxyMode{ProxyOff, ProxyRequired} {
+		for _, mode := range []AcceptProxy{ProxyOff, ProxyRequired} {
 			d := open(t, engine, Listener{Upstream: "up", AcceptProxy: mode}, func(o *Options) { o.PerSource = 2 }, to("up", echoServer(t)))
 			enter := func(from netip.AddrPort) net.Conn {
 				c := d.dial()
@@ -318,8 +318,8 @@ func TestChecksSendAHeader(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for _, version := range []int{1, 2} {
-		require.NoError(t, upstream.ProbeTLS("one.example", roots, probeHeader(version))(ctx, up.addr))
+		require.NoError(t, upstream.ProbeTLS("one.example", roots, checkHeader(SendProxy(version)))(ctx, up.addr))
 		require.Equal(t, preface.Result{Version: version, Local: true}, <-heard)
 	}
-	require.Error(t, upstream.ProbeTLS("one.example", roots, probeHeader(0))(ctx, up.addr))
+	require.Error(t, upstream.ProbeTLS("one.example", roots, checkHeader(0))(ctx, up.addr))
 }

@@ -1,97 +1,118 @@
 package proxy
 
 import (
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/limit"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// What is counted lives in one cell a loop, so that loops do not share cache lines; it is added up when asked for.
-
-// pair counts what concerns a listener and an upstream.
-type pair struct {
-	listener, upstream string
-	tally              *relay.Tally
-	cells              []*pairCell
-}
-
-type pairCell struct {
-	active atomic.Int64
-	ended  [reasons]atomic.Uint64
-	_      [64]byte
-}
+// Counters have one cell for each loop, so that loops do not share cache lines. The cells are added up when somebody asks.
 
 var reasonList = relay.Reasons()
 
-// reasons is room for each value of a Reason, None included.
+// reasons is the length of an array that is indexed by a relay.Reason, None included.
 const reasons = relay.NumReasons
 
-func newPair(listener, upstream string, loops int) *pair {
-	p := &pair{listener: listener, upstream: upstream, tally: relay.NewTally(loops)}
-	for range loops {
-		p.cells = append(p.cells, new(pairCell))
-	}
-	return p
+// counters holds all counters by the names of listeners and upstreams. Nothing is removed: a counter goes on from its value
+// when a name comes back, and connections of a listener that is gone still count.
+type counters struct {
+	loops int
+
+	mu        sync.Mutex // of the two lists; the counters in them take no lock
+	listeners []*listenerCounters
+	upstreams map[string]*upstreamCounters
 }
 
-func (p *pair) active() (n int64) {
-	for _, c := range p.cells {
-		n += c.active.Load()
-	}
-	return n
+func newCounters(loops int) *counters {
+	return &counters{loops: loops, upstreams: make(map[string]*upstreamCounters)}
 }
 
-func (p *pair) ended(r relay.Reason) (n uint64) {
-	for _, c := range p.cells {
-		n += c.ended[r].Load()
+// listener returns the counters of the listener of that name and makes them if there are none.
+func (c *counters) listener(name string) *listenerCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.listeners {
+		if l.name == name {
+			return l
+		}
 	}
-	return n
+	l := newListenerCounters(name, len(c.listeners), c.loops)
+	c.listeners = append(c.listeners, l)
+	return l
 }
 
-// gate counts what concerns a listener alone. It is the Tag of the relay's listeners of that name.
-type gate struct {
-	listener string
+// upstream returns the counters of the upstream of that name and makes them if there are none.
+func (c *counters) upstream(name string) *upstreamCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.upstreams[name]
+	if u == nil {
+		u = newUpstreamCounters(name, c.loops)
+		c.upstreams[name] = u
+	}
+	return u
+}
+
+// allListeners returns a copy of the list of listeners.
+func (c *counters) allListeners() []*listenerCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.listeners)
+}
+
+// allUpstreams returns the upstreams in no particular order.
+func (c *counters) allUpstreams() []*upstreamCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.upstreams))
+}
+
+// listenerCounters counts the clients of one listener. It is the Tag of the relay's listeners of that name.
+type listenerCounters struct {
+	name     string
 	index    int // in table.rules
-	cells    []*gateCell
-	sources  limit.Scope // of the clients' sources
-	lobby    *pair       // counts connections that have no upstream yet, with routes
-	routed   atomic.Bool // it has, or had, routes
+	cells    []*listenerCell
+	sources  limit.Scope // open connections of each source
+	unrouted *traffic    // connections of a listener with routes that have no upstream yet
+	routed   atomic.Bool // the listener has routes, or had some
 }
 
-type gateCell struct {
+type listenerCell struct {
 	accepted atomic.Uint64
 	refused  [reasons]atomic.Uint64
 	_        [64]byte
 }
 
-func newGate(listener string, index, loops int) *gate {
-	g := &gate{listener: listener, index: index, lobby: newPair(listener, "", loops)}
+func newListenerCounters(name string, index, loops int) *listenerCounters {
+	l := &listenerCounters{name: name, index: index, unrouted: newTraffic(name, "", loops)}
 	for range loops {
-		g.cells = append(g.cells, new(gateCell))
+		l.cells = append(l.cells, new(listenerCell))
 	}
-	return g
+	return l
 }
 
-func (g *gate) accepted() (n uint64) {
-	for _, c := range g.cells {
+func (l *listenerCounters) accepted() (n uint64) {
+	for _, c := range l.cells {
 		n += c.accepted.Load()
 	}
 	return n
 }
 
-func (g *gate) refused(r relay.Reason) (n uint64) {
-	for _, c := range g.cells {
+func (l *listenerCounters) refused(r relay.Reason) (n uint64) {
+	for _, c := range l.cells {
 		n += c.refused[r].Load()
 	}
 	return n
 }
 
-// refusals is how many were refused, and for which reasons that occurred.
-func (g *gate) refusals() (all uint64, by map[string]uint64) {
+// refusals returns how many clients were refused, and the number for each reason that occurred; the map is nil if none did.
+func (l *listenerCounters) refusals() (all uint64, by map[string]uint64) {
 	for _, r := range reasonList {
-		if n := g.refused(r); n > 0 {
+		if n := l.refused(r); n > 0 {
 			if by == nil {
 				by = map[string]uint64{}
 			}
@@ -102,63 +123,87 @@ func (g *gate) refusals() (all uint64, by map[string]uint64) {
 	return all, by
 }
 
-// histogram counts durations in fixed buckets. Observe is three atomic additions at most.
-type histogram struct {
-	bounds []time.Duration // upper, ascending
-	cells  []*histogramCell
+// upstreamCounters counts for one upstream. Reloads replace the target of that name and keep its counters.
+type upstreamCounters struct {
+	name       string
+	loops      int
+	open       atomic.Int64 // connections that made an attempt, for max_connections
+	dialErrors [reasons]atomic.Uint64
+	connect    *histogram
+	firstByte  *histogram
+	duration   *histogram
+	warm       []*warmCell // by loop
+
+	mu      sync.Mutex // of the list
+	traffic []*traffic
 }
 
-type histogramCell struct {
-	buckets [16]atomic.Uint64 // not cumulative; the one after the last bound counts the rest
-	sum     atomic.Int64      // nanoseconds
-	_       [64]byte
-}
-
-func newHistogram(bounds []time.Duration, loops int) *histogram {
-	h := &histogram{bounds: bounds}
+func newUpstreamCounters(name string, loops int) *upstreamCounters {
+	u := &upstreamCounters{
+		name:      name,
+		loops:     loops,
+		connect:   newHistogram(connectBounds, loops),
+		firstByte: newHistogram(firstByteBounds, loops),
+		duration:  newHistogram(durationBounds, loops),
+	}
 	for range loops {
-		h.cells = append(h.cells, new(histogramCell))
+		u.warm = append(u.warm, new(warmCell))
 	}
-	return h
+	return u
 }
 
-func (h *histogram) observe(loop int, d time.Duration) {
-	i := 0
-	for i < len(h.bounds) && d > h.bounds[i] {
-		i++
-	}
-	c := h.cells[loop]
-	c.buckets[i].Add(1)
-	c.sum.Add(int64(d))
-}
-
-// stats adds up the cells. Buckets are read one after the other, so that a snapshot may be off by what ended meanwhile.
-func (h *histogram) stats() HistogramStats {
-	s := HistogramStats{Buckets: make(map[float64]uint64, len(h.bounds))}
-	for i := range len(h.bounds) + 1 {
-		for _, c := range h.cells {
-			s.Count += c.buckets[i].Load()
-		}
-		if i < len(h.bounds) {
-			s.Buckets[h.bounds[i].Seconds()] = s.Count
+// from returns the counters of connections from a listener to the upstream and makes them if there are none.
+func (u *upstreamCounters) from(listener string) *traffic {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, t := range u.traffic {
+		if t.listener == listener {
+			return t
 		}
 	}
-	for _, c := range h.cells {
-		s.Sum += time.Duration(c.sum.Load()).Seconds()
-	}
-	return s
+	t := newTraffic(listener, u.name, u.loops)
+	u.traffic = append(u.traffic, t)
+	return t
 }
 
-const (
-	ms  = time.Millisecond
-	sec = time.Second
-)
+// allTraffic returns the counters of each listener that has, or had, this upstream.
+func (u *upstreamCounters) allTraffic() []*traffic {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.traffic)
+}
 
-// Bounds of the histograms: at most 15 each. A connect takes a round trip, within a region below a millisecond, between
-// clouds tens; a first byte takes the handshake or, with a model that thinks, up to a minute; a connection lasts from
-// one request to the hours of a pool.
-var (
-	connectBounds   = []time.Duration{ms / 2, ms, 2 * ms, 5 * ms, 10 * ms, 20 * ms, 50 * ms, 100 * ms, 200 * ms, 500 * ms, sec, 2 * sec, 5 * sec, 10 * sec}
-	firstByteBounds = []time.Duration{ms, 2 * ms, 5 * ms, 10 * ms, 20 * ms, 50 * ms, 100 * ms, 200 * ms, 500 * ms, sec, 2 * sec, 5 * sec, 15 * sec, 60 * sec}
-	durationBounds  = []time.Duration{10 * ms, 50 * ms, 100 * ms, 500 * ms, sec, 5 * sec, 15 * sec, 60 * sec, 5 * time.Minute, 15 * time.Minute, time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour}
-)
+// traffic counts the connections from one listener to one upstream.
+type traffic struct {
+	listener, upstream string
+	bytes              *relay.Tally
+	cells              []*trafficCell
+}
+
+type trafficCell struct {
+	active atomic.Int64
+	ended  [reasons]atomic.Uint64
+	_      [64]byte
+}
+
+func newTraffic(listener, upstream string, loops int) *traffic {
+	t := &traffic{listener: listener, upstream: upstream, bytes: relay.NewTally(loops)}
+	for range loops {
+		t.cells = append(t.cells, new(trafficCell))
+	}
+	return t
+}
+
+func (t *traffic) active() (n int64) {
+	for _, c := range t.cells {
+		n += c.active.Load()
+	}
+	return n
+}
+
+func (t *traffic) ended(r relay.Reason) (n uint64) {
+	for _, c := range t.cells {
+		n += c.ended[r].Load()
+	}
+	return n
+}

@@ -13,14 +13,14 @@ import (
 
 // flood is many clients that are sockets and nothing else, so that what memory grows by is the forwarder's.
 type flood struct {
-	*door
+	*harness
 	fds []int
 }
 
 // floods connects n clients from an address; a client that was reset counts as well.
-func (d *door) floods(n int, from string) *flood {
+func (d *harness) floods(n int, from string) *flood {
 	d.Helper()
-	f := &flood{door: d}
+	f := &flood{harness: d}
 	at := d.Addrs()[0]
 	to := &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	for range n {
@@ -60,7 +60,7 @@ func heap() int64 {
 }
 
 // greets wants a good client to be served soon.
-func (d *door) greets(name string) {
+func (d *harness) greets(name string) {
 	d.Helper()
 	begun := time.Now()
 	c := tls.Client(d.dial(), &tls.Config{ServerName: name, InsecureSkipVerify: true})
@@ -125,10 +125,10 @@ func TestAFloodFromOneSource(t *testing.T) {
 		d.greets("one.example")
 		require.Eventually(t, func() bool { return d.Stats().Relay.Active == most }, 5*time.Second, 5*time.Millisecond)
 		r := d.policy.table.Load().rules[0]
-		require.Equal(t, 1, r.gate.sources.Sources())
+		require.Equal(t, 1, r.counters.sources.Sources())
 		f.leave()
 		require.Eventually(t, func() bool { return d.Stats().Relay.Active == 0 }, 5*time.Second, 5*time.Millisecond)
-		require.Zero(t, r.gate.sources.Sources())
+		require.Zero(t, r.counters.sources.Sources())
 		again := d.floods(most, "127.0.0.9")
 		require.Eventually(t, func() bool { return d.Stats().Relay.Active == most }, 5*time.Second, 5*time.Millisecond)
 		require.EqualValues(t, clients-most, d.refusals("limit_source"), "what left is not counted")

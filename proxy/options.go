@@ -10,7 +10,8 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// Options is everything the forwarder does, compiled from the configuration. It is not changed after Start: Reload puts others in its place.
+// Options is everything the forwarder does, compiled from the configuration. It is not changed after Start: Reload puts other
+// Options in its place.
 type Options struct {
 	Listeners []Listener // at least one, names unique
 	Upstreams []Upstream // at least one, names unique
@@ -41,7 +42,7 @@ type Listener struct {
 	Upstream string         // name of the upstream that serves all its clients; not used with Routes
 	Routes   []Route        // the first that has the name a client asks for serves it; a client that none has is refused
 
-	AcceptProxy  ProxyMode      // whether PROXY headers are expected; the source they name is the client then
+	AcceptProxy  AcceptProxy    // whether PROXY headers are expected; the source that one names is the client then
 	AllowSources []netip.Prefix // who may enter; empty: all
 	AllowVPCE    []string       // through which VPC endpoints, as PROXY headers tell; empty: all
 }
@@ -52,10 +53,10 @@ type Route struct {
 	Upstream string
 }
 
-// ProxyMode says whether a listener expects PROXY headers.
-type ProxyMode = preface.Mode
+// AcceptProxy says whether a listener expects PROXY headers: off, optional, required.
+type AcceptProxy = preface.Mode
 
-// With ProxyOptional whoever reaches the listener can claim any source.
+// The choices of AcceptProxy. With ProxyOptional whoever reaches the listener can claim any source.
 const (
 	ProxyOff      = preface.Off
 	ProxyOptional = preface.Optional
@@ -69,16 +70,16 @@ type Upstream struct {
 	Port           uint16
 	Backups        []HostPort    // used only while no primary address is usable
 	ConnectTimeout time.Duration // of one attempt; 0: 5s
-	Attempts       int           // connect attempts a connection makes; 0: 3
+	Attempts       int           // connect attempts a connection makes at most; 0: 3
 	MaxConnections int           // beyond it a client is refused with LimitUpstream; 0: no limit
-	Balance        string        // least_conn (also empty), round_robin or first
+	Balance        Balance
 	Check          Check
 	Outlier        Outlier
 	Removed        Removed
 	Warm           Warm
-	SendProxy      int // version of the PROXY header that connections begin with, 1 or 2; 0: none
-	// SourceAddresses are local addresses to connect from in turn, those of the family of the address that is connected
-	// to. Where it has none of them, as where there are none at all, the routing table says.
+	SendProxy      SendProxy // the PROXY header that connections begin with
+	// SourceAddresses are local addresses to connect from, in turn those of the family of the address that is connected to.
+	// Without one of that family the routing table decides.
 	SourceAddresses []netip.Addr
 }
 
@@ -90,9 +91,9 @@ type HostPort struct {
 
 // Check is active checking of each address of an upstream; the zero value checks nothing.
 type Check struct {
-	Type              string // none (also empty), tcp, or tls: a handshake, with the certificate verified for Upstream.Host
+	Type              CheckType
 	Interval, Timeout time.Duration
-	Rise, Fall        int // checks in a row that pass, or fail, before an address is used again, or no more
+	Rise, Fall        int // checks in a row that must pass before an address is used again, or fail before it is out
 }
 
 // Outlier is passive ejection of addresses; the zero value ejects nothing.
@@ -104,27 +105,17 @@ type Outlier struct {
 
 // Removed says what becomes of connections to an address that left the DNS answer; the zero value keeps them.
 type Removed struct {
-	Close bool
-	After time.Duration
+	Close bool          // they are closed
+	After time.Duration // so long after the address left
 }
 
-// DNS says how names are resolved; the zero value uses the system's resolv.conf.
+// DNS says how names are resolved; the zero value uses the system's resolv.conf and the defaults of resolve.Options.
 type DNS struct {
 	Servers                 []netip.AddrPort
 	MinTTL, MaxTTL, Timeout time.Duration
 }
 
-// AccessLog chooses the connections that are logged when they end.
-type AccessLog uint8
-
-// The choices for the access log, as log.access spells them: off, errors, all.
-const (
-	AccessOff AccessLog = iota
-	AccessErrors
-	AccessAll
-)
-
-// tuning is what the relay takes on while it runs.
+// tuning returns what the relay can change while it runs.
 func (o Options) tuning() relay.Tuning {
 	return relay.Tuning{
 		PrefaceTimeout: o.PrefaceTimeout, IdleTimeout: o.IdleTimeout, HalfCloseTimeout: o.HalfCloseTimeout,

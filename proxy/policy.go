@@ -11,60 +11,60 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
-// policy answers the relay's questions. It is called from the loops and does not block; only what fails takes a lock,
-// for as long as it takes to look at the addresses of one upstream.
+// policy answers the relay's questions. The loops call it, so it never blocks. Only a failed attempt takes a lock, for as
+// long as it takes to look at the addresses of one upstream.
 type policy struct {
-	table     atomic.Pointer[table] // a connection keeps the rule it was accepted by
-	admission limit.Scope           // over all listeners
-	access    *accessLog
-	log       *zap.Logger
+	table  atomic.Pointer[table] // the one in use; a connection keeps the rule it was accepted by
+	limits limit.Scope           // over all listeners
+	access *accessLog
+	log    *zap.Logger
 }
 
-// Accepted judges a client by its address, as far as that is the true one, and by the limits.
+// Accepted judges a client by its address, unless a PROXY header is to name another, and by the limits.
 func (p *policy) Accepted(f *relay.Flow) relay.Reason {
 	r := p.table.Load().rule(f.Listener)
 	f.Tag = r
-	r.gate.cells[f.Loop].accepted.Add(1)
+	r.counters.cells[f.Loop].accepted.Add(1)
 	f.Preface = r.preface.Wanted()
 	direct := r.preface.Proxy == ProxyOff
 	if direct && !r.admits(f.Client.Addr()) {
 		return relay.SourceDenied
 	}
 	if r.tracked() {
-		v := newVisit(f, r)
-		v.move(f.Loop, r.lobby)
-		if direct && !v.enter(f.Client.Addr()) {
+		ses := newSession(f, r)
+		ses.move(f.Loop, r.unrouted)
+		if direct && !ses.enter(f.Client.Addr()) {
 			return relay.LimitSource
 		}
 	}
-	if !p.admission.Admit() {
+	if !p.limits.Admit() {
 		return relay.LimitRate
 	}
 	return relay.None
 }
 
-// Preface reads a client's first bytes, and judges the client by what they say.
+// Preface reads a client's first bytes, and judges the client by them once they are complete.
 func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
-	v := visitOf(f)
-	said := v.parser.Parse(b)
+	ses := sessionOf(f)
+	said := ses.parser.Parse(b)
 	if said.More {
 		return relay.Verdict{More: true, Closed: reasonOf[said.Closed], Expired: reasonOf[said.Expired]}
 	}
-	v.detail = said.Detail
+	ses.detail = said.Detail
 	out := relay.Verdict{Refuse: reasonOf[said.Refuse], Skip: said.Skip}
 	if out.Refuse == relay.None {
-		out.Refuse = v.judge(f)
+		out.Refuse = ses.judge(f)
 	}
 	return out
 }
 
 // Dial picks an address for the next attempt.
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
-	v := visitOf(f)
-	t := p.targetOf(f, v)
+	ses := sessionOf(f)
+	t := p.targetOf(f, ses)
 	limit := t.opts.Attempts
 	if f.Stale {
-		limit++ // the connection from the pool is none of its attempts
+		limit++ // the warm connection that proved dead is none of its attempts
 	}
 	if f.Attempts >= limit {
 		t.refresh()
@@ -74,34 +74,34 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 		return nil, relay.LimitUpstream
 	}
 	var tried []*upstream.Address
-	if v != nil {
-		tried = v.tried
+	if ses != nil {
+		tried = ses.tried
 	}
-	a := t.set.Pick(tried)
-	if a == nil {
+	addr := t.set.Pick(tried)
+	if addr == nil {
 		if f.Attempts == 0 {
-			t.leave() // Closed does it only for one that made an attempt
+			t.leave() // Closed does it only after an attempt
 		}
 		t.refresh()
 		return nil, relay.NoAddress
 	}
-	counts := p.ruleOf(f).pair(t)
+	counts := p.ruleOf(f).traffic(t)
 	switch {
-	case v != nil:
-		v.move(f.Loop, counts)
+	case ses != nil:
+		ses.move(f.Loop, counts)
 	case f.Attempts == 0:
 		counts.cells[f.Loop].active.Add(1)
 	}
-	return a.Tag.(*endpoints).of(counts), relay.None
+	return addr.Tag.(*endpoints).of(counts), relay.None
 }
 
-// targetOf returns the upstream of a connection; nil if it got to none.
-func (p *policy) targetOf(f *relay.Flow, v *visit) *target {
+// targetOf returns the upstream of a connection; nil if none was chosen.
+func (p *policy) targetOf(f *relay.Flow, ses *session) *target {
 	switch {
 	case f.Endpoint != nil:
 		return f.Endpoint.Tag.(*endpoints).target
-	case v != nil && v.target != nil:
-		return v.target
+	case ses != nil && ses.target != nil:
+		return ses.target
 	}
 	r := p.ruleOf(f)
 	if r.matcher != nil {
@@ -110,10 +110,10 @@ func (p *policy) targetOf(f *relay.Flow, v *visit) *target {
 	return r.targets[0]
 }
 
-// ruleOf returns the rule that a connection was accepted by, the current one before that.
+// ruleOf returns the rule that a connection was accepted by; before Accepted, the one in force.
 func (p *policy) ruleOf(f *relay.Flow) *rule {
 	switch kept := f.Tag.(type) {
-	case *visit:
+	case *session:
 		return kept.rule
 	case *rule:
 		return kept
@@ -121,48 +121,58 @@ func (p *policy) ruleOf(f *relay.Flow) *rule {
 	return p.table.Load().rule(f.Listener)
 }
 
-// Dialed notes how the attempt ended.
+// Dialed notes how an attempt ended.
 func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration) {
 	e := f.Endpoint.Tag.(*endpoints)
-	t, a := e.target, e.addr
-	if t.warm != nil {
-		t.warm.dialed(f)
+	if e.target.warm != nil {
+		e.target.warm.dialed(f)
 	}
 	if failure == relay.None {
-		if !f.Warm { // that one was connected, and this noted, before
-			t.set.Connected(a)
-			t.account.connect.observe(f.Loop, took)
-		}
-		if t.hasBackups {
-			p.noteBackup(t, a)
-		}
-		if t.down.Load() && t.down.CompareAndSwap(true, false) {
-			p.access.note(func() {
-				p.log.Info("upstream answers again", zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr))
-			})
-		}
+		p.connected(f, e, took)
 		return
 	}
-	a.Release()
-	switch failure {
-	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable, relay.NoPorts, relay.LimitConnections, relay.Internal:
-		t.account.dialErrors[failure].Add(1)
-	default:
-		return // cut short from the client's side: says nothing of the address
+	e.addr.Release()
+	p.notConnected(f, e, failure)
+}
+
+// connected notes an attempt that succeeded.
+func (p *policy) connected(f *relay.Flow, e *endpoints, took time.Duration) {
+	t := e.target
+	if !f.Warm { // a warm one was noted when it connected
+		t.set.Connected(e.addr)
+		t.counters.connect.observe(f.Loop, took)
 	}
-	switch failure {
-	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable:
-		p.failed(t, a, failure)
+	if t.hasBackups {
+		p.logBackup(t, e.addr)
+	}
+	p.logAnswers(t, e.addr)
+}
+
+// notConnected notes an attempt that failed, and has the next one go elsewhere.
+func (p *policy) notConnected(f *relay.Flow, e *endpoints, failure relay.Reason) {
+	switch {
+	case blamesAddress(failure):
+		e.target.counters.dialErrors[failure].Add(1)
+		p.failed(e.target, e.addr, failure)
+	case failure == relay.NoPorts, failure == relay.LimitConnections, failure == relay.Internal:
+		e.target.counters.dialErrors[failure].Add(1)
+	default:
+		return // the client ended it: that says nothing of the address
 	}
 	if failure == relay.NoPorts && len(e.local) > 1 {
 		return // the next attempt is from another local address
 	}
-	v := visitOf(f)
-	if v == nil {
-		v = newVisit(f, p.ruleOf(f))
-		v.counts = v.rule.pair(t)
+	ses := sessionOf(f)
+	if ses == nil {
+		ses = newSession(f, p.ruleOf(f))
+		ses.counts = ses.rule.traffic(e.target)
 	}
-	v.tried = append(v.tried, a)
+	ses.tried = append(ses.tried, e.addr)
+}
+
+// blamesAddress reports whether an attempt failed for a reason that lies with the address.
+func blamesAddress(failure relay.Reason) bool {
+	return failure == relay.ConnectRefused || failure == relay.ConnectTimeout || failure == relay.ConnectUnreachable
 }
 
 // failed notes an attempt that failed for a reason that lies with the address.
@@ -170,73 +180,49 @@ func (p *policy) failed(t *target, a *upstream.Address, failure relay.Reason) {
 	now := time.Now()
 	t.set.Failed(a, now)
 	t.lastFail.Store(&dialFailure{addr: a.Addr, reason: failure, at: now})
-	if t.set.AllFailing() && t.downTold.due(now) && t.down.CompareAndSwap(false, true) {
-		t.downTold.at(now)
-		p.access.note(func() {
-			p.log.Warn("every address of the upstream fails: clients are turned away unless the next attempt succeeds",
-				zap.String("upstream", t.opts.Name), zap.Stringer("last_address", a.Addr), zap.Stringer("last_reason", failure))
-		})
-	}
-}
-
-// noteBackup logs when connections begin to go to backups, and when they go to a primary again.
-func (p *policy) noteBackup(t *target, a *upstream.Address) {
-	backup := t.set.IsBackup(a)
-	if t.onBackup.Load() == backup {
-		return
-	}
-	now := time.Now()
-	if backup && !t.backupTold.due(now) || !t.onBackup.CompareAndSwap(!backup, backup) {
-		return
-	}
-	if backup {
-		t.backupTold.at(now)
-	}
-	p.access.note(func() {
-		fields := []zap.Field{zap.String("upstream", t.opts.Name), zap.Stringer("address", a.Addr)}
-		if backup {
-			p.log.Warn("a backup serves: no primary address is usable", fields...)
-		} else {
-			p.log.Info("a primary address serves again", fields...)
-		}
-	})
+	p.logFails(t, now)
 }
 
 // Closed counts the connection's end and has it logged.
 func (p *policy) Closed(s *relay.Summary) {
-	v := visitOf(s.Flow)
-	t, r := p.targetOf(s.Flow, v), p.ruleOf(s.Flow)
-	where := r.lobby
+	ses := sessionOf(s.Flow)
+	t, r := p.targetOf(s.Flow, ses), p.ruleOf(s.Flow)
+	counts := r.unrouted
 	if t != nil {
-		where = r.pair(t)
+		counts = r.traffic(t)
 	}
-	c, g := where.cells[s.Loop], r.gate.cells[s.Loop]
-	switch {
-	case s.Attempts > 0 || !s.Reason.Refusal():
-		c.ended[s.Reason].Add(1)
-	case s.Reason == relay.LimitConnections: // turned away before Accepted was asked
-		g.accepted.Add(1)
-		g.refused[s.Reason].Add(1)
-	default:
-		g.refused[s.Reason].Add(1)
-	}
+	r.ended(s, counts)
 	if s.Attempts > 0 {
 		t.leave()
 	}
 	if s.Connected {
 		s.Endpoint.Tag.(*endpoints).addr.Release()
-		t.account.duration.observe(s.Loop, s.Duration)
+		t.counters.duration.observe(s.Loop, s.Duration)
 		if s.FirstByte > 0 {
-			t.account.firstByte.observe(s.Loop, s.FirstByte)
+			t.counters.firstByte.observe(s.Loop, s.FirstByte)
 		}
 	}
-	p.access.log(s, v, where.upstream)
+	p.access.log(s, ses, counts.upstream)
 	switch {
-	case v != nil:
-		v.move(s.Loop, nil)
-		v.end()
+	case ses != nil:
+		ses.move(s.Loop, nil)
+		ses.end()
 		s.Tag = nil
 	case s.Attempts > 0:
-		c.active.Add(-1)
+		counts.cells[s.Loop].active.Add(-1)
+	}
+}
+
+// ended counts a connection's end: as one refused, or as one that ended in counts.
+func (r *rule) ended(s *relay.Summary, counts *traffic) {
+	cell := r.counters.cells[s.Loop]
+	switch {
+	case s.Attempts > 0 || !s.Reason.Refusal():
+		counts.cells[s.Loop].ended[s.Reason].Add(1)
+	case s.Reason == relay.LimitConnections: // refused before Accepted was asked
+		cell.accepted.Add(1)
+		cell.refused[s.Reason].Add(1)
+	default:
+		cell.refused[s.Reason].Add(1)
 	}
 }

@@ -23,14 +23,14 @@ type Server struct {
 	relay    *relay.Relay
 	resolver *resolve.Resolver
 	policy   *policy
-	book     *book
+	counters *counters
 	lookups  lookups
 	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
 	once     sync.Once
 
 	reloading sync.Mutex // one at a time, and none beside Close
-	cold      bool       // no connection is kept warm any more; under reloading
+	noWarm    bool       // no connection is kept warm any more; under reloading
 }
 
 // ListenError says which listener could not be opened; it wraps the system's error, such as EADDRINUSE or EACCES.
@@ -48,7 +48,7 @@ func Start(o Options) (*Server, error) {
 	if access == nil {
 		access = o.Log
 	}
-	s := &Server{log: o.Log, book: newBook(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
+	s := &Server{log: o.Log, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
 	first, fresh, err := s.compile(o, nil)
 	if err != nil {
 		s.policy.access.close()
@@ -88,7 +88,7 @@ func (s *Server) relayOptions(o Options) relay.Options {
 // targets are the upstreams in use.
 func (s *Server) targets() []*target { return s.policy.table.Load().targets }
 
-// unwind ends what Start began before the relay ran.
+// unwind ends what Start began if the relay does not start.
 func (s *Server) unwind() {
 	s.closeTargets()
 	s.resolver.Close()
@@ -155,7 +155,7 @@ func (s *Server) Close(reason relay.Reason) {
 	})
 }
 
-// closeTargets ends the checks. Addresses are picked still.
+// closeTargets ends the checks and the timers. Addresses are picked still.
 func (s *Server) closeTargets() {
 	for _, t := range s.targets() {
 		t.set.Close()

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// firstAnswer is how long Reload waits for the addresses of upstreams that are new: two servers that do not answer, twice.
+// firstAnswer is how long Reload waits for the addresses of new upstreams: as long as two silent servers take that are asked twice.
 const firstAnswer = 8 * time.Second
 
-// Reload puts o in place of the options in use, without touching a connection: these keep the upstream and the limits
-// they were accepted with, also where listener or upstream are gone. Engine, Loops, DNS, Log and AccessLogger stay what
-// they are. A listener whose address stays goes on accepting without a gap, and its FD is not looked at; an upstream
-// whose options stay keeps its addresses and their standing.
+// Reload puts o in place of the options in use without touching a connection: each keeps the upstream and the limits by which
+// it was accepted, also if listener or upstream are gone. Engine, Loops, DNS, Log and AccessLogger stay as they are. A
+// listener whose address stays goes on accepting without a gap, and its FD is not looked at. An upstream of the same name
+// keeps the standing of its addresses, and the count of their connections.
 //
-// An error has changed nothing: a listener that cannot be opened (a *ListenError), an upstream whose name has no address
-// yet after some seconds, a server that has stopped accepting, or the end of ctx. Reload waits for the first lookup of each new name;
-// what it replaces serves meanwhile.
+// Reload waits for the first lookup of each new name, and for the first check of its addresses; the old options serve meanwhile.
+// An error has changed nothing: a listener cannot be opened (a *ListenError), an upstream's name has no address after some
+// seconds, the server has stopped accepting, or ctx ended.
 func (s *Server) Reload(ctx context.Context, o Options) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -35,13 +35,15 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 		err = s.relay.SetListeners(s.listeners(o), func() { s.policy.table.Store(next) })
 	}
 	if err != nil {
-		stopAll(fresh)
+		for _, t := range fresh {
+			t.stop()
+		}
 		return err
 	}
 	if err := s.limit(o); err != nil {
 		return err // the options allow no such limits
 	}
-	if !s.cold {
+	if !s.noWarm {
 		s.relay.SetWarm(next.pools())
 	}
 	s.relay.Tune(o.tuning())
@@ -49,26 +51,25 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 	for _, t := range next.targets {
 		t.listenersAre(o.Listeners)
 	}
-	replaceAll(old.targets, next.targets)
+	next.succeed(old)
 	return nil
 }
 
-// replaceAll ends those of old that are not in next, or leaves what they still have to do to those of the same name.
-func replaceAll(old, next []*target) {
-	for _, t := range old {
-		if slices.Contains(next, t) {
+// succeed ends the targets of old that are not in t. One of the same name goes on as the new one.
+func (t *table) succeed(old *table) {
+	for _, had := range old.targets {
+		if slices.Contains(t.targets, had) {
 			continue
 		}
-		i := slices.IndexFunc(next, func(n *target) bool { return n.opts.Name == t.opts.Name })
-		if i < 0 {
-			t.stop()
-			continue
+		if now := t.named(had.opts.Name); now != nil {
+			now.succeed(had)
+		} else {
+			had.stop()
 		}
-		next[i].succeed(t)
 	}
 }
 
-// begin has new targets watched, and returns once each has addresses.
+// begin has new targets watched. It returns once each has addresses and, with a check, knows whether they work.
 func (s *Server) begin(ctx context.Context, fresh []*target) error {
 	for _, t := range fresh {
 		if err := t.watch(s.resolver); err != nil {
@@ -81,17 +82,28 @@ func (s *Server) begin(ctx context.Context, fresh []*target) error {
 		select {
 		case <-t.answered:
 		case <-ctx.Done():
-			if err := t.ready(); err != nil && ctx.Err() == context.DeadlineExceeded {
-				return err
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("reload: cut short while %s is being looked up: %w", t.sources[0].host, ctx.Err())
 			}
-			return fmt.Errorf("reload: cut short: %w", ctx.Err())
+			return t.noAnswer()
 		}
+	}
+	for _, t := range fresh {
+		t.awaitChecks(ctx)
 	}
 	return nil
 }
 
-func stopAll(targets []*target) {
-	for _, t := range targets {
-		t.stop()
+// awaitChecks returns once an address of the target is known to work, or each is known not to, or ctx ends. Otherwise a reload
+// would make this instance unready until the first check of a new upstream.
+func (t *target) awaitChecks(ctx context.Context) {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !t.set.AnyProven(time.Now()) && !t.set.AllProven() {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

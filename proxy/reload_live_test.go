@@ -28,7 +28,7 @@ type guest struct {
 }
 
 // enter connects, says what is first and wants to be greeted.
-func (d *door) enter(first ...byte) *guest {
+func (d *harness) enter(first ...byte) *guest {
 	d.Helper()
 	c := d.dial()
 	_, err := c.Write(first)
@@ -59,7 +59,7 @@ func (g *guest) lives() {
 }
 
 // leaves ends the connection and waits until that is counted.
-func (d *door) leaves(g *guest) {
+func (d *harness) leaves(g *guest) {
 	d.Helper()
 	before := d.relay.Stats().Active
 	g.conn.Close()
@@ -67,7 +67,7 @@ func (d *door) leaves(g *guest) {
 }
 
 // turnsAway wants a client that says text to be refused for a reason.
-func (d *door) turnsAway(reason string, text ...byte) {
+func (d *harness) turnsAway(reason string, text ...byte) {
 	d.Helper()
 	before := d.refusals(reason)
 	got, _ := d.hello(text...)
@@ -75,8 +75,8 @@ func (d *door) turnsAway(reason string, text ...byte) {
 	require.Eventually(d, func() bool { return d.refusals(reason) == before+1 }, 5*time.Second, time.Millisecond, "refused with %s: %v", reason, d.Stats().Refused)
 }
 
-// refusals counts the clients that were turned away for a reason, at the door or on the way to an upstream.
-func (d *door) refusals(reason string) (n uint64) {
+// refusals counts the clients that were turned away for a reason, when they came or on the way to an upstream.
+func (d *harness) refusals(reason string) (n uint64) {
 	st := d.Stats()
 	for key, count := range st.Refused {
 		if key[1] == reason {
@@ -91,7 +91,7 @@ func (d *door) refusals(reason string) (n uint64) {
 	return n
 }
 
-func (d *door) reloads(change func(*Options)) {
+func (d *harness) reloads(change func(*Options)) {
 	d.Helper()
 	require.NoError(d, reloaded(d.Server, change))
 }
@@ -154,7 +154,7 @@ func TestReloadChangesRoutes(t *testing.T) {
 func TestReloadChangesAcceptProxy(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		d := open(t, engine, Listener{Upstream: "up"}, nil, to("up", named(t, "one")))
-		mode := func(m ProxyMode) { d.reloads(func(o *Options) { o.Listeners[0].AcceptProxy = m }) }
+		mode := func(m AcceptProxy) { d.reloads(func(o *Options) { o.Listeners[0].AcceptProxy = m }) }
 		header := proxyHeader(t, 2, trueClient, nil)
 		plain := d.enter()
 		mode(ProxyRequired)
@@ -285,7 +285,7 @@ func TestReloadChangesUpstreams(t *testing.T) {
 		<-peers
 
 		for _, version := range []int{2, 1, 0} {
-			change(func(u *Upstream) { u.SendProxy = version })
+			change(func(u *Upstream) { u.SendProxy = SendProxy(version) })
 			_ = d.enter()
 			require.Equal(t, version, <-first)
 			<-peers
@@ -314,7 +314,7 @@ func TestReloadChangesHowAddressesAreJudged(t *testing.T) {
 		greeter(t, fmt.Sprintf("127.0.0.72:%d", one.Port()), "two") // nobody is at 127.0.0.73
 		ns := startNameserver(t)
 		ns.say(dns.RcodeSuccess, false, "127.0.0.71", "127.0.0.72")
-		up := Upstream{Name: "up", Host: "model.test", Port: one.Port(), Balance: "first", ConnectTimeout: time.Second}
+		up := Upstream{Name: "up", Host: "model.test", Port: one.Port(), Balance: First, ConnectTimeout: time.Second}
 		d := open(t, engine, Listener{Upstream: "up"}, func(o *Options) {
 			o.DNS = DNS{Servers: []netip.AddrPort{ns.addr}, MinTTL: 100 * time.Millisecond}
 		}, up)
@@ -331,14 +331,14 @@ func TestReloadChangesHowAddressesAreJudged(t *testing.T) {
 		}
 		live := d.enter()
 		require.Len(t, hosts(6), 1)
-		change(func(u *Upstream) { u.Balance = "round_robin" })
+		change(func(u *Upstream) { u.Balance = RoundRobin })
 		require.Equal(t, map[string]int{"one": 3, "two": 3}, hosts(6))
-		change(func(u *Upstream) { u.Balance = "first" })
+		change(func(u *Upstream) { u.Balance = First })
 		require.Len(t, hosts(6), 1)
 
 		ns.say(dns.RcodeSuccess, false, "127.0.0.71", "127.0.0.73")
 		change(func(u *Upstream) {
-			u.Balance, u.Check = "round_robin", Check{Type: "tcp", Interval: 50 * time.Millisecond, Timeout: time.Second, Rise: 1, Fall: 1}
+			u.Balance, u.Check = RoundRobin, Check{Type: CheckTCP, Interval: 50 * time.Millisecond, Timeout: time.Second, Rise: 1, Fall: 1}
 		})
 		state := func(s string) func() bool {
 			return func() bool { return d.Stats().Addresses[[2]string{"up", s}] == 1 }

@@ -65,7 +65,7 @@ func TestNameWithoutRouteIsNeverDialed(t *testing.T) {
 }
 
 // ended0 has a client say hello and leave, whatever comes of it, and returns the access-log line.
-func (d *door) ended0(text []byte) map[string]any {
+func (d *harness) ended0(text []byte) map[string]any {
 	d.Helper()
 	_, _ = d.hello(text...)
 	return d.ended()

@@ -11,28 +11,30 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// A preface that the relay collects whole can be read whole.
+// preface and relay must agree on the size of a preface: this does not compile unless the two constants are equal.
 const (
 	_ = uint(preface.MaxBytes - relay.MaxPreface)
 	_ = uint(relay.MaxPreface - preface.MaxBytes)
 )
 
-// rule is what holds for the clients of one listener. It is immutable; a connection keeps the one it was accepted by.
+// rule is how the clients of one listener are judged and where they go. It is immutable, and a connection keeps the rule by
+// which it was accepted.
 type rule struct {
-	gate      *gate
+	counters  *listenerCounters
 	preface   preface.Config
 	sources   *preface.Sources   // nil admits all
 	endpoints *preface.Endpoints // nil admits all
 	matcher   *preface.Matcher   // nil: there are no routes, and targets[0] serves all
 	targets   []*target          // by route
-	counts    []*pair            // by route
-	lobby     *pair              // counts the connections that have no upstream yet
-	perSource bool               // the connections of a source are limited, by gate.sources
+	byRoute   []*traffic         // by route
+	unrouted  *traffic           // of connections that have no upstream yet
+	perSource bool               // the connections of a source are limited, by counters.sources
 }
 
+// compileRule makes the rule of a listener. upstreams are the targets by name.
 func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*target) (r *rule, err error) {
 	r = &rule{
-		gate: s.book.gate(ln.Name), perSource: o.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
+		counters: s.counters.listener(ln.Name), perSource: o.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
 		preface: preface.Config{Proxy: ln.AcceptProxy, Hello: len(ln.Routes) > 0},
 	}
 	if r.endpoints, err = preface.NewEndpoints(ln.AllowVPCE); err != nil {
@@ -47,14 +49,14 @@ func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*targe
 			return nil, fmt.Errorf("there is no upstream %q", name)
 		}
 		r.targets = append(r.targets, t)
-		r.counts = append(r.counts, t.account.pair(ln.Name))
-		r.preface.KeepTLVs = r.preface.KeepTLVs || t.opts.SendProxy == 2 && ln.AcceptProxy != ProxyOff
+		r.byRoute = append(r.byRoute, t.counters.from(ln.Name))
+		r.preface.KeepTLVs = r.preface.KeepTLVs || t.opts.SendProxy == SendProxyV2 && ln.AcceptProxy != ProxyOff
 	}
 	if len(ln.Routes) == 0 {
-		r.lobby = r.counts[0]
+		r.unrouted = r.byRoute[0]
 		return r, nil
 	}
-	r.lobby = r.gate.lobby
+	r.unrouted = r.counters.unrouted
 	var names [][]string
 	for _, route := range ln.Routes {
 		names = append(names, route.SNI)
@@ -65,12 +67,12 @@ func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*targe
 
 // limit puts the limits of the options into force. What is counted stays counted.
 func (s *Server) limit(o Options) error {
-	for _, g := range s.book.allGates() {
-		if err := g.sources.SetLimits(limit.Limits{PerSource: o.PerSource}); err != nil {
+	for _, l := range s.counters.allListeners() {
+		if err := l.sources.SetLimits(limit.Limits{PerSource: o.PerSource}); err != nil {
 			return err
 		}
 	}
-	return s.policy.admission.SetLimits(limit.Limits{Rate: o.AcceptRate})
+	return s.policy.limits.SetLimits(limit.Limits{Rate: o.AcceptRate})
 }
 
 // upstreams names the upstreams of the listener's clients, by route.
@@ -85,10 +87,10 @@ func (ln *Listener) upstreams() []string {
 	return all
 }
 
-// tracked reports whether the policy keeps something of each connection.
+// tracked reports whether each connection has a session.
 func (r *rule) tracked() bool { return r.preface.Wanted() || r.perSource }
 
-// admits judges a client by where it is.
+// admits judges a client by its address.
 func (r *rule) admits(from netip.Addr) bool { return r.sources.Admits(from) }
 
 // route returns the upstream of a client that asked for the host name; nil: no route has it.
@@ -103,26 +105,26 @@ func (r *rule) route(sni string) *target {
 	return r.targets[i]
 }
 
-// pair returns where the connections to one of the targets are counted.
-func (r *rule) pair(t *target) *pair {
+// traffic returns the counters of the listener's connections to one of the rule's targets.
+func (r *rule) traffic(t *target) *traffic {
 	for i := range r.targets {
 		if r.targets[i] == t {
-			return r.counts[i]
+			return r.byRoute[i]
 		}
 	}
-	return r.lobby // there is none that is not of the rule
+	return r.unrouted // cannot be: every target of a connection is of its rule
 }
 
 // active returns how many connections of the listener are open.
 func (r *rule) active() (n int64) {
-	all := []*pair{r.lobby}
-	for _, p := range r.counts {
-		if !slices.Contains(all, p) {
-			all = append(all, p)
+	all := []*traffic{r.unrouted}
+	for _, t := range r.byRoute {
+		if !slices.Contains(all, t) {
+			all = append(all, t)
 		}
 	}
-	for _, p := range all {
-		n += p.active()
+	for _, t := range all {
+		n += t.active()
 	}
 	return n
 }

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/l4fwd/l4fwd/proxy/relay"
+	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
 // Status is the forwarder's state at one moment, as `l4fwd status --output json` shows it.
@@ -54,37 +56,41 @@ type UpstreamStatus struct {
 type AddressStatus struct {
 	Addr     netip.AddrPort `json:"address"`
 	State    string         `json:"state"`         // one of AddressStates
-	Why      string         `json:"why,omitempty"` // why it is in no good state
+	Why      string         `json:"why,omitempty"` // why it is not usable
 	Backup   bool           `json:"backup"`
 	Active   int64          `json:"active"`
 	Failures uint64         `json:"failures"` // connect attempts failed in a row
 }
 
-// Stats are the figures that metrics are made from. Maps and slices are the caller's.
-type Stats struct {
-	Relay         relay.Stats
-	Draining      bool
-	Accepted      map[string]uint64         // by listener
-	Refused       map[[2]string]uint64      // by listener, reason
-	Ended         map[[3]string]uint64      // by listener, upstream, reason; without an upstream where no route was chosen
-	Active        map[[2]string]int64       // by listener, upstream; without an upstream where no route is chosen yet
-	Bytes         map[[2]string]relay.Bytes // by listener, upstream
-	Connect       map[string]HistogramStats // by upstream: seconds to connect
-	FirstByte     map[string]HistogramStats // by upstream: seconds from accept to the first upstream byte
-	Duration      map[string]HistogramStats // by upstream: seconds from accept to end
-	Dials         map[[2]string]uint64      // by upstream, reason: failed connect attempts
-	Addresses     map[[2]string]int         // by upstream, state (one of AddressStates)
-	Warm          map[string]int64          // by upstream, where connections are kept warm: those that wait
-	WarmUsed      map[[2]string]uint64      // by upstream, where connections are kept warm, and result (one of WarmResults)
-	WarmRests     map[string]uint64         // by upstream, where connections are kept warm: rests of its loops
-	Lookups       map[[2]string]uint64      // by name, result
-	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
-	AccessDropped uint64                    // access-log lines dropped because the log did not keep up
+// AddressStates lists the values of the label state of l4fwd_upstream_addresses and of AddressStatus.State.
+func AddressStates() []string {
+	var all []string
+	for _, s := range upstream.States() {
+		all = append(all, string(s))
+	}
+	return all
 }
 
-// HistogramStats is a histogram at one moment, with cumulative counts by upper bound in seconds.
-type HistogramStats struct {
-	Count   uint64
-	Sum     float64
-	Buckets map[float64]uint64
+// Status returns the state as of now.
+func (s *Server) Status() Status {
+	now := time.Now()
+	engine, why := s.relay.Engine()
+	t := s.policy.table.Load()
+	st := Status{
+		Engine: engine, EngineReason: why, Loops: t.opts.Loops, Active: s.relay.Stats().Active, MaxConns: t.opts.MaxConnections,
+		Draining: s.stopped.Load(),
+	}
+	for _, ln := range t.opts.Listeners {
+		names := slices.Compact(slices.Sorted(slices.Values(ln.upstreams())))
+		l := ListenerStatus{Name: ln.Name, Addr: s.relay.Addr(ln.Name), Upstream: strings.Join(names, ","), Open: !s.stopped.Load()}
+		c := s.counters.listener(ln.Name)
+		l.Accepted = c.accepted()
+		l.Refused, l.Reasons = c.refusals()
+		l.Active = t.rules[c.index].active()
+		st.Listeners = append(st.Listeners, l)
+	}
+	for _, u := range t.targets {
+		st.Upstreams = append(st.Upstreams, u.status(now))
+	}
+	return st
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// table is what the policy goes by: compiled from Options, never changed, replaced whole by a reload. What is counted is
-// not in it: see book.
+// table is the policy's rules and upstreams. It is compiled from Options, never changed, and replaced whole by a reload. The
+// counters are elsewhere and outlive it.
 type table struct {
 	opts    Options
-	rules   []*rule   // by gate.index; for a listener that is gone the last one, since a client of it may still be on its way
+	rules   []*rule   // by listenerCounters.index; of a listener that is gone the last one, since a client of it may still be on its way
 	targets []*target // in the order of opts.Upstreams
 }
 
-// compile makes the table of o. An upstream that is in old with the same options is taken over with its addresses and
-// their standing; fresh are the ones that are not, which are to be watched. It changes nothing that old uses.
+// compile makes the table of o. An upstream that is in old with the same options keeps its target. fresh are the other
+// targets: the caller has them watched, and in the end either stops them or has them succeed those of old. compile changes
+// nothing that old uses.
 func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, err error) {
 	next = &table{opts: o}
 	if old != nil {
@@ -30,7 +31,7 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 			if err := bindable(u.SourceAddresses); err != nil {
 				return nil, nil, fmt.Errorf("upstream %q: %w", u.Name, err)
 			}
-			t = newTarget(u, s, o.Listeners)
+			t = newTarget(u, s, o.Listeners, old.named(u.Name))
 			fresh = append(fresh, t)
 		}
 		byName[u.Name] = t
@@ -42,18 +43,19 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 			return nil, nil, fmt.Errorf("listener %q: %w", ln.Name, err)
 		}
 		if r.matcher != nil {
-			r.gate.routed.Store(true)
+			r.counters.routed.Store(true)
 		}
 		next.add(r)
 	}
 	return next, fresh, nil
 }
 
+// add puts a rule where the relay's listeners find it.
 func (t *table) add(r *rule) {
-	for len(t.rules) <= r.gate.index {
+	for len(t.rules) <= r.counters.index {
 		t.rules = append(t.rules, nil)
 	}
-	t.rules[r.gate.index] = r
+	t.rules[r.counters.index] = r
 }
 
 // same returns the target of an upstream that has not changed.
@@ -69,6 +71,19 @@ func (t *table) same(u Upstream) *target {
 	return nil
 }
 
+// named returns the target of that name, nil if there is none.
+func (t *table) named(name string) *target {
+	if t == nil {
+		return nil
+	}
+	for _, at := range t.targets {
+		if at.opts.Name == name {
+			return at
+		}
+	}
+	return nil
+}
+
 // names reports whether an upstream of the table is resolved by that name.
 func (t *table) names(host string) bool {
 	return slices.ContainsFunc(t.targets, func(at *target) bool {
@@ -76,14 +91,14 @@ func (t *table) names(host string) bool {
 	})
 }
 
-// rule returns what becomes of the clients of a listener.
-func (t *table) rule(ln *relay.Listener) *rule { return t.rules[ln.Tag.(*gate).index] }
+// rule returns the rule of a listener's clients.
+func (t *table) rule(ln *relay.Listener) *rule { return t.rules[ln.Tag.(*listenerCounters).index] }
 
-// listeners are those of the relay.
+// listeners returns the listeners for the relay.
 func (s *Server) listeners(o Options) []relay.Listener {
 	var all []relay.Listener
 	for _, ln := range o.Listeners {
-		all = append(all, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: s.book.gate(ln.Name)})
+		all = append(all, relay.Listener{Name: ln.Name, Addr: ln.Addr, FD: ln.FD, Tag: s.counters.listener(ln.Name)})
 	}
 	return all
 }

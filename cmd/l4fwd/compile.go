@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"encoding"
 	"net/netip"
 	"time"
 
@@ -29,10 +31,12 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 			MaxTTL:  time.Duration(cfg.DNS.MaxTTL),
 			Timeout: time.Duration(cfg.DNS.Timeout),
 		},
-		Access: map[string]proxy.AccessLog{"off": proxy.AccessOff, "errors": proxy.AccessErrors, "all": proxy.AccessAll}[cfg.Log.Access],
-		Log:    log,
+		Log: log,
 	}
-	var err error
+	err := o.Access.UnmarshalText([]byte(cfg.Log.Access))
+	if err != nil {
+		return o, err
+	}
 	if o.DNS.Servers, err = compileAll(cfg.DNS.Servers, config.ParseResolver); err != nil {
 		return o, err
 	}
@@ -61,10 +65,15 @@ func compileListener(in config.Listener) (proxy.Listener, error) {
 		return proxy.Listener{}, err
 	}
 	sources, err := compileAll(in.AllowSources, proxy.ParseSource)
-	return proxy.Listener{
+	if err != nil {
+		return proxy.Listener{}, err
+	}
+	l := proxy.Listener{
 		Name: in.Name, Addr: addr, Upstream: in.Upstream, Routes: compileRoutes(in.Routes),
-		AcceptProxy: proxyModes[in.AcceptProxy], AllowSources: sources, AllowVPCE: in.AllowVPCE,
-	}, err
+		AllowSources: sources, AllowVPCE: in.AllowVPCE,
+	}
+	err = l.AcceptProxy.UnmarshalText([]byte(in.AcceptProxy))
+	return l, err
 }
 
 func compileUpstream(u config.Upstream) (proxy.Upstream, error) {
@@ -81,20 +90,25 @@ func compileUpstream(u config.Upstream) (proxy.Upstream, error) {
 		return proxy.Upstream{}, err
 	}
 	removed, err := config.ParseRemoved(u.OnRemoved)
-	return proxy.Upstream{
+	up := proxy.Upstream{
 		Name: u.Name, Host: host, Port: port, Backups: backups,
 		ConnectTimeout: time.Duration(u.Connect.Timeout), Attempts: u.Connect.Attempts,
-		MaxConnections: u.MaxConnections, Balance: u.Balance, Removed: proxy.Removed(removed),
+		MaxConnections: u.MaxConnections, Removed: proxy.Removed(removed),
 		Check: proxy.Check{
-			Type: u.Check.Type, Interval: time.Duration(u.Check.Interval), Timeout: time.Duration(u.Check.Timeout),
+			Interval: time.Duration(u.Check.Interval), Timeout: time.Duration(u.Check.Timeout),
 			Rise: u.Check.Rise, Fall: u.Check.Fall,
 		},
 		Outlier: proxy.Outlier{
 			Failures: u.Outlier.Failures, Ejection: time.Duration(u.Outlier.Ejection), MaxEjectedPercent: u.Outlier.MaxEjectedPercent,
 		},
-		Warm:      proxy.Warm{Connections: u.Warm.Connections, MaxIdle: time.Duration(u.Warm.MaxIdle)},
-		SendProxy: proxyVersions[u.SendProxy], SourceAddresses: sources,
-	}, err
+		Warm:            proxy.Warm{Connections: u.Warm.Connections, MaxIdle: time.Duration(u.Warm.MaxIdle)},
+		SourceAddresses: sources,
+	}
+	var c choices
+	c.read(u.Balance, &up.Balance)
+	c.read(u.Check.Type, &up.Check.Type)
+	c.read(u.SendProxy, &up.SendProxy)
+	return up, cmp.Or(err, c.err)
 }
 
 func compileHostPort(text string) (proxy.HostPort, error) {
@@ -110,6 +124,11 @@ func compileRoutes(routes []config.Route) []proxy.Route {
 	return all
 }
 
-var proxyModes = map[string]proxy.ProxyMode{"off": proxy.ProxyOff, "optional": proxy.ProxyOptional, "required": proxy.ProxyRequired}
+// choices reads the enumerations of proxy and keeps the first error, so that many can be read in a row.
+type choices struct{ err error }
 
-var proxyVersions = map[string]int{"off": 0, "v1": 1, "v2": 2}
+func (c *choices) read(text string, into encoding.TextUnmarshaler) {
+	if err := into.UnmarshalText([]byte(text)); err != nil && c.err == nil {
+		c.err = err
+	}
+}

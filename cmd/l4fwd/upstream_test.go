@@ -128,6 +128,9 @@ func TestAnAddressDiesAndNoClientFails(t *testing.T) {
 	serverAt(t, "two", "127.0.0.2:"+port)
 	file := write(t, fmt.Sprintf("upstreams:\n  - name: up\n    address: model.test:%s\n    check: {type: tcp, interval: 200ms, timeout: 100ms}\n", port))
 	p := started(t, nil, "--upstream", "model.test:"+port, "--config", file, "--dns-server", nameserver(t, "127.0.0.1", "127.0.0.2"))
+	p.eventually(t, func() bool { // both are checked: until then one that is goes first
+		return strings.Contains(p.get("/metrics"), `l4fwd_upstream_addresses{state="usable",upstream="up"} 2`)
+	})
 	seen := map[string]int{}
 	for range 20 {
 		name, err := p.asks()

@@ -8,7 +8,11 @@
 // strict prefix, and how they are cut into reads never changes the verdict.
 package preface
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/l4fwd/l4fwd/proxy/enum"
+)
 
 // MaxBytes is the most that a preface, header and ClientHello together, may take.
 const MaxBytes = 16 << 10
@@ -22,6 +26,13 @@ const (
 	Optional             // bytes that cannot be a header are payload at once
 	Required             // a client without a header is refused
 )
+
+var modes = []string{Off: "off", Optional: "optional", Required: "required"}
+
+func (m Mode) String() string { return enum.Name(modes, m) }
+
+// UnmarshalText reads the name of a Mode and refuses an unknown one.
+func (m *Mode) UnmarshalText(text []byte) error { return enum.Parse(modes, text, m) }
 
 // Config says what to read. The zero value reads nothing.
 type Config struct {

@@ -7,28 +7,36 @@ import (
 	"time"
 )
 
-// Address is one address of an upstream. It stays the same while the name keeps answering with it, and while
-// connections to it are open.
+// Address is one address of a Set. It stays the same while the name keeps answering with it, and while connections to it are
+// open.
 type Address struct {
 	Addr netip.AddrPort
-	Tag  any // the owner's, set when the address is made
+	Tag  any // the owner's, made with the address by Options.Tag
 
-	active   atomic.Int64
-	failures atomic.Uint32 // failed attempts in a row
-	avoid    atomic.Int64  // until when it is failing; Unix nanoseconds, as all times here
-	ejected  atomic.Int64  // until when it is ejected
-	down     atomic.Pointer[Down]
-	back     atomic.Int64 // when it came back from being out, other than by the end of an ejection
+	*record
+	trusted bool // it was in use, and proven, in Options.Before
 
 	// Under Set.mu.
-	ejections int                // in a row
+	inherited bool               // until Succeed: the record is that of an address of Options.Before
 	stop      context.CancelFunc // ends its check; nil: none runs
-	closing   *time.Timer        // goes off when connections to it are to be closed; nil: not removed
+	closing   *time.Timer        // fires when the connections to it are to be closed; nil: the address was not removed
 }
 
-// Down tells why an address failed its check.
+// record is what is known of an address. A set that replaces another takes it over from that one.
+type record struct {
+	active    atomic.Int64
+	failures  atomic.Uint32 // failed attempts in a row
+	avoid     atomic.Int64  // until when the address is avoided; Unix nanoseconds, as all times here
+	ejected   atomic.Int64  // until when it is ejected
+	ejections atomic.Int32  // in a row
+	checked   atomic.Bool   // a check gave a verdict
+	down      atomic.Pointer[Down]
+	back      atomic.Int64 // when it came back, other than by the end of an ejection; 0: it never was out
+}
+
+// Down says why an address failed its check.
 type Down struct {
-	Why   string // of the last check
+	Why   string // from the last check
 	Since time.Time
 }
 
@@ -38,41 +46,41 @@ const (
 )
 
 // Active returns the connections and attempts that use the address now.
-func (a *Address) Active() int64 { return a.active.Load() }
+func (r *record) Active() int64 { return r.active.Load() }
 
 // Failures returns the attempts that failed in a row.
-func (a *Address) Failures() uint32 { return a.failures.Load() }
+func (r *record) Failures() uint32 { return r.failures.Load() }
 
-// Avoided reports whether attempts at the address failed of late, so that another is preferred.
-func (a *Address) Avoided(now time.Time) bool { return a.avoided(now.UnixNano()) }
+// Avoided reports whether an attempt at the address failed a short time ago, so that another address is preferred.
+func (r *record) Avoided(now time.Time) bool { return r.avoided(now.UnixNano()) }
 
-func (a *Address) avoided(now int64) bool { return a.failures.Load() > 0 && now < a.avoid.Load() }
+func (r *record) avoided(now int64) bool { return r.failures.Load() > 0 && now < r.avoid.Load() }
 
 // Usable reports whether the address is neither failed by its check nor ejected.
-func (a *Address) Usable(now time.Time) bool { return a.usable(now.UnixNano()) }
+func (r *record) Usable(now time.Time) bool { return r.usable(now.UnixNano()) }
 
-func (a *Address) usable(now int64) bool { return a.down.Load() == nil && now >= a.ejected.Load() }
+func (r *record) usable(now int64) bool { return r.down.Load() == nil && now >= r.ejected.Load() }
 
 // Release ends a use that began with Pick.
-func (a *Address) Release() { a.active.Add(-1) }
+func (r *record) Release() { r.active.Add(-1) }
 
-// fail notes a failed attempt and returns how many failed in a row.
-func (a *Address) fail(now time.Time) uint32 {
-	n := a.failures.Add(1)
+// fail notes a failed attempt and returns how many failed in a row. The address is avoided for 1, 2, 4 … 30 s.
+func (r *record) fail(now time.Time) uint32 {
+	n := r.failures.Add(1)
 	d := avoidMax
 	if n < 6 {
-		d = min(avoidFirst<<(n-1), avoidMax)
+		d = avoidFirst << (n - 1)
 	}
-	a.avoid.Store(now.Add(d).UnixNano())
+	r.avoid.Store(now.Add(d).UnixNano())
 	return n
 }
 
 // whole is the weight of an address with its full share.
 const whole = 1024
 
-// weight is what share of its connections an address gets: a tenth when it is back, all of it after slow.
-func (a *Address) weight(now int64, slow time.Duration) int64 {
-	since := max(a.back.Load(), a.ejected.Load())
+// weight is the share of its connections that an address gets: a tenth when it comes back, growing to all of it after slow.
+func (r *record) weight(now int64, slow time.Duration) int64 {
+	since := max(r.back.Load(), r.ejected.Load())
 	if since == 0 || slow <= 0 || now-since >= int64(slow) {
 		return whole
 	}

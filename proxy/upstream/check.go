@@ -10,31 +10,36 @@ import (
 	"time"
 )
 
-// Probe asks an address whether it works. The error is told to operators as it is. It must return when ctx ends.
+// Probe asks an address whether it works: nil means that it does. Operators read the error as it is. It must return when ctx
+// ends.
 type Probe func(ctx context.Context, addr netip.AddrPort) error
 
-// Check is active checking: each address has a goroutine that probes it until it leaves the set.
+// Check is active checking: each address has a goroutine that probes it until the address leaves the set.
 type Check struct {
 	Probe    Probe         // nil: nothing is checked
 	Interval time.Duration // from the end of one check to the next, up to a tenth shorter or longer
 	Timeout  time.Duration // of one check
-	Rise     int           // checks in a row that pass before an address that failed is used again
-	Fall     int           // and that fail before it is not; the first check of an address decides alone
+	Rise     int           // checks in a row that must pass before an address that failed is used again
+	Fall     int           // checks in a row that must fail before an address is out; the first check of an address decides alone
 }
 
-// firstCheck is when an address is checked for the first time, at the latest: soon, but not all at once.
+// firstCheck is the longest time until an address is checked for the first time: soon, but not all addresses at once.
 const firstCheck = time.Second
 
 // check probes an address until ctx ends.
 func (s *Set) check(ctx context.Context, a *Address) {
 	c := s.opts.Check
-	wait := time.NewTimer(rand.N(min(c.Interval/10, firstCheck) + 1))
+	var run streak
+	wait := time.NewTimer(soon(c.Interval))
 	defer wait.Stop()
-	run := streak{bad: max(c.Fall-1, 0)}
-	for {
+	for first := true; ; first = false {
+		again := s.again.Load()
 		select {
 		case <-ctx.Done():
 			return
+		case <-*again:
+			wait.Reset(soon(c.Interval))
+			continue
 		case <-wait.C:
 		}
 		probing, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -43,16 +48,34 @@ func (s *Set) check(ctx context.Context, a *Address) {
 		if ctx.Err() != nil {
 			return // cut short: says nothing of the address
 		}
-		if !ofThisHost(err) {
-			s.checked(a, &run, err)
+		if !isOfThisHost(err) {
+			s.verdict(a, &run, err)
 		}
-		wait.Reset(c.Interval - c.Interval/10 + rand.N(c.Interval/5+1))
+		wait.Reset(next(c.Interval, first))
 	}
 }
 
-// ofThisHost reports whether a check failed for want of something here: descriptors, memory, local ports. That says
-// nothing of the address, and taking it out would make it worse.
-func ofThisHost(err error) bool {
+// soon is when an address is checked that must not wait for a whole interval.
+func soon(interval time.Duration) time.Duration { return rand.N(min(interval/10, firstCheck) + 1) }
+
+// next is the time from one check to the next. The second check of an address comes at any moment of an interval, since the
+// instances of a fleet, and the addresses of an upstream, often begin together and are not to ask in step.
+func next(interval time.Duration, first bool) time.Duration {
+	if first {
+		return interval/2 + rand.N(interval/2+1)
+	}
+	return interval - interval/10 + rand.N(interval/5+1)
+}
+
+// Recheck has every address checked soon, without waiting for the rest of the interval: something changed on the way there.
+func (s *Set) Recheck() {
+	fresh := make(chan struct{})
+	close(*s.again.Swap(&fresh))
+}
+
+// isOfThisHost reports whether a check failed because something is short on this machine: descriptors, memory, local ports.
+// That says nothing of the address, and to take it out would make things worse.
+func isOfThisHost(err error) bool {
 	for _, here := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, here) {
 			return true
@@ -64,15 +87,16 @@ func ofThisHost(err error) bool {
 // streak counts the checks in a row that ended alike.
 type streak struct{ good, bad int }
 
-// checked draws the consequences of a check.
-func (s *Set) checked(a *Address, run *streak, err error) {
+// verdict applies the outcome of a check to the address's standing.
+func (s *Set) verdict(a *Address, run *streak, err error) {
+	first := !a.checked.Swap(true) && !a.trusted
 	down := a.down.Load()
 	now := time.Now()
 	if err == nil {
 		run.good, run.bad = run.good+1, 0
 		if down != nil && run.good >= s.opts.Check.Rise {
 			s.rise(a, now)
-			s.tell(s.change(a, StateUsable, "its check passes", now))
+			s.notify(s.change(a, StateUsable, "its check passes", now))
 		}
 		return
 	}
@@ -81,21 +105,21 @@ func (s *Set) checked(a *Address, run *streak, err error) {
 	switch {
 	case down != nil:
 		a.down.Store(&Down{Why: why, Since: down.Since})
-	case run.bad >= s.opts.Check.Fall:
+	case first, run.bad >= s.opts.Check.Fall:
 		a.down.Store(&Down{Why: why, Since: now})
 		s.mu.Lock()
-		s.spare(now)
+		s.endEjections(now)
 		s.mu.Unlock()
-		s.tell(s.change(a, StateDown, why, now))
+		s.notify(s.change(a, StateDown, why, now))
 	}
 }
 
-// rise has an address used again. What attempts met while its check failed counts no more: it can be connected to now.
+// rise has an address used again. What attempts met while its check failed counts no more: connecting works again.
 func (s *Set) rise(a *Address, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.failures.Store(0)
-	a.ejections = 0
+	a.ejections.Store(0)
 	a.ejected.Store(0)
 	a.back.Store(now.UnixNano())
 	a.down.Store(nil)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// maxEjections bounds how much longer each ejection in a row is.
+// maxEjections bounds the growth of ejections in a row: the tenth lasts ten times Outlier.Ejection, as do those after it.
 const maxEjections = 10
 
 // Connected reports that an attempt at an address succeeded. It ends an ejection.
@@ -20,16 +20,21 @@ func (s *Set) Connected(a *Address) {
 	}
 	s.mu.Lock()
 	now := time.Now()
-	a.ejections = 0
-	if early := now.UnixNano() < a.ejected.Load(); early {
+	a.ejections.Store(0)
+	early := now.UnixNano() < a.ejected.Load()
+	var c Change
+	if early {
 		a.back.Store(now.UnixNano())
 		a.ejected.Store(0)
-		defer s.tell(s.change(a, StateUsable, "an attempt connected", now))
+		c = s.change(a, StateUsable, "an attempt connected", now)
 	}
 	s.mu.Unlock()
+	if early {
+		s.notify(c)
+	}
 }
 
-// Failed reports that an attempt failed for a reason that lies with the address.
+// Failed reports that an attempt failed for a reason that lies with the address. It ejects the address if Outlier says so.
 func (s *Set) Failed(a *Address, now time.Time) {
 	n := a.fail(now)
 	if o := s.opts.Outlier; o.Failures <= 0 || n < uint32(o.Failures) || !a.Usable(now) {
@@ -39,19 +44,20 @@ func (s *Set) Failed(a *Address, now time.Time) {
 	ejected := s.mayEject(a, now.UnixNano())
 	var c Change
 	if ejected {
-		a.ejections = min(a.ejections+1, maxEjections)
-		d := s.opts.Outlier.Ejection * time.Duration(a.ejections)
+		times := min(a.ejections.Load()+1, maxEjections)
+		a.ejections.Store(times)
+		d := s.opts.Outlier.Ejection * time.Duration(times)
 		a.ejected.Store(now.Add(d).UnixNano())
 		c = s.change(a, StateEjected, fmt.Sprintf("%d attempts failed in a row, for %s", n, d), now)
 	}
 	s.mu.Unlock()
 	if ejected {
-		s.tell(c)
+		s.notify(c)
 	}
 }
 
-// mayEject reports whether an address may be ejected: another must be usable, and not too many of its kind be out. The
-// caller holds s.mu.
+// mayEject reports whether an address may be ejected: another one must be usable, and not too many of the primaries, or of
+// the backups, be out. The caller holds s.mu.
 func (s *Set) mayEject(a *Address, now int64) bool {
 	snap := s.cur.Load()
 	i := slices.Index(snap.list, a)
@@ -72,9 +78,9 @@ func (s *Set) mayEject(a *Address, now int64) bool {
 	return others && out <= max(1, len(kind)*s.opts.Outlier.MaxEjectedPercent/100)
 }
 
-// spare ends all ejections if no address is usable any more: an ejection is worth it only while there is another one.
+// endEjections ends all ejections once no address is usable: an ejection is worth it only while there is another address.
 // The caller holds s.mu.
-func (s *Set) spare(now time.Time) {
+func (s *Set) endEjections(now time.Time) {
 	list := s.cur.Load().list
 	if slices.ContainsFunc(list, func(a *Address) bool { return a.Usable(now) }) {
 		return
@@ -84,6 +90,7 @@ func (s *Set) spare(now time.Time) {
 	}
 }
 
+// change describes a change of an address's state as of now.
 func (s *Set) change(a *Address, state State, why string, now time.Time) Change {
 	c := Change{Addr: a.Addr, State: state, Why: why}
 	for _, b := range s.cur.Load().list {
@@ -94,7 +101,8 @@ func (s *Set) change(a *Address, state State, why string, now time.Time) Change 
 	return c
 }
 
-func (s *Set) tell(c Change) {
+// notify calls OnChange.
+func (s *Set) notify(c Change) {
 	if s.opts.OnChange != nil {
 		s.opts.OnChange(c)
 	}

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Pick chooses the address for an attempt and counts it as in use until Release. tried are the addresses this
-// connection failed at, the last one last: they are picked again only if all were tried. It returns nil if the set is
-// empty. It allocates nothing.
+// Pick chooses the address for an attempt and counts it as in use until Release. tried are the addresses at which this
+// connection failed, in this order: they are picked again only if all were tried. It returns nil if the set is empty. It
+// allocates nothing.
 //
-// Of the others usable primaries go first, then usable backups, then what is ejected, then what failed its check. Among
-// equals one that did not fail of late goes before one that did, and one of another family than the last tried before
-// one of the same, so that a family without a route costs one attempt. Balance decides between the rest.
+// Usable primaries go first, then usable backups, then ejected addresses, then those that failed their check. Among equals an
+// address that did not fail lately goes first, then one that is checked, then one of another family than the last tried, so
+// that a family without a route costs one attempt. Balance decides between the rest.
 func (s *Set) Pick(tried []*Address) *Address {
 	snap := s.cur.Load()
 	var a *Address
@@ -28,8 +28,8 @@ func (s *Set) Pick(tried []*Address) *Address {
 	return a
 }
 
-// Exchange counts a use of from as one of to, if to is of the set and as good as from: of equal or better standing, where
-// Balance does not prefer the first. It reports whether it did.
+// Exchange counts a use of from as one of to, if to is as good as from: of the set, of equal or better standing, and with
+// the balance First the same place. It reports whether it did.
 func (s *Set) Exchange(from, to *Address) bool {
 	snap := s.cur.Load()
 	i, k := slices.Index(snap.list, from), slices.Index(snap.list, to)
@@ -51,7 +51,7 @@ func (s *Set) Usable(a *Address, now time.Time) bool {
 	return a.Usable(now) && slices.Contains(s.cur.Load().list, a)
 }
 
-// choice is one Pick among several addresses.
+// choice is one Pick among several addresses; turn makes equals take turns.
 type choice struct {
 	set   *Set
 	snap  *snapshot
@@ -60,11 +60,12 @@ type choice struct {
 	turn  uint32
 }
 
+// choose returns the address of the lowest rank; among these, by Balance.
 func (c *choice) choose() *Address {
 	n := len(c.snap.list)
 	start := 0
 	if c.set.opts.Balance == LeastConn {
-		start = int(c.turn % uint32(n)) // equals take turns
+		start = int(c.turn % uint32(n))
 	}
 	best, bestRank, bestLoad, equals := 0, -1, int64(0), 0
 	for k := range n {
@@ -73,13 +74,7 @@ func (c *choice) choose() *Address {
 			i -= n
 		}
 		rank, weight := c.rank(i)
-		load := int64(0)
-		if c.set.opts.Balance == LeastConn {
-			load = c.snap.list[i].Active()
-			if weight < whole {
-				load = load * whole / weight
-			}
-		}
+		load := c.load(i, weight)
 		switch {
 		case bestRank < 0 || rank < bestRank:
 			best, bestRank, bestLoad, equals = i, rank, load, 1
@@ -94,6 +89,18 @@ func (c *choice) choose() *Address {
 		return c.nth(bestRank, int(c.turn%uint32(equals)), best)
 	}
 	return c.snap.list[best]
+}
+
+// load is how busy an address is: its connections, where these decide. In slow start each counts for more.
+func (c *choice) load(i int, weight int64) int64 {
+	if c.set.opts.Balance != LeastConn {
+		return 0
+	}
+	load := c.snap.list[i].Active()
+	if weight < whole {
+		load = load * whole / weight
+	}
+	return load
 }
 
 // nth returns the k-th address of a rank, or the fallback if there are not so many any more.
@@ -112,16 +119,17 @@ func (c *choice) nth(rank, k, fallback int) *Address {
 
 // What makes an address worse than others, the least first.
 const (
-	rankRamp    = 1 << iota // it is back since short, and this turn is not for it
-	rankFamily              // of the family that the last attempt failed in
-	rankAvoided             // failed of late
+	rankRamp      = 1 << iota // it came back a short time ago, and this turn is not for it
+	rankFamily                // of the family that the last attempt failed in
+	rankUnchecked             // its first check is under way
+	rankAvoided               // an attempt failed lately
 	rankBackup
 	rankEjected
 	rankDown
 	rankTried
 )
 
-// rank is lower the better the address is for this attempt.
+// rank is lower the better the address is for this attempt; weight is its share of the connections, see Address.weight.
 func (c *choice) rank(i int) (rank int, weight int64) {
 	a := c.snap.list[i]
 	if len(c.tried) > 0 {
@@ -143,6 +151,9 @@ func (c *choice) rank(i int) (rank int, weight int64) {
 	}
 	if a.avoided(c.now) {
 		rank |= rankAvoided
+	}
+	if !c.set.proven(a) {
+		rank |= rankUnchecked
 	}
 	// A multiple of the golden ratio spreads the turns of an address evenly over time.
 	weight = a.weight(c.now, c.set.opts.SlowStart)

@@ -49,9 +49,9 @@ func (w *world) step() {
 	case 3:
 		w.set.Connected(a)
 	case 4:
-		w.set.checked(a, w.runs[a], errors.New("broken"))
+		w.set.verdict(a, w.runs[a], errors.New("broken"))
 	case 5:
-		w.set.checked(a, w.runs[a], nil)
+		w.set.verdict(a, w.runs[a], nil)
 	case 6:
 		time.Sleep(time.Duration(w.rnd.IntN(20_000)) * time.Millisecond)
 	}
@@ -246,9 +246,9 @@ func TestSlowStartRamps(t *testing.T) {
 			s := NewSet(Options{Balance: balance, SlowStart: 30 * time.Second, Check: Check{Rise: 1, Fall: 1}})
 			s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
 			a := s.Addresses()[0]
-			s.checked(a, &streak{}, errors.New("broken"))
+			s.verdict(a, &streak{}, errors.New("broken"))
 			assert.Zero(t, shares(s, 100, true)["127.0.0.1"])
-			s.checked(a, &streak{}, nil)
+			s.verdict(a, &streak{}, nil)
 			full := 500
 			if balance == First {
 				full = 1000
@@ -269,9 +269,9 @@ func TestSlowStartOfLongConnections(t *testing.T) {
 		s := NewSet(Options{SlowStart: 30 * time.Second, Check: Check{Rise: 1, Fall: 1}})
 		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
 		a := s.Addresses()[0]
-		s.checked(a, &streak{}, errors.New("broken"))
+		s.verdict(a, &streak{}, errors.New("broken"))
 		shares(s, 1000, false)
-		s.checked(a, &streak{}, nil)
+		s.verdict(a, &streak{}, nil)
 		assert.InDelta(t, 100, shares(s, 1000, false)["127.0.0.1"], 30, "not all at once")
 	})
 }

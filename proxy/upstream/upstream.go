@@ -7,8 +7,9 @@
 //	 │ └──────────────────────────── slow start ◄── Outlier.Ejection over, or attempt connected ┘
 //	 └────────── slow start ◄── Check.Rise checks passed ── check failed ◄── Check.Fall checks failed, from any of them
 //
-// A failing address is usable, and picked where no better one is left. An ejected one, and one whose check failed, is
-// picked only by a connection that has tried all usable ones. An address is ejected only while another one is usable.
+// With a check, an address is unchecked until its first one ends: it is used, others are preferred, and it proves nothing.
+// A failing address is usable, and picked where there is no better one. An ejected one, and one whose check failed, is picked
+// only by a connection that has tried all usable ones. An address is ejected only while another one is usable.
 package upstream
 
 import (
@@ -20,21 +21,11 @@ import (
 	"time"
 )
 
-// Balance says how addresses of equal standing share the connections.
-type Balance uint8
-
-// The ways to balance.
-const (
-	LeastConn  Balance = iota // the one with the fewest connections; equals take turns
-	RoundRobin                // each in turn
-	First                     // the first, in the order of Update
-)
-
 // Outlier is passive ejection: an address is out for a while after attempts at it failed.
 type Outlier struct {
-	Failures          int           // attempts in a row that fail; 0: nothing is ejected
-	Ejection          time.Duration // for how long; twice, three times … ten times as long if it fails again at once
-	MaxEjectedPercent int           // of the primaries, and of the backups, 1 at least; 0: nothing is ejected
+	Failures          int           // attempts in a row that must fail; 0: nothing is ejected
+	Ejection          time.Duration // how long the first ejection lasts; the next in a row twice, three times … ten times as long
+	MaxEjectedPercent int           // of the primaries, and of the backups; one at least. 0: nothing is ejected
 }
 
 // Options of a Set; the zero value works.
@@ -46,14 +37,18 @@ type Options struct {
 
 	Tag func(*Address) any // makes the Tag of each address that joins; nil: none has one
 
-	// OnChange hears of each address that goes out or comes back by a check or an ejection; the end of an ejection by
-	// time is not told. It is called from loops and checks: it must not block, nor call the Set. Nil: nobody hears.
+	// OnChange is called for each address that goes out or comes back by a check or an ejection, but not when an ejection ends
+	// by time. Loops and checks call it: it must not block, nor call the Set. May be nil.
 	OnChange func(Change)
 
-	// OnRemoved is called, CloseAfter after an address left, while connections to it are open; again each second until
-	// none is. It must not call the Set. Nil: they stay.
+	// OnRemoved is called for an address that left while connections to it are open: CloseAfter later, then each second
+	// until none is. It must not call the Set. Nil: these connections stay.
 	OnRemoved  func(*Address)
 	CloseAfter time.Duration
+
+	// Before is the set that this one is to replace: addresses of both share their standing and their count of connections.
+	// Nothing else changes for Before until Succeed. May be nil.
+	Before *Set
 }
 
 // Change tells that an address went out or came back.
@@ -67,11 +62,13 @@ type Change struct {
 // Set is the addresses of one upstream. Pick and Connected may be called from any goroutine and take no lock, Failed
 // takes one only to eject.
 type Set struct {
-	opts Options
-	cur  atomic.Pointer[snapshot]
-	turn atomic.Uint32
+	opts  Options
+	cur   atomic.Pointer[snapshot]
+	turn  atomic.Uint32
+	again atomic.Pointer[chan struct{}] // closed by Recheck, and replaced
 
 	mu     sync.Mutex
+	before *Set       // Options.Before until Succeed
 	gone   []*Address // out of the answer, in use when they left
 	closed bool
 	ctx    context.Context
@@ -87,13 +84,16 @@ type snapshot struct {
 
 // NewSet returns an empty set. The caller ends its checks with Close.
 func NewSet(o Options) *Set {
-	s := &Set{opts: o}
+	s := &Set{opts: o, before: o.Before}
+	s.opts.Before = nil
+	again := make(chan struct{})
+	s.again.Store(&again)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.cur.Store(&snapshot{})
 	return s
 }
 
-// Update replaces the addresses. Those that were there before keep their standing; what is in both lists is a primary.
+// Update replaces the addresses. Those that were there before keep their standing; one that is in both lists is a primary.
 // Families are interleaved (RFC 8305, section 4), so that neither hides the other.
 func (s *Set) Update(primaries, backups []netip.AddrPort) {
 	s.mu.Lock()
@@ -102,10 +102,10 @@ func (s *Set) Update(primaries, backups []netip.AddrPort) {
 	next := &snapshot{}
 	join := func(addrs []netip.AddrPort) {
 		for _, ap := range interleave(addrs) {
-			if slices.ContainsFunc(next.list, func(a *Address) bool { return a.Addr == ap }) {
+			if indexOf(next.list, ap) >= 0 {
 				continue
 			}
-			i := slices.IndexFunc(known, func(a *Address) bool { return a.Addr == ap })
+			i := indexOf(known, ap)
 			if i < 0 {
 				next.list = append(next.list, s.newAddress(ap))
 				continue
@@ -121,41 +121,63 @@ func (s *Set) Update(primaries, backups []netip.AddrPort) {
 	for _, a := range next.list {
 		s.joined(a)
 	}
+	s.gone = nil
 	for _, a := range known {
 		s.left(a)
 	}
-	s.gone = slices.DeleteFunc(known, func(a *Address) bool { return a.Active() == 0 })
-	s.spare(time.Now())
+	s.endEjections(time.Now())
 }
 
+func indexOf(list []*Address, ap netip.AddrPort) int {
+	return slices.IndexFunc(list, func(a *Address) bool { return a.Addr == ap })
+}
+
+// newAddress makes an address that joins. The caller holds s.mu.
 func (s *Set) newAddress(ap netip.AddrPort) *Address {
-	a := &Address{Addr: ap}
+	a := &Address{Addr: ap, record: new(record)}
+	if s.before != nil {
+		if had := s.before.find(ap); had != nil {
+			a.record, a.inherited = had.record, true
+			a.trusted = s.before.proven(had)
+		}
+	}
 	if s.opts.Tag != nil {
 		a.Tag = s.opts.Tag(a)
 	}
 	return a
 }
 
-// joined begins what goes on while an address is one of the set. The caller holds s.mu.
+// joined begins the check of an address of the set, and keeps its connections. The caller holds s.mu.
 func (s *Set) joined(a *Address) {
-	if a.closing != nil {
-		a.closing.Stop()
-		a.closing = nil
-	}
-	if a.stop == nil && s.opts.Check.Probe != nil && !s.closed && s.ctx.Err() == nil {
+	a.keep()
+	if a.stop == nil && !a.inherited && s.opts.Check.Probe != nil && !s.closed {
 		var ctx context.Context
 		ctx, a.stop = context.WithCancel(s.ctx)
 		s.work.Go(func() { s.check(ctx, a) })
 	}
 }
 
-// left ends it. The caller holds s.mu.
+// keep ends the wait for the moment when the connections to a removed address are closed. The caller holds the set's mu.
+func (a *Address) keep() {
+	if a.closing != nil {
+		a.closing.Stop()
+		a.closing = nil
+	}
+}
+
+// left ends the check of an address that is not of the set any more, and has its connections closed later if OnRemoved asks
+// for it. An address that is not in use is forgotten. The caller holds s.mu.
 func (s *Set) left(a *Address) {
 	if a.stop != nil {
 		a.stop()
 		a.stop = nil
 	}
-	if s.opts.OnRemoved != nil && a.closing == nil && a.Active() > 0 && !s.closed {
+	if a.Active() == 0 || a.inherited { // the connections of an inherited one are Before's still
+		a.keep()
+		return
+	}
+	s.gone = append(s.gone, a)
+	if s.opts.OnRemoved != nil && a.closing == nil && !s.closed {
 		a.closing = time.AfterFunc(s.opts.CloseAfter, func() { s.closeRemoved(a) })
 	}
 }
@@ -181,26 +203,12 @@ func (s *Set) closeRemoved(a *Address) {
 	s.opts.OnRemoved(a)
 }
 
-// Retire ends the checks, for a set that gets no new connections. Update still tells which addresses leave, and OnRemoved is
-// called for them, until Close.
-func (s *Set) Retire() { s.cancel() }
-
-// InUse reports whether connections or attempts use one of the addresses, or one that left.
-func (s *Set) InUse() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	used := func(a *Address) bool { return a.Active() > 0 }
-	return slices.ContainsFunc(s.cur.Load().list, used) || slices.ContainsFunc(s.gone, used)
-}
-
-// Close ends the checks and returns when none runs any more, and when no callback does. Pick goes on.
+// Close ends the checks and returns when none runs any more, and when no callback does. Addresses are picked still.
 func (s *Set) Close() {
 	s.mu.Lock()
 	s.closed = true
 	for _, a := range s.gone {
-		if a.closing != nil {
-			a.closing.Stop()
-		}
+		a.keep()
 	}
 	s.mu.Unlock()
 	s.cancel()

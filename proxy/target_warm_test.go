@@ -115,7 +115,7 @@ func TestStaleWarmConnectionsAreReplaced(t *testing.T) {
 		require.NoError(t, s.relay.Wait(t.Context()))
 		s.StopAccepting()
 		require.Zero(t, s.targets()[0].set.Addresses()[0].Active(), "uses of the address balance")
-		require.Zero(t, s.targets()[0].account.open.Load(), "places of max_connections")
+		require.Zero(t, s.targets()[0].counters.open.Load(), "places of max_connections")
 	})
 }
 
@@ -237,10 +237,10 @@ func TestWhichWarmConnectionAClientGets(t *testing.T) {
 	s.CloseWarm()
 	tg.set.Update([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:2"), netip.MustParseAddrPort("127.0.0.2:2")}, nil)
 	all := tg.set.Addresses()
-	one, two := all[0].Tag.(*endpoints).of(tg.warm.pair), all[1].Tag.(*endpoints).of(tg.warm.pair)
-	f := &relay.Flow{Listener: &relay.Listener{Name: "in", Tag: s.policy.table.Load().rules[0].gate}}
+	one, two := all[0].Tag.(*endpoints).of(tg.warm.traffic), all[1].Tag.(*endpoints).of(tg.warm.traffic)
+	f := &relay.Flow{Listener: &relay.Listener{Name: "in", Tag: s.policy.table.Load().rules[0].counters}}
 	require.Equal(t, relay.None, s.policy.Accepted(f))
-	chosen := all[0].Tag.(*endpoints).of(s.policy.ruleOf(f).pair(tg))
+	chosen := all[0].Tag.(*endpoints).of(s.policy.ruleOf(f).traffic(tg))
 	require.Nil(t, tg.warm.Choose(f, chosen, nil))
 	require.Same(t, chosen, tg.warm.Choose(f, chosen, []*relay.Endpoint{two, one}))
 	other := tg.warm.Choose(f, chosen, []*relay.Endpoint{two})

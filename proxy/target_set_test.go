@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"testing"
@@ -22,9 +23,9 @@ func TestFlowsOfARemovedAddressAreClosed(t *testing.T) {
 	all := s.targets()[0].set.Addresses()
 	require.Len(t, all, 2)
 	on := func(i int) *relay.Flow {
-		return &relay.Flow{Endpoint: all[i].Tag.(*endpoints).of(s.policy.table.Load().rules[0].counts[0])}
+		return &relay.Flow{Endpoint: all[i].Tag.(*endpoints).of(s.policy.table.Load().rules[0].byRoute[0])}
 	}
-	yes := uses(all[1])
+	yes := s.targets()[0].uses(all[1])
 	assert.True(t, yes(on(1)))
 	assert.False(t, yes(on(0)))
 	assert.False(t, yes(&relay.Flow{}))
@@ -61,9 +62,9 @@ func TestConnectionsToARemovedAddressEnd(t *testing.T) {
 	})
 }
 
-// A reload that changed anything of an upstream once made its open connections stay on an address for ever that left the
-// answer behind the reload, or shortly before, whatever on_removed says.
-func TestConnectionsToARemovedAddressEndBehindAReload(t *testing.T) {
+// A reload that changed anything of an upstream made its open connections stay for ever on an address that left the answer
+// after the reload, or shortly before it, whatever on_removed says.
+func TestConnectionsToARemovedAddressEndAfterAReload(t *testing.T) {
 	for name, reloads := range map[string]int{"one reload": 1, "several": 3} {
 		t.Run(name, func(t *testing.T) {
 			ns := startNameserver(t)
@@ -81,13 +82,6 @@ func TestConnectionsToARemovedAddressEndBehindAReload(t *testing.T) {
 			for i := range reloads {
 				require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Attempts = 10 + i }))
 			}
-			retired := func() []*target {
-				now := s.targets()[0]
-				now.mu.Lock()
-				defer now.mu.Unlock()
-				return now.retired
-			}
-			require.Len(t, retired(), 1, "those without connections are forgotten")
 			echoes(t, old)
 			ns.say(dns.RcodeSuccess, false, "127.0.0.2")
 			_ = old.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -96,9 +90,61 @@ func TestConnectionsToARemovedAddressEndBehindAReload(t *testing.T) {
 			require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.Eventually(t, func() bool { return s.Stats().Ended[[3]string{"in", "up", "address_removed"}] == 1 }, 5*time.Second, 5*time.Millisecond)
 			require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Attempts = 2 }))
-			require.Empty(t, retired())
+			require.Len(t, s.Status().Upstreams[0].Addresses, 1)
 		})
 	}
+}
+
+// A reload that changed only a setting of an upstream made its addresses new ones: status showed none of the open connections,
+// least_conn began anew, and what was known of failures was forgotten.
+func TestAddressesKeepCountAndStandingOverAReload(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		up := greeter(t, "127.0.0.1:0", "one")
+		s := start(t, engine, "127.0.0.1", up.Port(), func(o *Options) {
+			o.Upstreams[0].Backups = []HostPort{{"127.0.0.9", up.Port()}}
+		})
+		var open []net.Conn
+		for range 3 {
+			c, _ := greet(t, s)
+			open = append(open, c)
+		}
+		addrs := s.targets()[0].set.Addresses()
+		s.policy.failed(s.targets()[0], addrs[1], relay.ConnectRefused)
+		status := func(i int) AddressStatus { return s.Status().Upstreams[0].Addresses[i] }
+		for i := range 3 {
+			require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].ConnectTimeout = time.Duration(i+2) * time.Second }))
+			require.EqualValues(t, 3, status(0).Active)
+			require.EqualValues(t, 1, status(1).Failures)
+			require.Equal(t, "failing", status(1).State)
+			require.NotNil(t, s.targets()[0].lastFail.Load())
+		}
+		c, _ := greet(t, s)
+		open = append(open, c)
+		require.EqualValues(t, 4, status(0).Active)
+		for _, c := range open {
+			c.Close()
+		}
+		require.Eventually(t, func() bool { return status(0).Active == 0 }, 5*time.Second, 5*time.Millisecond)
+		require.EqualValues(t, 4, s.Status().Upstreams[0].Total)
+	})
+}
+
+// A reload that fails has changed nothing, although the addresses of old and new target share their standing.
+func TestAFailedReloadLeavesTheStandingAlone(t *testing.T) {
+	up := greeter(t, "127.0.0.1:0", "one")
+	taken := greeter(t, "127.0.0.1:0", "taken")
+	s := start(t, engines()[0], "127.0.0.1", up.Port(), nil)
+	open, _ := greet(t, s)
+	for range 3 {
+		require.Error(t, reloaded(s, func(o *Options) {
+			o.Upstreams[0].Check = Check{Type: CheckTCP, Interval: time.Millisecond, Timeout: time.Second, Rise: 1, Fall: 1}
+			o.Upstreams[0].Removed = Removed{Close: true}
+			o.Listeners[0].Addr = taken
+		}))
+	}
+	echoes(t, open)
+	require.EqualValues(t, 1, s.Status().Upstreams[0].Addresses[0].Active)
+	require.Equal(t, "usable", s.Status().Upstreams[0].Addresses[0].State)
 }
 
 // A connection is refused beyond the limit, also one whose attempts fail gives its place back, and so does one that
@@ -138,7 +184,7 @@ func TestUpstreamLimitIsGivenBack(t *testing.T) {
 		require.Error(t, err, "the second is one too many")
 		assert.EqualValues(t, 1, s.Stats().Refused[[2]string{"in", "limit_upstream"}])
 		c.Close()
-		require.Eventually(t, func() bool { return s.targets()[0].account.open.Load() == 0 }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.targets()[0].counters.open.Load() == 0 }, 5*time.Second, 5*time.Millisecond)
 		greet(t, s)
 	})
 }

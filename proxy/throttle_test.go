@@ -23,9 +23,9 @@ func TestWhatComesAndGoesIsNotToldEachTime(t *testing.T) {
 	up := s.targets()[0]
 	dialed := func(i int, failure relay.Reason) {
 		a := up.set.Addresses()[i]
-		f := &relay.Flow{Listener: &relay.Listener{Name: "in", Tag: s.policy.table.Load().rules[0].gate}}
+		f := &relay.Flow{Listener: &relay.Listener{Name: "in", Tag: s.policy.table.Load().rules[0].counters}}
 		require.Equal(t, relay.None, s.policy.Accepted(f))
-		f.Endpoint = a.Tag.(*endpoints).of(s.policy.ruleOf(f).pair(up))
+		f.Endpoint = a.Tag.(*endpoints).of(s.policy.ruleOf(f).traffic(up))
 		s.policy.Dialed(f, failure, time.Millisecond)
 	}
 	told := func(line string) int { return lines.FilterMessageSnippet(line).Len() }
@@ -39,9 +39,9 @@ func TestWhatComesAndGoesIsNotToldEachTime(t *testing.T) {
 	for range 50 {
 		round()
 	}
-	long := time.Now().Add(-tellAgain)
-	up.downTold.at(long)
-	up.backupTold.at(long)
+	long := time.Now().Add(-throttleGap)
+	up.failsLog.logged(long)
+	up.backupLog.logged(long)
 	round()
 	s.Close(relay.Operator) // what is queued is written
 	for _, line := range []string{"every address of the upstream fails", "upstream answers again", "a backup serves", "a primary address serves again"} {

@@ -67,8 +67,8 @@ func tlsServer(t *testing.T, name string) *server {
 	})
 }
 
-// door is a forwarder with everything it says about its connections.
-type door struct {
+// harness is a forwarder with everything it says about its connections.
+type harness struct {
 	*testing.T
 	*Server
 	lines *observer.ObservedLogs
@@ -76,7 +76,7 @@ type door struct {
 }
 
 // open starts a forwarder with one listener.
-func open(t *testing.T, engine string, in Listener, change func(*Options), ups ...Upstream) *door {
+func open(t *testing.T, engine string, in Listener, change func(*Options), ups ...Upstream) *harness {
 	core, lines := observer.New(zap.InfoLevel)
 	in.Name, in.Addr = "in", netip.MustParseAddrPort("127.0.0.1:0")
 	o := Options{
@@ -88,14 +88,14 @@ func open(t *testing.T, engine string, in Listener, change func(*Options), ups .
 	}
 	s, err := Start(o)
 	require.NoError(t, err)
-	d := &door{t, s, lines, 0}
+	d := &harness{t, s, lines, 0}
 	t.Cleanup(func() {
 		s.Close(relay.Operator)
 		for key, n := range s.Stats().Active {
 			require.Zero(t, n, "active connections of %v", key)
 		}
 		for _, r := range s.policy.table.Load().rules {
-			require.Zero(t, r.gate.sources.Sources(), "sources with connections")
+			require.Zero(t, r.counters.sources.Sources(), "sources with connections")
 		}
 	})
 	return d
@@ -105,7 +105,7 @@ func to(name string, s *server) Upstream {
 	return Upstream{Name: name, Host: s.addr.Addr().String(), Port: s.addr.Port()}
 }
 
-func (d *door) dial() *net.TCPConn {
+func (d *harness) dial() *net.TCPConn {
 	c, err := net.Dial("tcp", d.Addrs()[0].String())
 	require.NoError(d, err)
 	d.T.Cleanup(func() { c.Close() })
@@ -114,7 +114,7 @@ func (d *door) dial() *net.TCPConn {
 }
 
 // hello connects, says text and returns what comes back until the end, with the error that ended it.
-func (d *door) hello(text ...byte) (string, error) {
+func (d *harness) hello(text ...byte) (string, error) {
 	c, err := net.Dial("tcp", d.Addrs()[0].String())
 	if err != nil {
 		return "", err // reset as soon as it was accepted
@@ -130,7 +130,7 @@ func (d *door) hello(text ...byte) (string, error) {
 }
 
 // ended waits for the next line of the access log.
-func (d *door) ended() map[string]any {
+func (d *harness) ended() map[string]any {
 	d.Helper()
 	var line map[string]any
 	require.Eventually(d, func() bool {
@@ -146,7 +146,7 @@ func (d *door) ended() map[string]any {
 }
 
 // refused wants a client that says text to be turned away for a reason.
-func (d *door) refused(reason string, text []byte) map[string]any {
+func (d *harness) refused(reason string, text []byte) map[string]any {
 	d.Helper()
 	before := d.Stats().Refused[[2]string{"in", reason}]
 	got, err := d.hello(text...)

@@ -12,10 +12,10 @@ import (
 )
 
 // Warm says how many connections to an upstream are kept established for clients to come; the zero value keeps none.
-// See relay.Warm for what happens with one that proves dead.
+// relay.Warm says what happens with one that proves dead.
 type Warm struct {
 	Connections int           // over all loops, which share them; each has one at least
-	MaxIdle     time.Duration // after which one that nobody took is replaced; 0: 20s
+	MaxIdle     time.Duration // a connection that no client took for so long is replaced; 0: 20s
 }
 
 const defaultMaxIdle = 20 * time.Second
@@ -23,11 +23,11 @@ const defaultMaxIdle = 20 * time.Second
 // WarmResults lists the values of the label result of l4fwd_warm_used_total.
 func WarmResults() []string { return warmResults[:] }
 
-// How a client fared where connections are kept warm.
+// What a client got where connections are kept warm.
 const (
-	warmHit   = iota // it got one
-	warmMiss         // there was none for it
-	warmStale        // it got one that proved dead, and then a fresh one
+	warmHit   = iota // a warm connection
+	warmMiss         // its own: no warm one was ready
+	warmStale        // a warm one that proved dead, and then its own
 	warmKinds
 )
 
@@ -40,24 +40,25 @@ type warmCell struct {
 	_     [64]byte
 }
 
-// warmer is the relay.Keeper of an upstream.
-type warmer struct {
-	pool   relay.Warm
-	target *target
-	pair   *pair        // of connections that have no listener yet; nothing is counted there
-	ready  atomic.Int64 // connections that wait
-	told   atomic.Bool  // an operator, that it rests for long
-	why    atomic.Pointer[string]
+// warmKeeper is the relay.Keeper of an upstream.
+type warmKeeper struct {
+	pool    relay.Warm
+	target  *target
+	traffic *traffic     // of connections that have no listener yet; nothing is counted there
+	ready   atomic.Int64 // connections that wait for a client
+	warned  atomic.Bool  // that connections can't be kept was logged
+	fault   atomic.Pointer[string]
 }
 
-// restsLong is the rest that an operator hears of: that after the third failure in a row, or the fourth.
+// restsLong is the rest that is logged: that after the third or fourth failure in a row.
 const restsLong = time.Second
 
-func (t *target) warmUp() {
+// keepWarm makes the keeper of the upstream's warm connections, if it is to have some.
+func (t *target) keepWarm() {
 	if t.opts.Warm.Connections <= 0 {
 		return
 	}
-	w := &warmer{target: t, pair: newPair("", t.opts.Name, t.account.loops)}
+	w := &warmKeeper{target: t, traffic: newTraffic("", t.opts.Name, t.counters.loops)}
 	w.pool = relay.Warm{Count: t.opts.Warm.Connections, MaxIdle: t.opts.Warm.MaxIdle, Keeper: w, Rest: w.rest}
 	if w.pool.MaxIdle <= 0 {
 		w.pool.MaxIdle = defaultMaxIdle
@@ -65,7 +66,7 @@ func (t *target) warmUp() {
 	t.warm = w
 }
 
-// warmPool returns the pool that endpoints of the target name, nil if it has none.
+// warmPool returns the pool for the endpoints of the target, nil if it has none.
 func (t *target) warmPool() *relay.Warm {
 	if t.warm == nil {
 		return nil
@@ -73,7 +74,7 @@ func (t *target) warmPool() *relay.Warm {
 	return &t.warm.pool
 }
 
-// pools are those of the upstreams that listeners use.
+// pools returns the pools of the upstreams that listeners use.
 func (t *table) pools() (all []*relay.Warm) {
 	used := make(map[string]bool)
 	for _, ln := range t.opts.Listeners {
@@ -89,8 +90,8 @@ func (t *table) pools() (all []*relay.Warm) {
 	return all
 }
 
-// Next chooses an address as for a client.
-func (w *warmer) Next(int) *relay.Endpoint {
+// Next picks an address as for a client.
+func (w *warmKeeper) Next(int) *relay.Endpoint {
 	set := w.target.set
 	a := set.Pick(nil)
 	if a == nil {
@@ -102,31 +103,31 @@ func (w *warmer) Next(int) *relay.Endpoint {
 		w.note("no address is usable")
 		return nil
 	}
-	return a.Tag.(*endpoints).of(w.pair)
+	return a.Tag.(*endpoints).of(w.traffic)
 }
 
-// Tried counts attempts as those of clients are counted.
-func (w *warmer) Tried(loop int, ep *relay.Endpoint, failure relay.Reason, took time.Duration) {
+// Tried counts an attempt like one of a client.
+func (w *warmKeeper) Tried(loop int, ep *relay.Endpoint, failure relay.Reason, took time.Duration) {
 	t, e := w.target, ep.Tag.(*endpoints)
-	switch failure {
-	case relay.None:
+	if failure == relay.None {
 		t.set.Connected(e.addr)
-		t.account.connect.observe(loop, took)
+		t.counters.connect.observe(loop, took)
 		e.waiting.Add(1)
 		w.ready.Add(1)
 		return
-	case relay.ConnectRefused, relay.ConnectTimeout, relay.ConnectUnreachable:
+	}
+	if blamesAddress(failure) {
 		t.server.policy.failed(t, e.addr, failure)
 	}
 	e.addr.Release()
 	if failure != relay.Operator {
-		t.account.dialErrors[failure].Add(1)
+		t.counters.dialErrors[failure].Add(1)
 		w.note(fmt.Sprintf("%s: %s", e.addr.Addr, failure))
 	}
 }
 
 // Left ends the use of the address that began with Next, or with the pick for the client whose connection proved dead.
-func (w *warmer) Left(loop int, ep *relay.Endpoint, why relay.Leave) {
+func (w *warmKeeper) Left(loop int, ep *relay.Endpoint, why relay.Leave) {
 	e := ep.Tag.(*endpoints)
 	e.addr.Release()
 	if why == relay.LeftDead {
@@ -140,8 +141,8 @@ func (w *warmer) Left(loop int, ep *relay.Endpoint, why relay.Leave) {
 	}
 }
 
-// Choose takes a connection to the address that was picked, unless that is out, or to another one of equal standing.
-func (w *warmer) Choose(f *relay.Flow, chosen *relay.Endpoint, ready []*relay.Endpoint) *relay.Endpoint {
+// Choose takes a connection to the address that was picked, unless that address is out, or to another one of equal standing.
+func (w *warmKeeper) Choose(f *relay.Flow, chosen *relay.Endpoint, ready []*relay.Endpoint) *relay.Endpoint {
 	from := chosen.Tag.(*endpoints).addr
 	for _, o := range ready {
 		if o.Tag.(*endpoints).addr == from && w.target.set.Usable(from, time.Now()) {
@@ -154,52 +155,52 @@ func (w *warmer) Choose(f *relay.Flow, chosen *relay.Endpoint, ready []*relay.En
 			continue
 		}
 		if w.target.set.Exchange(from, e.addr) {
-			return e.of(w.target.server.policy.ruleOf(f).pair(w.target))
+			return e.of(w.target.server.policy.ruleOf(f).traffic(w.target))
 		}
 	}
 	return nil
 }
 
-// rest tells an operator once that connections can't be kept, and once that they can again.
-func (w *warmer) rest(loop int, d time.Duration) {
+// rest logs once that connections can't be kept warm, and once that they can again.
+func (w *warmKeeper) rest(loop int, d time.Duration) {
 	t := w.target
 	if d > 0 {
-		t.account.warm[loop].rests.Add(1)
+		t.counters.warm[loop].rests.Add(1)
 	}
 	switch {
-	case d == 0 && w.told.CompareAndSwap(true, false):
-		w.why.Store(nil)
-		t.server.policy.access.note(func() {
+	case d == 0 && w.warned.CompareAndSwap(true, false):
+		w.fault.Store(nil)
+		t.server.policy.access.event(func() {
 			t.log.Info("connections to the upstream are kept warm again", zap.String("upstream", t.opts.Name))
 		})
 	case d == 0:
-		w.why.Store(nil)
-	case d >= restsLong && w.told.CompareAndSwap(false, true):
-		why := w.reason()
-		t.server.policy.access.note(func() {
+		w.fault.Store(nil)
+	case d >= restsLong && w.warned.CompareAndSwap(false, true):
+		why := w.lastFault()
+		t.server.policy.access.event(func() {
 			t.log.Warn("connections to the upstream can't be kept warm: clients wait for theirs meanwhile; it is tried again at intervals of up to a minute",
 				zap.String("upstream", t.opts.Name), zap.String("why", why))
 		})
 	}
 }
 
-func (w *warmer) note(why string) { w.why.Store(&why) }
+func (w *warmKeeper) note(fault string) { w.fault.Store(&fault) }
 
-// reason is what went wrong last, empty if nothing did since connections were good.
-func (w *warmer) reason() string {
-	if why := w.why.Load(); why != nil {
+// lastFault is what went wrong last; empty if nothing did since connections were good.
+func (w *warmKeeper) lastFault() string {
+	if why := w.fault.Load(); why != nil {
 		return *why
 	}
 	return ""
 }
 
-// count counts how a client fared.
-func (w *warmer) count(loop, kind int) {
-	w.target.account.warm[loop].used[kind].Add(1)
+// count counts what a client got.
+func (w *warmKeeper) count(loop, kind int) {
+	w.target.counters.warm[loop].used[kind].Add(1)
 }
 
 // dialed counts the first attempt of a client.
-func (w *warmer) dialed(f *relay.Flow) {
+func (w *warmKeeper) dialed(f *relay.Flow) {
 	switch {
 	case f.Attempts != 1:
 	case f.Warm:
@@ -209,8 +210,8 @@ func (w *warmer) dialed(f *relay.Flow) {
 	}
 }
 
-// cool has the connections closed that wait at addresses no longer used, and others made.
-func (t *target) cool() {
+// replaceWarm has the warm connections closed whose address is not used any more, and others made.
+func (t *target) replaceWarm() {
 	if t.warm == nil || !t.server.started.Load() {
 		return
 	}
@@ -220,7 +221,7 @@ func (t *target) cool() {
 	})
 }
 
-// WarmStatus is the state of an upstream's connections that wait for clients.
+// WarmStatus is the state of an upstream's warm connections.
 type WarmStatus struct {
 	Wanted int    `json:"wanted"`
 	Ready  int64  `json:"ready"`
@@ -233,31 +234,31 @@ func (t *target) warmStatus() *WarmStatus {
 	}
 	s := &WarmStatus{Wanted: t.warm.wanted(), Ready: t.warm.ready.Load()}
 	if s.Ready < int64(s.Wanted) {
-		s.Why = t.warm.reason()
+		s.Why = t.warm.lastFault()
 	}
 	return s
 }
 
-// wanted is how many the loops keep together.
-func (w *warmer) wanted() int { return w.target.server.relay.WarmTotal(&w.pool) }
+// wanted is how many connections the loops keep together.
+func (w *warmKeeper) wanted() int { return w.target.server.relay.WarmTotal(&w.pool) }
 
-// CloseWarm closes the connections that wait for clients, for good: a drain begins. Clients wait for theirs from now on.
+// CloseWarm closes the warm connections for good: a drain begins. From now on clients wait for their own connection.
 func (s *Server) CloseWarm() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	s.cold = true
+	s.noWarm = true
 	s.relay.SetWarm(nil)
 }
 
-func (a *account) warmStats(st *Stats) {
+func (u *upstreamCounters) warmStats(st *Stats) {
 	for kind, name := range warmResults {
 		var n uint64
-		for _, c := range a.warm {
+		for _, c := range u.warm {
 			n += c.used[kind].Load()
 		}
-		st.WarmUsed[[2]string{a.upstream, name}] = n
+		st.WarmUsed[[2]string{u.name, name}] = n
 	}
-	for _, c := range a.warm {
-		st.WarmRests[a.upstream] += c.rests.Load()
+	for _, c := range u.warm {
+		st.WarmRests[u.name] += c.rests.Load()
 	}
 }

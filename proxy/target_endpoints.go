@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/l4fwd/l4fwd/proxy/relay"
+	"github.com/l4fwd/l4fwd/proxy/upstream"
+)
+
+// endpoints are what the relay is given to connect to one address: one for each listener, since these differ in where bytes
+// are counted, and of these one for each local address to connect from.
+type endpoints struct {
+	target    *target
+	addr      *upstream.Address
+	waiting   atomic.Int64 // warm connections to the address that wait for a client
+	local     []netip.Addr // to connect from, of the family of addr; the zero value alone: as the routing table says
+	turn      atomic.Uint32
+	byTraffic sync.Map // *traffic → []*relay.Endpoint, one for each of local
+}
+
+// endpoints makes the endpoints of a new address. It is Options.Tag of the set.
+func (t *target) endpoints(addr *upstream.Address) any {
+	e := &endpoints{target: t, addr: addr}
+	for _, local := range t.opts.SourceAddresses {
+		if local.Unmap().Is4() == addr.Addr.Addr().Unmap().Is4() {
+			e.local = append(e.local, local)
+		}
+	}
+	if len(e.local) == 0 {
+		e.local = []netip.Addr{{}}
+	}
+	return e
+}
+
+// of returns the endpoint for connections that count in tr, from each local address in turn.
+func (e *endpoints) of(tr *traffic) *relay.Endpoint {
+	made, ok := e.byTraffic.Load(tr)
+	if !ok {
+		made, _ = e.byTraffic.LoadOrStore(tr, e.make(tr))
+	}
+	all := made.([]*relay.Endpoint)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all[e.turn.Add(1)%uint32(len(all))]
+}
+
+func (e *endpoints) make(tr *traffic) (all []*relay.Endpoint) {
+	for _, local := range e.local {
+		all = append(all, &relay.Endpoint{
+			Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: tr.bytes, Tag: e, Header: e.target.header(), Local: local,
+			Warm: e.target.warmPool(),
+		})
+	}
+	return all
+}
