@@ -60,7 +60,7 @@ func finBehindBulk(r *rig) {
 	r.all(
 		func() { c.sendStream(1, 3*mib); c.fin() },
 		func() {
-			time.Sleep(50 * time.Millisecond) // let the relay's buffers fill
+			eventually(r, "buffers that are full up to the client's", func() bool { return c.unacked() > 0 || !epollSupported })
 			u.wantStream(1, 3*mib)
 			u.wantEnd(sawFIN)
 			u.Close()

@@ -43,6 +43,54 @@ func socketOptions(r *rig) {
 	require.Equal(r, 3, option(r, toClient[0], unix.IPPROTO_TCP, unix.TCP_KEEPCNT))
 }
 
+// maxTurn is what a turn of a loop may move of the two downloads of fairness: each is driven by the events of both its
+// ends, and once more from the list of those that used up their budget; a copied read may pass the budget by its own length.
+const maxTurn = 2 * 3 * (budget + bufferMax)
+
+// onlyLoop returns the loop of a relay that has one, nil where the engine has none.
+func (r *rig) onlyLoop() *loop {
+	switch e := r.relay.eng.(type) {
+	case *epoll:
+		return e.loops[0]
+	case *uring:
+		return e.loops[0]
+	}
+	return nil
+}
+
+// busiestTurn holds a loop up, ten times, until everything that can come has come, and returns the most that it then
+// delivers to clients from one turn to the next, in bytes.
+func busiestTurn(r *rig, l *loop) (most int) {
+	queued := func() (all int) {
+		l.conns.each(func(c *conn) {
+			n, _ := sysQueued(c.ends[upstream].fd, unix.TIOCINQ)
+			all += n
+		})
+		return all
+	}
+	const rounds, turns = 10, 10
+	done := make(chan struct{})
+	turned, last := 0, uint64(0)
+	var turn func()
+	turn = func() {
+		down := r.tally.Sum().Down
+		most, last = max(most, int(down-last)), down
+		if turned++; turned == rounds*turns {
+			close(done)
+			return
+		}
+		if turned%turns == 0 {
+			for n := -1; n != queued(); time.Sleep(10 * time.Millisecond) {
+				n = queued()
+			}
+		}
+		l.mail.post(turn)
+	}
+	l.mail.post(func() { last = r.tally.Sum().Down; l.mail.post(turn) })
+	<-done
+	return most
+}
+
 func option(t testing.TB, fd, level, name int) int {
 	t.Helper()
 	v, err := unix.GetsockoptInt(fd, level, name)

@@ -79,7 +79,8 @@ func skip(s stream, n int) {
 func fairness(r *rig) {
 	r.opts.Loops = 1
 	ctx, stop := context.WithCancel(context.Background())
-	bulk := func(c, u *peer) (f []func()) {
+	defer stop()
+	bulk := func(c, u *peer) []func() {
 		buf := make([]byte, 256<<10)
 		return []func(){
 			func() {
@@ -106,6 +107,9 @@ func fairness(r *rig) {
 			u.send("pong")
 			c.want("pong")
 			slowest = max(slowest, time.Since(begun))
+		}
+		if l := r.onlyLoop(); l != nil {
+			require.LessOrEqual(r, busiestTurn(r, l), maxTurn, "bytes moved between two looks at the loop's mailbox")
 		}
 	})
 	r.all(work...)

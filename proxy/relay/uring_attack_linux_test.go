@@ -20,7 +20,7 @@ func TestPrefaceWithoutABufferIsReceivedLater(t *testing.T) {
 	needsUring(t)
 	for name, errno := range map[string]syscall.Errno{"no buffer": unix.ENOBUFS, "no memory": unix.ENOMEM} {
 		t.Run(name, func(t *testing.T) {
-			receives, pending := 0, map[uint64]int32{}
+			receives, pending, failed := 0, map[uint64]int32{}, make(chan struct{})
 			prepareRing(t, func(l *uringLoop) {
 				l.ring.Enter = func(r *ring.Ring, c ring.Call) (int, syscall.Errno) {
 					for q := range r.Unsubmitted() {
@@ -36,6 +36,7 @@ func TestPrefaceWithoutABufferIsReceivedLater(t *testing.T) {
 					for data, res := range pending {
 						if r.Rewrite(data, res) {
 							delete(pending, data)
+							close(failed)
 						}
 					}
 					return n, e
@@ -48,7 +49,7 @@ func TestPrefaceWithoutABufferIsReceivedLater(t *testing.T) {
 			r.policy.preface = func(_ *Flow, b []byte) Verdict { return Verdict{More: len(b) < 4} }
 			c := r.dial()
 			c.send("he")
-			time.Sleep(200 * time.Millisecond)
+			<-failed
 			c.send("llo")
 			u := r.accept()
 			u.want("hello")
@@ -92,9 +93,12 @@ func TestPauseThatEndsWhileClosing(t *testing.T) {
 		a.paused = true
 		l.cancel(acceptData(0, 0))
 	}))
-	time.Sleep(100 * time.Millisecond)
+	armed := make(chan int)
+	eventually(t, "the end of the call", func() bool {
+		require.True(t, l.mail.post(func() { armed <- a.armed }))
+		return <-armed == acceptCalls-1
+	})
 	require.True(t, l.mail.post(func() { // all this in one turn, where the loop was kept from running for a while
-		assert.Equal(t, acceptCalls-1, a.armed)
 		l.pause(a)
 		l.closeListeners(func(*acceptor) bool { return true }, func() { close(stopped) })
 		l.resume(a)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -106,7 +107,8 @@ func TestPortableWarmIsTakenAtOnce(t *testing.T) {
 	taken, watched := make(chan struct{}), make(chan struct{})
 	go func() { w.unwatch(); close(taken) }()
 	<-w.taken
-	time.Sleep(10 * time.Millisecond) // until the deadline is set, most likely
+	_, err = c.Read(make([]byte, 1)) // waits until the deadline is set
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	go func() { p.watch(w); close(watched) }()
 	for _, end := range []chan struct{}{watched, taken} {
 		select {
