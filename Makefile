@@ -13,7 +13,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz soak lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
+.PHONY: help build test race fuzz soak mutate lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -46,6 +46,11 @@ fuzz: ## each fuzz test for FUZZTIME (15s)
 soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded and instances drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans
 	@$(need-go)
 	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd/soak
+
+MUTATED := ./eip ./eip/instance ./eip/lifecycle ./proxy/upstream ./proxy/limit ./proxy/preface ./proxy/resolve
+mutate: ## small faults in the code that no test notices, in PKGS; N= faults tried in each package (60), 0 for all; fails below 90 %
+	@$(need-go)
+	go run ./bench/mutate -n $(or $(N),60) -seed $(or $(SEED),1) -match '$(MATCH)' $(or $(PKGS),$(MUTATED))
 
 lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)
