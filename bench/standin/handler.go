@@ -23,6 +23,7 @@ type handler struct {
 func newHandler(opts Options, stats *counters) *handler {
 	h := &handler{Options: opts, stats: stats, mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST /openai/deployments/{deployment}/chat/completions", h.chat)
+	h.mux.HandleFunc("GET /openai/models", h.models)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		h.refuse(w, http.StatusNotFound, bodyNotFound)
 	})

@@ -1,6 +1,6 @@
 // Command standin runs the stand-in for Azure OpenAI by itself, for tests by hand and soaks:
 //
-//	standin -listen 127.0.0.1:8443 -ca-out ca.pem
+//	standin -listen 127.0.0.1:9443 -ca-out ca.pem
 //	standin -deny -allow 10.0.0.5/32
 package main
 
