@@ -87,7 +87,7 @@ func TestAFloodOfClientsThatSayTooLittle(t *testing.T) {
 		hello := clientHello(t, "one.example")
 		most := int64(6 << 10) // of a connection: a buffer of 4 KiB for its first bytes, and what it is itself
 		if engine == "portable" {
-			most = 32 << 10 // a buffer of 16 KiB, goroutines and a net.Conn
+			most = 20 << 10 // a buffer of 4 KiB, goroutines and a net.Conn
 		}
 		peak := int64(0)
 		for i := range hello[:len(hello)-1] {

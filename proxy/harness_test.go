@@ -145,6 +145,16 @@ func (d *harness) ended() map[string]any {
 	return line
 }
 
+// awaitFlow waits until a connection is open of which yes holds.
+func (d *harness) awaitFlow(yes func(*relay.Flow) bool) {
+	d.Helper()
+	require.Eventually(d, func() bool {
+		found := false
+		d.relay.Flows(func(s *relay.Summary) { found = found || yes(s.Flow) })
+		return found
+	}, 10*time.Second, time.Millisecond)
+}
+
 // refused wants a client that says text to be turned away for a reason.
 func (d *harness) refused(reason string, text []byte) map[string]any {
 	d.Helper()

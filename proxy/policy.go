@@ -25,7 +25,7 @@ func (p *policy) Accepted(f *relay.Flow) relay.Reason {
 	r := p.table.Load().rule(f.Listener)
 	f.Tag = r
 	r.counters.cells[f.Loop].accepted.Add(1)
-	f.Preface = r.preface.Wanted()
+	f.Preface, f.Silent = r.preface.Wanted(), reasonOf[r.preface.Silent()]
 	direct := r.preface.Proxy == ProxyOff
 	if direct && !r.admits(f.Client.Addr()) {
 		return relay.SourceDenied

@@ -9,7 +9,7 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// Of the PROXY protocol's specification.
+// From the specification of the PROXY protocol, https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt.
 const (
 	v1Signature = "PROXY "
 	v1Max       = 107 // with CR and LF
@@ -17,14 +17,18 @@ const (
 	v2Fixed     = 16 // signature, version and command, family, length
 	v2Block4    = 12 // addresses and ports over IPv4
 	v2Block6    = 36
+	v2BlockUnix = 216 // two paths of 108 bytes
 )
+
+// nginx's stream module writes TCP6 with an IPv4 address where client and server differ in their family.
+func init() { proxyproto.V1AcceptIPv4InTCP6 = true }
 
 // v2Max is the most that may follow the fixed part. The protocol allows 64 KiB; a client certificate, the largest thing
 // known to be sent, takes 1 to 2 KiB. It is what the library accepts by default.
 const v2Max = 4 << 10
 
-// parseHeader looks for a PROXY header. done is false once the header, or its absence where that is allowed, is settled.
-// Only the first header counts: a second one is the client's own doing, and payload.
+// parseHeader looks for a PROXY header. done is false once the header was read, or is known to be absent where it may be.
+// Only the first header counts: a second one is from the client itself, and payload.
 func (p *Parser) parseHeader(b []byte) (v Verdict, done bool) {
 	switch {
 	case p.Proxy == Off:
@@ -71,29 +75,52 @@ func (p *Parser) parseV2(b []byte) (Verdict, bool) {
 		return refuse(ProxyHeaderBad, "a v2 header longer than 4 KiB"), true
 	}
 	if b[12] == byte(proxyproto.PROXY) {
-		block := blockLen(b[13])
-		if block == 0 {
-			return refuse(ProxyHeaderBad, "a v2 header of a family that is not TCP over IPv4 or IPv6"), true
-		}
-		if length < block {
+		switch block, defined := blockLen(b[13]); {
+		case !defined:
+			return refuse(ProxyHeaderBad, "a v2 header of an unknown family"), true
+		case length < block:
 			return refuse(ProxyHeaderBad, "a v2 header too short for its addresses"), true
 		}
 	}
 	if n := v2Fixed + length; len(b) < n {
 		return p.more(b, n), true
 	}
-	return p.decode(b[:v2Fixed+length])
+	b = b[:v2Fixed+length]
+	if b[12] == byte(proxyproto.PROXY) && !namesTCPClient(b[13]) {
+		return p.decodeUnnamed(b)
+	}
+	return p.decode(b)
 }
 
-// blockLen is the length of the addresses of a family we serve, else 0.
-func blockLen(family byte) int {
+// blockLen returns how many bytes the addresses of a family take. defined tells whether the protocol has the family: others
+// must be refused.
+func blockLen(family byte) (n int, defined bool) {
 	switch proxyproto.AddressFamilyAndProtocol(family) {
-	case proxyproto.TCPv4:
-		return v2Block4
-	case proxyproto.TCPv6:
-		return v2Block6
+	case proxyproto.UNSPEC:
+		return 0, true
+	case proxyproto.TCPv4, proxyproto.UDPv4:
+		return v2Block4, true
+	case proxyproto.TCPv6, proxyproto.UDPv6:
+		return v2Block6, true
+	case proxyproto.UnixStream, proxyproto.UnixDatagram:
+		return v2BlockUnix, true
 	}
-	return 0
+	return 0, false
+}
+
+func namesTCPClient(family byte) bool {
+	f := proxyproto.AddressFamilyAndProtocol(family)
+	return f == proxyproto.TCPv4 || f == proxyproto.TCPv6
+}
+
+// decodeUnnamed reads the complete v2 header b of a connection that a proxy passes on but whose client has no TCP address, or
+// an unknown one. Its addresses are skipped: the connection's own count (specification, 2.2). Its TLVs are read.
+func (p *Parser) decodeUnnamed(b []byte) (Verdict, bool) {
+	p.Result.Version, p.header = 2, len(b)
+	if detail := p.parseTLVs(b); detail != "" {
+		return refuse(ProxyHeaderBad, detail), true
+	}
+	return Verdict{}, false
 }
 
 // decode reads the complete header b.

@@ -21,7 +21,8 @@ var (
 
 type header struct {
 	name, bytes  string
-	source, dest string // none: the header is the load balancer's own
+	source, dest string // none: the header is the load balancer's own, or names no TCP client
+	unnamed      bool   // it names none, and is not the load balancer's own
 	vpce         string
 }
 
@@ -30,6 +31,10 @@ var headers = []header{
 	{name: "v1 IPv6", bytes: "PROXY TCP6 2001:db8::1 2001:db8::2 40000 443\r\n",
 		source: "[2001:db8::1]:40000", dest: "[2001:db8::2]:443"},
 	{name: "v1 mapped", bytes: "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 2\r\n", source: "192.0.2.1:1", dest: "[2001:db8::2]:2"},
+	{name: "v1 IPv6 client of an IPv4 listener, as nginx's stream module writes it", bytes: "PROXY TCP6 2001:db8::7 192.0.2.1 51512 443\r\n",
+		source: "[2001:db8::7]:51512", dest: "192.0.2.1:443"},
+	{name: "v1 IPv4 client of an IPv6 listener, as nginx's stream module writes it", bytes: "PROXY TCP6 192.0.2.7 2001:db8::1 51512 443\r\n",
+		source: "192.0.2.7:51512", dest: "[2001:db8::1]:443"},
 	{name: "v1 unknown", bytes: "PROXY UNKNOWN\r\n"},
 	{name: "v1 unknown, longest", bytes: "PROXY UNKNOWN " + strings.Repeat("f", 91) + "\r\n"},
 	{name: "v2 IPv4", bytes: mustFormat(v4), source: "192.0.2.1:40000", dest: "10.0.0.1:443"},
@@ -44,6 +49,14 @@ var headers = []header{
 		source: "192.0.2.1:40000", dest: "10.0.0.1:443"},
 	{name: "v2 checksum", bytes: summed(mustFormat(v6, vpceTLV, tlv(0x03, make([]byte, 4)))),
 		source: "[2001:db8::1]:40000", dest: "[2001:db8::2]:443", vpce: "vpce-0123456789abcdef0"},
+	{name: "v2 unspecified", bytes: v2Signature + "\x21\x00\x00\x00", unnamed: true},
+	{name: "v2 unspecified with an endpoint", bytes: v2Signature + "\x21\x00\x00\x1a\xea\x00\x17\x01vpce-0123456789abcdef0", unnamed: true,
+		vpce: "vpce-0123456789abcdef0"},
+	{name: "v2 UDP", bytes: v2Signature + "\x21\x12\x00\x0c" + strings.Repeat("a", 12), unnamed: true},
+	{name: "v2 UDP over IPv6", bytes: v2Signature + "\x21\x22\x00\x24" + strings.Repeat("a", 36), unnamed: true},
+	{name: "v2 Unix", bytes: v2Signature + "\x21\x31\x00\xd8" + strings.Repeat("a", 216), unnamed: true},
+	{name: "v2 Unix with a TLV", bytes: v2Signature + "\x21\x31\x00\xdc" + strings.Repeat("a", 216) + "\xe0\x00\x01x", unnamed: true},
+	{name: "v2 Unix datagram", bytes: v2Signature + "\x21\x32\x00\xd8" + strings.Repeat("a", 216), unnamed: true},
 	{name: "NLB health check", bytes: nlbProbe},
 	{name: "v2 local, nothing else", bytes: v2Signature + "\x20\x00\x00\x00"},
 	{name: "v2 local, TCP without addresses", bytes: v2Signature + "\x20\x11\x00\x00"},
@@ -65,8 +78,12 @@ func TestHeaders(t *testing.T) {
 				c := Config{Proxy: mode}
 				got := checkSplits(t, c, []byte(h.bytes+"x"))
 				require.Equal(t, Verdict{Skip: len(h.bytes)}, got.v)
-				require.Equal(t, h.source == "", got.r.Local)
-				if h.source != "" {
+				require.Equal(t, h.source == "" && !h.unnamed, got.r.Local)
+				require.Equal(t, map[bool]int{true: 1, false: 2}[strings.HasPrefix(h.bytes, "PROXY")], got.r.Version)
+				if h.source == "" {
+					require.Zero(t, got.r.Source, "the connection's own addresses count")
+					require.Zero(t, got.r.Dest)
+				} else {
 					require.Equal(t, netip.MustParseAddrPort(h.source), got.r.Source)
 					require.Equal(t, netip.MustParseAddrPort(h.dest), got.r.Dest)
 				}
@@ -93,7 +110,8 @@ func TestWhatAnIncompletePrefaceWas(t *testing.T) {
 		sent string
 		want Verdict
 	}{
-		{"nothing", both, "", more(Probe, PrefaceTimeout)},
+		{"nothing", both, "", more(Probe, Probe)},
+		{"nothing, and nobody in front", Config{Hello: true}, "", more(Probe, PrefaceTimeout)},
 		{"part of a header", both, "PROXY TC", more(ProxyHeaderBad, PrefaceTimeout)},
 		{"part of a health check", both, nlbProbe[:50], more(ProxyHeaderBad, PrefaceTimeout)},
 		{"a health check", Config{Proxy: Required}, nlbProbe, more(Probe, Probe)},
@@ -123,9 +141,9 @@ func TestBadHeaders(t *testing.T) {
 		"v1 UDP":                 "PROXY UDP4 192.0.2.1 10.0.0.1 40000 443\r\n",
 		"v2 version":             v2("\x31"),
 		"v2 command":             v2("\x22"),
-		"v2 unspecified":         v2("\x21\x00\x00\x00"),
-		"v2 UDP":                 v2("\x21\x12\x00\x0c" + strings.Repeat("a", 12)),
-		"v2 Unix":                v2("\x21\x31\x00\xd8" + strings.Repeat("a", 216)),
+		"v2 Unix, no addresses":  v2("\x21\x31\x00\xd7" + strings.Repeat("a", 215)),
+		"v2 unspecified, no TLV": v2("\x21\x00\x00\x02\xea\x00"),
+		"v2 unspecified, 0x03":   v2("\x21\x03\x00\x00"),
 		"v2 unknown family":      v2("\x21\x41\x00\x0c" + strings.Repeat("a", 12)),
 		"v2 local, unknown":      v2("\x20\x13\x00\x0c" + strings.Repeat("a", 12)),
 		"v2 no addresses":        v2("\x21\x11\x00\x0b" + strings.Repeat("a", 11)),

@@ -11,16 +11,16 @@ const (
 	clientHello     = 1
 )
 
-// hello is how far the records of a ClientHello were walked.
+// hello is how far the records of a ClientHello were read.
 type hello struct {
-	next  int // offset of the first record not walked
-	got   int // bytes of the message in the records walked
+	next  int // offset of the first record not read
+	got   int // bytes of the message in the records read
 	size  int // length of the message with its head; 0: its head is not complete
-	parts int // records walked
+	parts int // records read
 	head  [messageHead]byte
 }
 
-// parseHello walks the records until they hold the whole message.
+// parseHello reads records until they hold the whole message.
 func (p *Parser) parseHello(b []byte) Verdict {
 	h := &p.hello
 	for h.size == 0 || h.got < h.size {
@@ -59,7 +59,7 @@ func (p *Parser) parseHello(b []byte) Verdict {
 	return p.readName(h.message(b, p.header))
 }
 
-const tooLong = "a ClientHello longer than 16 KiB"
+const tooLong = "a ClientHello longer than 64 KiB"
 
 // needed is how many bytes in all are worth the next look: the whole record, or the head of the message within it.
 func (h *hello) needed(have, want int) int {
@@ -94,7 +94,7 @@ func (h *hello) readHead(body []byte) (detail string) {
 		return "a handshake that does not begin with a ClientHello"
 	case n > 1 && h.head[1] != 0:
 		return tooLong
-	case n == messageHead:
+	case n == messageHead: // the length has 24 bits, of which the first 8 are zero here
 		h.size = messageHead + int(binary.BigEndian.Uint16(h.head[2:]))
 		if h.size > MaxBytes {
 			return tooLong

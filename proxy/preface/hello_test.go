@@ -63,19 +63,28 @@ func TestHelloInManyRecordsBehindAHeader(t *testing.T) {
 	}
 }
 
+// A ClientHello of 20 KiB, as large session tickets make it, was refused.
 func TestLargestHello(t *testing.T) {
-	fill := func(total int) []byte {
-		empty := len(record(message(sni("www.example.com"), extension{21, ""})))
-		return message(sni("www.example.com"), extension{21, strings.Repeat("\x00", total-empty)})
+	hello := func(total int) []byte { // total: with the heads of four records, as 64 KiB need
+		empty := len(message(sni("www.example.com"), extension{21, ""}))
+		return record(message(sni("www.example.com"), extension{21, strings.Repeat("\x00", total-4*recordHead-empty)}))
 	}
-	b := record(fill(MaxBytes))
-	require.Len(t, b, MaxBytes)
-	checkWhole(t, Config{Hello: true}, b, len(b), 0, "www.example.com")
+	fill := func(total int) []byte {
+		b := refragment(hello(total), recordMax)
+		require.Len(t, b, total)
+		return b
+	}
+	for _, total := range []int{60 << 10, MaxBytes - 1, MaxBytes} {
+		b := fill(total)
+		checkWhole(t, Config{Hello: true}, b, len(b), 0, "www.example.com")
+	}
+	b := fill(MaxBytes)
 	for name, b := range map[string][]byte{
-		"by a byte":                     record(fill(MaxBytes + 1)),
-		"by a record's head":            refragment(b, 10000),
+		"by a byte":                     fill(MaxBytes + 1),
+		"by a record's head":            refragment(hello(MaxBytes-1), 16000),
 		"behind a header":               append([]byte("PROXY TCP4 192.0.2.1 10.0.0.1 40000 443\r\n"), b...),
 		"by what it says of its length": []byte("\x16\x03\x01\x00\x10\x01\x01\x00\x00"),
+		"by less than that":             []byte("\x16\x03\x01\x00\x10\x01\x00\xff\xfd"),
 	} {
 		got := checkSplits(t, Config{Proxy: Optional, Hello: true}, b[:min(len(b), MaxBytes)])
 		require.Equal(t, HelloBad, got.v.Refuse, name)
@@ -101,8 +110,8 @@ func TestHostNames(t *testing.T) {
 		"two extensions":     {[]extension{sni("a.example"), sni("b.example")}, "", HelloBad},
 		"any double":         {[]extension{{16, ""}, sni("a.example"), {16, ""}}, "", HelloBad},
 		"empty name":         {[]extension{sni("")}, "", HelloBad},
-		"empty list":         {[]extension{sni()}, "", HelloBad},
-		"empty extension":    {[]extension{{0, ""}}, "", HelloBad},
+		"empty list":         {[]extension{sni()}, "", SNIMissing},
+		"empty extension":    {[]extension{{0, ""}}, "", SNIMissing},
 		"list cut":           {[]extension{{0, "\x00\x04\x00\x00\x05a"}}, "", HelloBad},
 		"behind the list":    {[]extension{{0, "\x00\x04\x00\x00\x01ab"}}, "", HelloBad},
 		"only a dot":         {[]extension{sni(".")}, "", HelloBad},

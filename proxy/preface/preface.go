@@ -1,6 +1,6 @@
-// Package preface reads what a client sends before its payload counts: a PROXY protocol header of the load balancer
+// Package preface reads what a client sends before its payload counts: a PROXY protocol header from the load balancer
 // in front, and the TLS ClientHello that names the host it wants. It works on bytes only, decrypts nothing and changes
-// nothing; access lists and routes that are judged by what it finds are here, too.
+// nothing. Access lists and routes, which are judged by what it finds, are here, too.
 //
 //	b ─► PROXY header (off, optional, required) ─► ClientHello (where there are routes) ─► Verdict
 //
@@ -14,8 +14,9 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/enum"
 )
 
-// MaxBytes is the most that a preface, header and ClientHello together, may take.
-const MaxBytes = 16 << 10
+// MaxBytes is the most that a preface, header and ClientHello together, may take. A ClientHello has 0.3 to 2 KiB; one with
+// large session tickets, client certificates or many key shares has had more than 16.
+const MaxBytes = 64 << 10
 
 // Mode says whether a PROXY header is expected.
 type Mode uint8
@@ -48,8 +49,8 @@ func (c Config) Wanted() bool { return c.Proxy != Off || c.Hello }
 type Result struct {
 	Version int            // of the PROXY header: 1 or 2; 0: there was none
 	Local   bool           // the header says that the connection is the load balancer's own (v2 LOCAL, v1 UNKNOWN)
-	Source  netip.AddrPort // the true client, IPv4 never mapped into IPv6; zero without a header and where Local
-	Dest    netip.AddrPort // what the true client connected to; zero as Source
+	Source  netip.AddrPort // the true client, IPv4 never mapped into IPv6; zero: the header names none, or there is none
+	Dest    netip.AddrPort // what the true client connected to; zero with Source
 	TLVs    []byte         // as received, malformed ones refused; nil without Config.KeepTLVs
 	VPCE    string         // the id of the VPC endpoint the client came through; empty if not told
 	SNI     string         // the host name of the ClientHello in lower case, without a trailing dot
@@ -72,7 +73,7 @@ type Parser struct {
 	Result Result // complete once a Verdict without More and Refuse was given
 
 	header int  // length of the PROXY header
-	past   bool // the header is dealt with
+	past   bool // the header was read, or there is none
 	need   int  // fewer bytes than this give the same answer
 	hello  hello
 }
@@ -113,13 +114,22 @@ func (p *Parser) more(b []byte, need int) Verdict {
 	switch payload := len(b) > p.header; {
 	case payload && !p.past:
 		v.Closed = ProxyHeaderBad
-	case !payload: // not a byte of payload
+	case !payload:
 		v.Closed = Probe
-		if p.Result.Local {
-			v.Expired = Probe
+		if p.Result.Local || len(b) == 0 {
+			v.Expired = p.Silent()
 		}
 	}
 	return v
+}
+
+// Silent returns what a connection was on which nothing came until time ran out. Where a load balancer writes PROXY headers,
+// it is the load balancer's own: an NLB leaves such a connection open to test whether the target can be reached.
+func (c Config) Silent() Reason {
+	if c.Proxy != Off {
+		return Probe
+	}
+	return PrefaceTimeout
 }
 
 func refuse(r Reason, detail string) Verdict { return Verdict{Refuse: r, Detail: detail} }

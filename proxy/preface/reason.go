@@ -7,11 +7,11 @@ type Reason uint8
 // None refuses nothing.
 const (
 	None               Reason = iota
-	ProxyHeaderBad            // a PROXY header that is malformed, too long or of a kind that names no TCP client
+	ProxyHeaderBad            // a PROXY header that is malformed or too long
 	ProxyHeaderMissing        // no PROXY header where one is required
 	HelloBad                  // no TLS, or a malformed or incomplete ClientHello
 	SNIMissing                // a ClientHello without a host name
-	PrefaceTimeout            // time ran out
+	PrefaceTimeout            // time ran out after some bytes, or with no load balancer in front
 	Probe                     // no byte of payload came: a health check, no fault
 )
 

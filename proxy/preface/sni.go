@@ -68,10 +68,13 @@ func serverName(message []byte) (name []byte, ok bool) {
 	return name, true
 }
 
-// hostName reads the server_name extension (RFC 6066, section 3), which has one host name at most.
+// hostName reads the server_name extension (RFC 6066, section 3), which has one host name at most; nil: it has none.
 func hostName(data cryptobyte.String) (name []byte, ok bool) {
 	var list cryptobyte.String
-	if !data.ReadUint16LengthPrefixed(&list) || list.Empty() || !data.Empty() {
+	if data.Empty() {
+		return nil, true // as a server writes it; a client that does means no name
+	}
+	if !data.ReadUint16LengthPrefixed(&list) || !data.Empty() {
 		return nil, false
 	}
 	for !list.Empty() {

@@ -28,7 +28,8 @@ func nextTLV(raw []byte) (tlv proxyproto.TLV, n int) {
 
 // parseTLVs reads the TLVs of the complete v2 header b and returns what is wrong with them.
 func (p *Parser) parseTLVs(b []byte) (detail string) {
-	start := v2Fixed + blockLen(b[13])
+	block, _ := blockLen(b[13])
+	start := v2Fixed + block
 	for at := start; at < len(b); {
 		tlv, n := nextTLV(b[at:])
 		switch {

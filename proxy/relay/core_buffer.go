@@ -21,9 +21,9 @@ type buffers struct {
 }
 
 const (
-	bufferClasses = 5        // 4, 8, 16, 32 and 64 KiB
+	bufferClasses = 6        // 4, 8, 16, 32, 64 and 128 KiB; the last for a preface of MaxPreface bytes and one more receive
 	bufferMin     = 4 << 10  // bytes of the smallest class
-	bufferMax     = 64 << 10 // and of the largest: also what one read takes at most
+	bufferMax     = 64 << 10 // the most that one read takes, and that is held for a destination
 	bufferKeep    = 4 << 20  // bytes a class keeps free at most; more is left to the collector
 )
 
@@ -32,7 +32,7 @@ func bufferClass(n int) uint8 {
 	return uint8(bits.Len(uint((max(n, 1) - 1) / bufferMin)))
 }
 
-// get returns an empty buffer for n bytes, n ≤ bufferMax.
+// get returns an empty buffer for n bytes, n ≤ 2 × bufferMax.
 func (p *buffers) get(n int) *buffer {
 	k := bufferClass(n)
 	p.inUse++

@@ -25,7 +25,7 @@ func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
 func (l *core) begin(c *conn) {
 	if c.flow.Preface {
 		c.phase = phasePreface
-		c.closed, c.expired = Probe, PrefaceTimeout
+		c.closed, c.expired = Probe, c.flow.silent()
 		c.expires = l.now + int64(l.opts.PrefaceTimeout)
 		l.timers.set(c.slot, c.expires)
 		l.io.prefaced(c)

@@ -39,3 +39,11 @@ func (l *core) prefaceEnded(c *conn, reset bool) {
 	}
 	l.finish(c, c.closed)
 }
+
+// silent returns why a client that has sent nothing is refused when time runs out.
+func (f *Flow) silent() Reason {
+	if f.Silent == None {
+		return PrefaceTimeout
+	}
+	return f.Silent
+}

@@ -88,7 +88,7 @@ func (l *core) remember(c *conn, b []byte) {
 	if was != nil {
 		n += was.to
 	}
-	if n > MaxPreface {
+	if n > maxReplay {
 		if c.proof == disproved {
 			l.giveUpReplacing(c)
 		} else {

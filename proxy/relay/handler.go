@@ -28,7 +28,7 @@ type Handler interface {
 }
 
 // MaxPreface is the most that a client may send before its preface must be complete, in bytes.
-const MaxPreface = 16 << 10
+const MaxPreface = 64 << 10
 
 // Verdict is the policy's answer to the bytes of a preface.
 type Verdict struct {
@@ -88,6 +88,7 @@ type Flow struct {
 	Attempts int            // connect attempts begun
 	Failure  Reason         // why the last attempt failed
 	Preface  bool           // the client's first bytes decide where to dial
+	Silent   Reason         // with Preface: why a client is refused that sends nothing until time runs out; None: PrefaceTimeout
 	Warm     bool           // the upstream's connection is from a pool: Dialed tells of no connecting, and nothing was waited for
 	Stale    bool           // it had one from a pool, which proved dead; that was one of Attempts
 	Tag      any            // the policy's own, kept for the connection's life

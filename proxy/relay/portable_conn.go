@@ -150,9 +150,12 @@ func (c *portableConn) preface() ([]byte, Reason) {
 	unhook := context.AfterFunc(c.ctx, func() { sock.SetReadDeadline(past) })
 	defer unhook()
 
-	buf := make([]byte, MaxPreface)
-	closed, expired := Probe, PrefaceTimeout
+	buf := make([]byte, bufferMin)
+	closed, expired := Probe, c.flow.silent()
 	for n := 0; ; {
+		if n == len(buf) {
+			buf = append(buf, make([]byte, n)...)
+		}
 		m, err := sock.Read(buf[n:])
 		if err != nil {
 			return nil, c.prefaceFailed(err, closed, expired)

@@ -37,7 +37,7 @@ func (c *portableConn) remember(b []byte) bool {
 	case proved:
 		return true
 	case unproved:
-		if len(c.replay)+len(b) <= MaxPreface {
+		if len(c.replay)+len(b) <= maxReplay {
 			c.replay = append(c.replay, b...)
 			return true
 		}

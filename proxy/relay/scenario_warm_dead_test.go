@@ -108,11 +108,11 @@ func warmDeadRefused(r *rig) {
 func warmDeadLate(r *rig) {
 	k := r.warmed(1)
 	c, u, _ := r.used(1)
-	c.sendStream(1, MaxPreface+1)
-	u.wantStream(1, MaxPreface+1)
+	c.sendStream(1, maxReplay+1)
+	u.wantStream(1, maxReplay+1)
 	u.reset()
 	c.wantEnd(sawRST)
-	r.closed(UpstreamReset, MaxPreface+1, 0)
+	r.closed(UpstreamReset, maxReplay+1, 0)
 	require.Zero(r, k.got(func() int { return k.stale }))
 }
 
@@ -148,15 +148,15 @@ func warmDeadUnread(r *rig) {
 func warmEndedLate(r *rig) {
 	r.warmed(1)
 	c, u, _ := r.used(1)
-	c.sendStream(1, MaxPreface+1)
-	u.wantStream(1, MaxPreface+1)
+	c.sendStream(1, maxReplay+1)
+	u.wantStream(1, maxReplay+1)
 	u.fin()
 	c.wantEnd(sawFIN)
 	c.send("rest")
 	u.want("rest")
 	c.fin()
 	u.wantEnd(sawFIN)
-	r.closed(UpstreamClosed, MaxPreface+5, 0)
+	r.closed(UpstreamClosed, maxReplay+5, 0)
 }
 
 func warmDeadClientReset(r *rig) {
@@ -174,8 +174,8 @@ func warmDeadHeld(r *rig) {
 	r.slowOrigin()
 	r.warmed(1)
 	c, u, _ := r.used(1)
-	text := strings.Repeat("0123456789abcdef", MaxPreface/16)
-	for i := 0; i < MaxPreface; i += 1 << 10 {
+	text := strings.Repeat("0123456789abcdef", maxReplay/16)
+	for i := 0; i < maxReplay; i += 1 << 10 {
 		c.send(text[i : i+1<<10])
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -187,5 +187,5 @@ func warmDeadHeld(r *rig) {
 	c.want("answer")
 	c.reset()
 	again.wantGone()
-	r.closed(ClientReset, MaxPreface, 6)
+	r.closed(ClientReset, maxReplay, 6)
 }

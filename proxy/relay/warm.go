@@ -6,7 +6,7 @@ import "time"
 // names the pool that its connections may be taken from. Immutable.
 //
 // A connection that waits for a client may be dead without anybody knowing: a firewall forgot it, or the peer's end is
-// on its way. So what a client sends is kept, up to MaxPreface bytes, until the upstream's first byte has come. If the
+// on its way. So what a client sends is kept, up to maxReplay bytes, until the upstream's first byte has come. If the
 // connection is reset or ended before, the client gets another one, freshly established, on which all of it is sent again.
 // This happens once a client. The first upstream may have seen, and acted on, what the second gets: for a TLS
 // ClientHello that is harmless, and for a protocol in which it is not, Warm is not to be used.
@@ -19,6 +19,9 @@ type Warm struct {
 	// with 0 once the pool's connections are known to be good again. From the loops, as Keeper's methods. nil: not called.
 	Rest func(loop int, d time.Duration)
 }
+
+// maxReplay is the most that is kept of what a client sent on a warm connection, in bytes: a ClientHello has 0.3 to 2 KiB.
+const maxReplay = 16 << 10
 
 // Keeper is the policy of a pool. Like a Handler's its methods are called from the loops, must not block, and must be safe
 // for concurrent use.

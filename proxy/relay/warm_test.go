@@ -33,7 +33,7 @@ func bareCore() *core {
 func TestDeathIsTakenBackBeyondTheBound(t *testing.T) {
 	for e, want := range map[halfEvent]halfState{eventFIN: halfFIN, eventReset: halfCut} {
 		l, c := bareCore(), &conn{proof: unproved}
-		l.remember(c, make([]byte, MaxPreface))
+		l.remember(c, make([]byte, maxReplay))
 		c.happen(upstream, e)
 		require.Equal(t, disproved, c.proof)
 		require.Equal(t, halfOpen, c.halves[upstream].state, "nothing comes of it, for another one takes its place")
