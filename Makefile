@@ -13,7 +13,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz soak mutate lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
+.PHONY: help build test race fuzz soak mutate shape lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -50,7 +50,11 @@ soak: ## two l4fwd behind a load balancer while upstreams die, names move, files
 MUTATED := ./eip ./eip/instance ./eip/lifecycle ./proxy/upstream ./proxy/limit ./proxy/preface ./proxy/resolve
 mutate: ## small faults in the code that no test notices, in PKGS; N= faults tried in each package (60), 0 for all; fails below 90 %
 	@$(need-go)
-	go run ./bench/mutate -n $(or $(N),60) -seed $(or $(SEED),1) -match '$(MATCH)' $(or $(PKGS),$(MUTATED))
+	go run ./bench/mutate -n $(or $(N),60) -seed $(or $(SEED),1) -match '$(MATCH)' -skip Moto $(or $(PKGS),$(MUTATED))
+
+shape: ## the shape of the code in figures, beside what is wanted; ARGS=-v for the places
+	@$(need-go)
+	@go run ./bench/shape $(ARGS)
 
 lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)

@@ -6,6 +6,8 @@ import (
 	"go/token"
 	"go/types"
 	"strings"
+
+	"github.com/l4fwd/l4fwd/bench/gocode"
 )
 
 // fault is one change of the code: the bytes from pos to end are replaced by text.
@@ -31,7 +33,7 @@ func (f *fault) name() string {
 
 // finder collects the faults of one function or declaration.
 type finder struct {
-	p        *pkg
+	p        *gocode.Package
 	file     string
 	function string
 	object   types.Object
@@ -41,16 +43,16 @@ type finder struct {
 }
 
 // findFaults returns every fault that this tool knows to make in the package.
-func findFaults(p *pkg) []*fault {
+func findFaults(p *gocode.Package) []*fault {
 	var all []*fault
-	for _, file := range p.files {
+	for _, file := range p.Files {
 		for _, d := range file.Decls {
-			f := finder{p: p, file: p.fset.Position(file.Pos()).Filename, found: &all}
+			f := finder{p: p, file: p.Fset.Position(file.Pos()).Filename, found: &all}
 			switch d := d.(type) {
 			case *ast.FuncDecl:
 				if d.Body != nil {
-					f.function, f.around = functionName(d), d.Body
-					f.results = p.info.Defs[d.Name].Type().(*types.Signature).Results()
+					f.function, f.around = gocode.FunctionName(d), d.Body
+					f.results = p.Info.Defs[d.Name].Type().(*types.Signature).Results()
 					f.walk(d.Body)
 				}
 			case *ast.GenDecl:
@@ -59,25 +61,6 @@ func findFaults(p *pkg) []*fault {
 		}
 	}
 	return all
-}
-
-func functionName(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return d.Name.Name
-	}
-	t := d.Recv.List[0].Type
-	for {
-		switch u := t.(type) {
-		case *ast.StarExpr:
-			t = u.X
-		case *ast.IndexExpr:
-			t = u.X
-		case *ast.Ident:
-			return u.Name + "." + d.Name.Name
-		default:
-			return d.Name.Name
-		}
-	}
 }
 
 // declarations looks at the values of package-level constants and variables.
@@ -89,7 +72,7 @@ func (f *finder) declarations(d *ast.GenDecl) {
 		}
 		for i, value := range v.Values {
 			g := *f
-			g.function, g.object = v.Names[min(i, len(v.Names)-1)].Name, f.p.info.Defs[v.Names[min(i, len(v.Names)-1)]]
+			g.function, g.object = v.Names[min(i, len(v.Names)-1)].Name, f.p.Info.Defs[v.Names[min(i, len(v.Names)-1)]]
 			g.walk(value)
 		}
 	}
@@ -101,7 +84,7 @@ func (f *finder) walk(n ast.Node) {
 		switch n := n.(type) {
 		case *ast.FuncLit:
 			g := *f
-			g.results = f.p.info.Types[n].Type.(*types.Signature).Results()
+			g.results = f.p.Info.Types[n].Type.(*types.Signature).Results()
 			g.walk(n.Body)
 			return false
 		case *ast.ArrayType:
@@ -148,14 +131,14 @@ func (f *finder) add(kind string, n, inner ast.Node, format string) {
 
 func (f *finder) replace(kind string, n ast.Node, text, now string) {
 	*f.found = append(*f.found, &fault{
-		kind: kind, file: f.file, function: f.function, object: f.object, around: f.around, pos: n.Pos(), end: n.End(), line: f.p.fset.Position(n.Pos()).Line,
+		kind: kind, file: f.file, function: f.function, object: f.object, around: f.around, pos: n.Pos(), end: n.End(), line: f.p.Fset.Position(n.Pos()).Line,
 		was: oneLine(f.code(n)), now: now, text: text,
 	})
 }
 
 func (f *finder) code(n ast.Node) string {
-	text := f.p.source[f.file]
-	return string(text[f.p.fset.Position(n.Pos()).Offset:f.p.fset.Position(n.End()).Offset])
+	text := f.p.Source[f.file]
+	return string(text[f.p.Fset.Position(n.Pos()).Offset:f.p.Fset.Position(n.End()).Offset])
 }
 
 // oneLine makes code short enough to print.
@@ -170,5 +153,5 @@ func oneLine(code string) string {
 // isLog reports whether the call is one of a logger: what is logged is not worth a test each.
 func (f *finder) isLog(call *ast.CallExpr) bool {
 	s, ok := call.Fun.(*ast.SelectorExpr)
-	return ok && f.p.info.Types[s.X].Type != nil && strings.HasSuffix(f.p.info.Types[s.X].Type.String(), "zap.Logger")
+	return ok && f.p.Info.Types[s.X].Type != nil && strings.HasSuffix(f.p.Info.Types[s.X].Type.String(), "zap.Logger")
 }

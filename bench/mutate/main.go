@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/l4fwd/l4fwd/bench/gocode"
 )
 
 type options struct {
@@ -30,6 +32,7 @@ type options struct {
 	workers  int
 	accepted string
 	match    string
+	skip     string
 }
 
 func main() {
@@ -40,6 +43,7 @@ func main() {
 	flag.IntVar(&o.workers, "j", 2, "faults tried at the same time")
 	flag.StringVar(&o.accepted, "accepted", "bench/mutate/accepted.txt", "list of accepted survivors")
 	flag.StringVar(&o.match, "match", "", "try only faults whose description contains this text")
+	flag.StringVar(&o.skip, "skip", "", "leave out tests whose name contains this text")
 	flag.Parse()
 	os.Exit(run(o, flag.Args()))
 }
@@ -75,15 +79,19 @@ func testPackage(o options, pattern string, list acceptedList) (*report, error) 
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	p, err := load(pattern)
+	found, err := gocode.Load(pattern)
 	if err != nil {
 		return nil, err
 	}
-	reach, err := measure(p, filepath.Join(scratch, "clean"))
+	if len(found) != 1 {
+		return nil, fmt.Errorf("it matches %d packages: name one at a time", len(found))
+	}
+	p := found[0]
+	reach, err := measure(p, filepath.Join(scratch, "clean"), o.skip)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{pkg: p.short()}
+	r := &report{pkg: p.Short}
 	reached := sortOut(o, p, reach, list, r)
 	r.all, r.tried = len(reached), choose(o, reached)
 	err = tryAll(p, reach, r.tried, scratch, o.workers)
@@ -92,7 +100,7 @@ func testPackage(o options, pattern string, list acceptedList) (*report, error) 
 }
 
 // sortOut returns the faults that are to be tried, and counts the others in the report.
-func sortOut(o options, p *pkg, reach *reach, list acceptedList, r *report) []*fault {
+func sortOut(o options, p *gocode.Package, reach *reach, list acceptedList, r *report) []*fault {
 	faults := findFaults(p)
 	r.stale = list.stale(r.pkg, faults)
 	var reached []*fault

@@ -49,7 +49,7 @@ func (f *finder) operator(kind string, n *ast.BinaryExpr, to token.Token) {
 }
 
 func (f *finder) numeric(e ast.Expr) bool {
-	t := f.p.info.Types[e].Type
+	t := f.p.Info.Types[e].Type
 	if t == nil {
 		return false
 	}
@@ -98,11 +98,11 @@ func (f *finder) literal(n *ast.BasicLit) {
 
 // duration scales a named duration that no literal stands before, such as time.Second: four times as much.
 func (f *finder) duration(n *ast.SelectorExpr) {
-	v := f.p.info.Types[n]
+	v := f.p.Info.Types[n]
 	if v.Value == nil || v.Type == nil || v.Type.String() != "time.Duration" || f.code(n.X) != "time" {
 		return
 	}
-	if before := f.p.fset.Position(n.Pos()).Offset; before >= 2 && f.p.source[f.file][before-2] == '*' {
+	if before := f.p.Fset.Position(n.Pos()).Offset; before >= 2 && f.p.Source[f.file][before-2] == '*' {
 		return
 	}
 	f.add("constant scaled", n, n, "(4 * %s)")
@@ -143,7 +143,7 @@ func (f *finder) returns(n *ast.ReturnStmt) {
 		return
 	}
 	for i, e := range n.Results {
-		v, want := f.p.info.Types[e], f.results.At(i).Type()
+		v, want := f.p.Info.Types[e], f.results.At(i).Type()
 		switch {
 		case v.Type == nil || v.IsNil() || isZero(v.Value) || isEmpty(e):
 		case v.Value != nil && v.Value.Kind() == constant.Bool:

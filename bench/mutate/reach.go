@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/l4fwd/l4fwd/bench/gocode"
 )
 
 // block is a piece of code that is run as a whole.
@@ -30,9 +33,9 @@ type reach struct {
 // longest is what one test may take without a fault.
 const longest = 2 * time.Minute
 
-// measure builds the tests once, with coverage, and runs them one by one. Tests that fail are an error.
-func measure(p *pkg, binary string) (*reach, error) {
-	if _, err := goTool("test", "-c", "-cover", "-coverpkg", p.path, "-o", binary, p.path); err != nil {
+// measure builds the tests once, with coverage, and runs them one by one, but for those whose name contains skip. Tests that fail are an error.
+func measure(p *gocode.Package, binary, skip string) (*reach, error) {
+	if _, err := gocode.Go("test", "-c", "-cover", "-coverpkg", p.Path, "-o", binary, p.Path); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(binary); err != nil {
@@ -44,6 +47,9 @@ func measure(p *pkg, binary string) (*reach, error) {
 	}
 	r := &reach{took: map[string]time.Duration{}, runs: map[string]map[block][]string{}}
 	for _, test := range strings.Fields(string(out)) {
+		if skip != "" && strings.Contains(test, skip) {
+			continue
+		}
 		profile := filepath.Join(filepath.Dir(binary), "profile")
 		began := time.Now()
 		if out, err := runTests(p, binary, []string{test}, longest, "-test.coverprofile", profile); err != nil {
@@ -87,9 +93,24 @@ func (r *reach) read(profile, test string) error {
 	return nil
 }
 
+// quickEnough is what the tests take together that are run before the slower ones: most faults are noticed by them.
+const quickEnough = time.Second
+
+// split divides tests into those that are run first and the slower rest.
+func (r *reach) split(tests []string) (quick, slow []string) {
+	sorted := slices.SortedStableFunc(slices.Values(tests), func(a, b string) int { return cmp.Compare(r.took[a], r.took[b]) })
+	var together time.Duration
+	for i, t := range sorted {
+		if together += r.took[t]; together > quickEnough {
+			return sorted[:i], sorted[i:]
+		}
+	}
+	return sorted, nil
+}
+
 // testsOf returns the tests that run the code of the fault. A package-level declaration is run where its name is used, all
 // tests if only other declarations use it.
-func (r *reach) testsOf(p *pkg, f *fault) []string {
+func (r *reach) testsOf(p *gocode.Package, f *fault) []string {
 	if f.object == nil {
 		tests, known := r.within(p, f.pos, f.pos)
 		if !known { // the expressions behind case are in no block
@@ -99,7 +120,7 @@ func (r *reach) testsOf(p *pkg, f *fault) []string {
 	}
 	var all []string
 	known := false
-	for id, used := range p.info.Uses {
+	for id, used := range p.Info.Uses {
 		if used == f.object {
 			tests, inBlock := r.within(p, id.Pos(), id.Pos())
 			all, known = append(all, tests...), known || inBlock
@@ -113,8 +134,8 @@ func (r *reach) testsOf(p *pkg, f *fault) []string {
 }
 
 // within returns the tests that run some of the code between two positions of a file, and whether it has any to run.
-func (r *reach) within(p *pkg, from, to token.Pos) (tests []string, known bool) {
-	a, z := p.fset.Position(from), p.fset.Position(to)
+func (r *reach) within(p *gocode.Package, from, to token.Pos) (tests []string, known bool) {
+	a, z := p.Fset.Position(from), p.Fset.Position(to)
 	for b, by := range r.runs[filepath.Base(a.Filename)] {
 		begins := z.Line > b.fromLine || z.Line == b.fromLine && z.Column >= b.fromColumn
 		ends := a.Line < b.toLine || a.Line == b.toLine && a.Column < b.toColumn
@@ -130,7 +151,7 @@ func (r *reach) within(p *pkg, from, to token.Pos) (tests []string, known bool) 
 const limitMemory = `ulimit -v 6000000; exec "$@"`
 
 // runTests runs some tests of a built binary and returns what they wrote. The error is nil if all passed.
-func runTests(p *pkg, binary string, tests []string, limit time.Duration, args ...string) ([]byte, error) {
+func runTests(p *gocode.Package, binary string, tests []string, limit time.Duration, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit+2*time.Second)
 	defer cancel()
 	temp := binary + ".tmp"
@@ -141,7 +162,7 @@ func runTests(p *pkg, binary string, tests []string, limit time.Duration, args .
 	args = append([]string{"-c", limitMemory, "sh", binary, "-test.run", "^(" + strings.Join(tests, "|") + ")$", "-test.failfast",
 		"-test.timeout", limit.String()}, args...)
 	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Dir, cmd.WaitDelay = p.dir, 2*time.Second
+	cmd.Dir, cmd.WaitDelay = p.Dir, 2*time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
