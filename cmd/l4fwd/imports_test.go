@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"eip/sim":                     {},
 	"health":                      {"health/probe"},
 	"health/probe":                {},
+	// Checks of the documents.
+	"docs": {},
 	// For the end-to-end check of deploy only.
 	"deploy/check/cloud": {"eip/sim"},
 }

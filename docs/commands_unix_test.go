@@ -1,0 +1,148 @@
+//go:build unix
+
+package docs_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is for go run to compile on a busy machine.
+const patience = 3 * time.Minute
+
+var blocks = regexp.MustCompile("(?ms)^```(sh|yaml)\n(.*?)^```")
+
+// blocksOf returns the code blocks of a language in a document.
+func blocksOf(t *testing.T, doc, language string) []string {
+	t.Helper()
+	var all []string
+	for _, m := range blocks.FindAllStringSubmatch(read(t, doc), -1) {
+		if m[1] == language {
+			all = append(all, m[2])
+		}
+	}
+	return all
+}
+
+// environment is the caller's without settings of l4fwd, and without a cloud.
+func environment(more ...string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "L4FWD_") {
+			env = append(env, kv)
+		}
+	}
+	return append(append(env, "AWS_EC2_METADATA_DISABLED=true"), more...)
+}
+
+// freeAddress returns a loopback address with a port that is free now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// background runs a line of a document for the length of the test, with its children in a process group of their own.
+func background(t *testing.T, line string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-c", line)
+	cmd.Dir, cmd.Env = root, environment("L4FWD_HEALTH_ADDRESS=off", "L4FWD_ADMIN_ADDRESS=off", "L4FWD_DRAIN_LAME_DUCK=0s")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		_ = cmd.Wait() // go run reports the signal
+		if t.Failed() {
+			t.Logf("%s\n%s", line, out.String())
+		}
+	})
+}
+
+// accepting waits until something listens on address.
+func accepting(t *testing.T, address string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The three lines that the README has a stranger run (stand-in, l4fwd, curl) are run as they stand, on free ports.
+func TestReadmeStandInLines(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed: apt-get install curl")
+	}
+	origin, listen := freeAddress(t), freeAddress(t)
+	adapt := strings.NewReplacer("127.0.0.1:9443", origin, "127.0.0.1:8443", listen,
+		"ca.pem", filepath.Join(t.TempDir(), "ca.pem"), "\\\n", "")
+	var lines []string
+	for _, block := range blocksOf(t, "README.md", "sh") {
+		if strings.Contains(block, "bench/standin/cmd/standin") {
+			lines = strings.Split(strings.TrimSpace(adapt.Replace(block)), "\n")
+		}
+	}
+	if len(lines) != 3 {
+		t.Fatalf("README.md has %d lines for the stand-in, want three: %q", len(lines), lines)
+	}
+	background(t, lines[0])
+	accepting(t, origin)
+	background(t, lines[1])
+	accepting(t, listen)
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, tc := range []struct{ line, want string }{
+		{lines[2], `"object":"list"`},
+		{strings.Replace(lines[2], "-H 'api-key: stand-in-key'", "", 1), `"code":"401"`},
+	} {
+		out, err := exec.CommandContext(ctx, "bash", "-c", tc.line).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), tc.want) {
+			t.Errorf("%s: %v, want %s in\n%s", tc.line, err, tc.want, out)
+		}
+	}
+}
+
+// What the documents show as configuration is one: l4fwd check accepts it.
+func TestConfigurationsAreAccepted(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "l4fwd")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/l4fwd")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, doc := range []string{"README.md", "docs/ROUTING.md"} {
+		found := blocksOf(t, doc, "yaml")
+		if len(found) == 0 {
+			t.Errorf("%s has no configuration", doc)
+		}
+		for _, text := range found {
+			check := exec.Command(binary, "check", "--config", "/dev/stdin")
+			check.Stdin, check.Env = strings.NewReader(text), environment()
+			if out, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", doc, err, out)
+			}
+		}
+	}
+}
