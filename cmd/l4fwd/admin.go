@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/health"
 )
 
@@ -25,7 +26,7 @@ func newAdminServer(d *daemon, port net.Listener) *http.Server {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	srv := health.NewServer(named(serverAdmin, guard(mux, port.Addr())), stdLogger(d.log))
+	srv := health.NewServer(named(serverAdmin, guard(mux, port.Addr())), logging.Std(d.log.Logger))
 	srv.WriteTimeout = 5 * time.Minute // a profile takes as long as it is asked to
 	return srv
 }

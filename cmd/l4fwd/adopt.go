@@ -1,11 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -26,8 +26,8 @@ func sourceOf(sources map[string]string, listener string) string {
 // inherit gives the sockets of the service manager to the listeners, and says where these are not as configured: the
 // socket decides where clients are accepted. The listener that is there because none was configured takes its address as
 // name too.
-func (d *daemon) inherit(listeners []proxy.Listener, sockets []socket) error {
-	passed, err := adopt(len(listeners), sockets, func(i int) string { return listeners[i].Name })
+func (d *daemon) inherit(listeners []proxy.Listener, sockets []systemd.Socket) error {
+	passed, err := systemd.Assign(len(listeners), sockets, func(i int) string { return listeners[i].Name })
 	if err != nil {
 		return err
 	}
@@ -40,57 +40,27 @@ func (d *daemon) inherit(listeners []proxy.Listener, sockets []socket) error {
 			continue
 		}
 		if d.defaultListener {
-			in.Name = s.addr.String()
+			in.Name = s.Addr.String()
 			d.cfg.Listeners[i].Name = in.Name
 		} else {
 			d.compare(*in, d.cfg.Listeners[i].Address, *s)
 		}
-		in.FD, in.Addr = s.fd, s.addr
-		d.sources[in.Name], d.sockets[in.Name] = sourceSystemd, s.addr
+		in.FD, in.Addr = s.FD, s.Addr
+		d.sources[in.Name], d.sockets[in.Name] = sourceSystemd, s.Addr
 	}
 	return nil
 }
 
 // compare warns of a socket that is not what the configuration says of its listener.
-func (d *daemon) compare(in proxy.Listener, configured string, s socket) {
-	if in.Addr.Addr() != s.addr.Addr() || in.Addr.Port() != s.addr.Port() && in.Addr.Port() != 0 {
+func (d *daemon) compare(in proxy.Listener, configured string, s systemd.Socket) {
+	if in.Addr.Addr() != s.Addr.Addr() || in.Addr.Port() != s.Addr.Port() && in.Addr.Port() != 0 {
 		d.log.Warn("the socket from systemd has another address than the listener: clients are accepted at the socket's",
-			zap.String("listener", in.Name), zap.String("configured", configured), zap.Stringer("socket", s.addr),
+			zap.String("listener", in.Name), zap.String("configured", configured), zap.Stringer("socket", s.Addr),
 			zap.String("do", "write the address of ListenStream= under listeners"))
 	}
-	if named := in.Name != configured; named && in.Name != s.name {
+	if named := in.Name != configured; named && in.Name != s.Name {
 		d.log.Warn("the socket from systemd has another name than the listener: it was taken by its position",
-			zap.String("listener", in.Name), zap.String("socket_name", s.name), zap.Stringer("socket", s.addr),
+			zap.String("listener", in.Name), zap.String("socket_name", s.Name), zap.Stringer("socket", s.Addr),
 			zap.String("do", "write FileDescriptorName="+in.Name+" in the socket unit"))
 	}
-}
-
-// adopt returns the socket of each of n listeners, nil where it has to open its own: first by name, then the rest in
-// order.
-func adopt(n int, sockets []socket, name func(i int) string) ([]*socket, error) {
-	if len(sockets) > n {
-		return nil, fmt.Errorf("the service manager passed %d sockets, but the configuration has %d listeners; "+
-			"name as many under listeners, or remove a ListenStream=", len(sockets), n)
-	}
-	passed := make([]*socket, n)
-	place := func(s *socket, fits func(i int) bool) bool {
-		for i := range passed {
-			if passed[i] == nil && fits(i) {
-				passed[i] = s
-				return true
-			}
-		}
-		return false
-	}
-	var rest []*socket
-	for i := range sockets {
-		s := &sockets[i]
-		if !place(s, func(i int) bool { return name(i) == s.name }) {
-			rest = append(rest, s)
-		}
-	}
-	for _, s := range rest {
-		place(s, func(int) bool { return true })
-	}
-	return passed, nil
 }

@@ -84,12 +84,12 @@ func (d *daemon) place(id instance.Identity, metadata *instance.Metadata, ec2 ei
 	c.keeper = eip.New(eip.Options{
 		Client: ec2, Selector: selector, Interface: id.Interface, PrivateIP: private, PublicIPv4: metadata.PublicIPv4,
 		VerifyInterval: time.Duration(d.cfg.EIP.VerifyInterval), Release: eip.Policy(d.cfg.EIP.Release), Required: d.cfg.EIP.Required,
-		Logger: d.log,
+		Logger: d.log.Logger,
 	})
 	if asg, spot := d.cfg.Lifecycle.ASG != "off", d.cfg.Lifecycle.Spot != "off"; asg || spot {
 		c.watcher = lifecycle.New(lifecycle.Options{
 			Metadata: metadata, Client: groups, Identity: id, Groups: asg, Spot: spot,
-			Ready: d.isReady, OnOrder: c.order, Interval: lifecycleInterval, Logger: d.log,
+			Ready: d.isReady, OnOrder: c.order, Interval: lifecycleInterval, Logger: d.log.Logger,
 		})
 	}
 	return c, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
@@ -24,15 +25,15 @@ func (c *presence) tell(s *State) {
 }
 
 // measure adds it to a scrape.
-func (c *presence) measure(s *scrape) {
+func (c *presence) measure(s *metrics.Scrape) {
 	if c == nil {
 		return
 	}
 	stats := c.keeper.Stats()
-	s.eip = &stats
+	s.EIP = &stats
 	if c.watcher != nil {
 		state := c.watcher.Status().State
-		s.lifecycle = &state
+		s.Lifecycle = &state
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,8 +46,7 @@ func (d *daemon) drain(who string, signals *signals) error {
 	d.fwd.CloseWarm()
 	lameDuck, timeout := time.Duration(d.settings().Drain.LameDuck), time.Duration(d.settings().Drain.Timeout)
 	d.drainState.Store(&DrainState{By: who, Begun: begun.UTC().Truncate(time.Second), Until: begun.Add(lameDuck + timeout).UTC().Truncate(time.Second)})
-	d.notify.send(fmt.Sprintf("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d",
-		(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second).Microseconds()))
+	d.notify.Stopping(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second)
 	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),
 		zap.Int64("connections", d.fwd.Stats().Relay.Active))
 

@@ -3,9 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"net/http/httptest"
 	"net/netip"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -98,4 +102,36 @@ func (f *fakeForwarder) Stats() proxy.Stats {
 		Lookups:   map[[2]string]uint64{{"dais24.example", "ok"}: 4},
 		AnswerAge: map[string]time.Duration{"dais24.example": 7 * time.Second},
 	}
+}
+
+// newFakeDaemon is a daemon around a fake, with nothing running.
+func newFakeDaemon(t *testing.T) (*daemon, *fakeForwarder) {
+	t.Helper()
+	d := newDaemon(loadWith(t, "--upstream", "dais24.example:443").Config)
+	d.log.SetLevel("error")
+	t.Cleanup(func() { d.log.Close(0) })
+	fwd := &fakeForwarder{active: 3, idle: make(chan struct{})}
+	d.fwd = fwd
+	d.register(fwd)
+	return d, fwd
+}
+
+// scrapeText is what /metrics of the daemon answers.
+func scrapeText(t *testing.T, d *daemon) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	d.healthMux().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	require.Equal(t, 200, w.Code, w.Body.String())
+	return w.Body.String()
+}
+
+func TestMetricsShowTheDaemonsState(t *testing.T) {
+	d, _ := newFakeDaemon(t)
+	text := scrapeText(t, d)
+	for _, want := range []string{"l4fwd_connections_active{listener=\"aoai\",upstream=\"dais24\"} 3\n", "l4fwd_draining 0\n", "l4fwd_config_reload_success 1\n", "l4fwd_build_info{commit=\""} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "l4fwd_eip_")
+	d.draining.Store(true)
+	require.Contains(t, scrapeText(t, d), "l4fwd_draining 1\n")
 }

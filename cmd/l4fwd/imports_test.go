@@ -15,9 +15,13 @@ const module = "github.com/l4fwd/l4fwd/"
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
-	"cmd/l4fwd":                 {"cmd/l4fwd/internal/config", "proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health"},
-	"cmd/l4fwd/internal/config": {"proxy/preface", "eip"},
-	"cmd/l4fwd/soak":            {},
+	"cmd/l4fwd": {"cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/systemd",
+		"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health"},
+	"cmd/l4fwd/internal/config":  {"proxy/preface", "eip"},
+	"cmd/l4fwd/internal/logging": {},
+	"cmd/l4fwd/internal/metrics": {"proxy", "proxy/relay", "eip", "eip/lifecycle"},
+	"cmd/l4fwd/internal/systemd": {},
+	"cmd/l4fwd/soak":             {},
 	// For tests only.
 	"cmd/l4fwd/internal/testport": {},
 	"proxy":                       {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/enum", "proxy/handoff"},
@@ -48,11 +52,12 @@ var doors = map[string][]string{
 	"github.com/spf13/pflag":         {"cmd/l4fwd", "cmd/l4fwd/internal/config"},
 	"github.com/spf13/viper":         {"cmd/l4fwd/internal/config"},
 	"github.com/fsnotify/":           {"cmd/l4fwd/internal/config"},
-	"github.com/prometheus/":         {"cmd/l4fwd"},
+	"github.com/prometheus/":         {"cmd/l4fwd/internal/metrics"},
+	"github.com/coreos/":             {"cmd/l4fwd/internal/systemd"},
 	"github.com/aws/":                {"eip", "eip/answer", "eip/instance", "eip/lifecycle"},
-	"go.uber.org/zap":                {"cmd/l4fwd", "cmd/l4fwd/internal/config", "proxy", "eip", "eip/lifecycle", "health"},
+	"go.uber.org/zap":                {"cmd/l4fwd", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/systemd", "proxy", "eip", "eip/lifecycle", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve", "deploy/check/cloud"},
-	"golang.org/x/sys/":              {"cmd/l4fwd", "proxy/relay", "proxy/relay/ring"},
+	"golang.org/x/sys/":              {"cmd/l4fwd", "cmd/l4fwd/internal/systemd", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
 	"golang.org/x/crypto/":           {"proxy/preface"},
 	"gonum.org/":                     {},

@@ -14,9 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -184,15 +185,15 @@ func TestTooManySockets(t *testing.T) {
 // Without a configured listener there is nothing that the socket could differ from, and :443 would be a lie as its name.
 func TestASocketNamesTheDefaultListener(t *testing.T) {
 	var log bytes.Buffer
-	w := newLogWriter(&log)
 	d, _ := newFakeDaemon(t)
-	d.log = newLogger(config.Log{}, zap.DebugLevel, w, false)
+	d.log.Close(0)
+	d.log = logging.New(logging.Options{Level: "debug", Out: &log})
 	d.defaultListener = true
 	d.cfg.Listeners = []config.Listener{{Name: ":443", Address: ":443"}}
 	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}
 	addr := netip.MustParseAddrPort("10.0.0.1:8443")
-	require.NoError(t, d.inherit(listeners, []socket{{"l4fwd.socket", 3, addr}}))
-	w.Close(time.Second)
+	require.NoError(t, d.inherit(listeners, []systemd.Socket{{Name: "l4fwd.socket", FD: 3, Addr: addr}}))
+	d.log.Close(time.Second)
 	require.Equal(t, []proxy.Listener{{Name: "10.0.0.1:8443", Addr: addr, FD: 3}}, listeners)
 	require.Equal(t, "10.0.0.1:8443", d.cfg.Listeners[0].Name)
 	require.Equal(t, "systemd", d.state().Sources["10.0.0.1:8443"])

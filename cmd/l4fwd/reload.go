@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
@@ -51,7 +50,7 @@ func (d *daemon) followConfig(l *config.Loaded, load func() *config.Loaded, sign
 	var wg sync.WaitGroup
 	changed := make(chan struct{}, 1)
 	if r.watching = l.Config.Reload == config.ReloadWatch && l.Path != ""; r.watching {
-		wg.Go(func() { config.Watch(ctx, l.Path, changed, d.log) })
+		wg.Go(func() { config.Watch(ctx, l.Path, changed, d.log.Logger) })
 	}
 	wg.Go(func() { r.run(ctx, signals.reload, changed) })
 	return sync.OnceFunc(func() {
@@ -66,9 +65,9 @@ func (r *reloader) run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 		case <-ctx.Done():
 			return
 		case <-asked: // those that came meanwhile are served by this one
-			r.d.notify.reloading()
+			r.d.notify.Reloading()
 			r.reload(ctx, "SIGHUP")
-			r.d.notify.send("READY=1")
+			r.d.notify.Ready()
 		case <-changed:
 			if config.StateOf(r.path) != r.seen {
 				r.reload(ctx, "file changed")
@@ -121,14 +120,14 @@ func (r *reloader) apply(ctx context.Context, next config.Config, defaultListene
 	log := zap.NewNop()
 	changed := warmFiles(next) != warmFiles(used)
 	if changed {
-		log = d.log
+		log = d.log.Logger
 	}
 	if fitWarm(&next, log); changed || next.Limits.MaxConnections != r.loaded.Limits.MaxConnections {
-		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log)
+		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(next), d.log.Logger)
 	}
 	next.Limits.MaxConnections = fitted
 	next.Listeners = append([]config.Listener(nil), next.Listeners...) // those of loaded keep their names
-	o, err := compile(next, d.log)
+	o, err := compile(next, d.log.Logger)
 	if err != nil {
 		return err
 	}
@@ -138,9 +137,7 @@ func (r *reloader) apply(ctx context.Context, next config.Config, defaultListene
 	}
 	r.fitted = fitted
 	d.forgetSockets(next.Listeners)
-	if level, err := zapcore.ParseLevel(next.Log.Level); err == nil { // the configuration allows no other
-		d.level.SetLevel(level)
-	}
+	d.log.SetLevel(next.Log.Level)
 	d.inUse.Store(&next)
 	return nil
 }

@@ -34,7 +34,7 @@ func reloadingDaemon(t *testing.T, watching bool, test func(r *reloading)) {
 	synctest.Test(t, func(t *testing.T) {
 		d, fwd := newFakeDaemon(t)
 		core, lines := observer.New(zap.DebugLevel)
-		d.log = zap.New(core)
+		d.log.Logger = zap.New(core)
 		r := &reloading{t, fwd, lines, nil, make(chan os.Signal, 1), make(chan struct{}, 1)}
 		version := byte(0)
 		load := func() *config.Loaded {

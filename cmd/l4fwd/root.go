@@ -29,7 +29,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.Version = thisBuild().Version // makes cobra heed --version
-	root.SetVersionTemplate(thisBuild().String())
+	root.SetVersionTemplate(versionText(thisBuild()))
 	root.Flags().Bool("version", false, "Print what the verb version prints.")
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -14,6 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -49,18 +52,15 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 // daemon is what the parts of a running l4fwd share.
 type daemon struct {
 	cfg        config.Config // of the start; see settings for what is in use
-	build      build
-	log        *zap.Logger
-	access     *zap.Logger // for access lines: log.level does not filter it
-	json       bool        // the log is JSON
-	lines      *logWriter
+	build      metrics.Build
+	log        *logging.Log
 	started    time.Time
 	health     *health.Health
-	notify     *notifier
+	notify     *systemd.Notifier
 	fwd        forwarder
 	cloud      *presence // nil: no address is to be held
 	nowhere    error     // why none can be, though eip.pool is set; nil where it can, or is to be
-	rates      *sampler
+	rates      *metrics.Sampler
 	draining   atomic.Bool
 	drainState atomic.Pointer[DrainState] // nil before a drain
 	asked      chan string                // a request to drain: who asked
@@ -72,7 +72,6 @@ type daemon struct {
 	sources map[string]string         // where sockets come from that were not opened, by listener
 	sockets map[string]netip.AddrPort // those of the service manager, by listener
 
-	level       zap.AtomicLevel
 	inUse       atomic.Pointer[config.Config] // nil: cfg, since nothing was reloaded
 	reloaded    atomic.Pointer[reloadState]   // nil: nothing was reloaded
 	stopReloads func()                        // returns when no reload is under way
@@ -85,13 +84,13 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 
 	d := newDaemon(l.Config)
 	d.defaultListener = l.DefaultListener
-	defer d.lines.Close(2 * time.Second)
+	defer d.log.Close(2 * time.Second)
 	for _, f := range l.Faults.Sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
-	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log)
-	fitWarm(&d.cfg, d.log)
-	d.cfg.Limits.MaxConnections = fitToFiles(d.cfg.Limits.MaxConnections, warmFiles(d.cfg), d.log)
+	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log.Logger)
+	fitWarm(&d.cfg, d.log.Logger)
+	d.cfg.Limits.MaxConnections = fitToFiles(d.cfg.Limits.MaxConnections, warmFiles(d.cfg), d.log.Logger)
 
 	healthPort, err := listenHealth(d.cfg.Health)
 	if err != nil {
@@ -112,7 +111,7 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 	}
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
 
-	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthMux(), stdLogger(d.log)))()
+	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthMux(), logging.Std(d.log.Logger)))()
 	defer d.serveHTTP("admin", adminPort, newAdminServer(d, adminPort))()
 
 	d.announce(healthPort, adminPort)
@@ -126,33 +125,30 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 // cannotStart is a failure to start. People read it as plain text at the end of stderr; where lines are JSON, those who
 // collect them get it as one too.
 func (d *daemon) cannotStart(err error) error {
-	if d.json {
+	if d.log.JSON() {
 		d.log.Error("cannot start", zap.Error(err))
 	}
 	return failure(err)
 }
 
 func newDaemon(cfg config.Config) *daemon {
-	lines, terminal := newLogWriter(os.Stderr), isTerminal(os.Stderr)
-	level := newLevel(cfg.Log)
-	log := newLogger(cfg.Log, level, lines, terminal)
+	log := logging.New(logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format, Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
 	return &daemon{
 		cfg: cfg, build: thisBuild(), started: time.Now(),
-		lines: lines, log: log, access: newAccessLogger(cfg.Log, lines, terminal), json: logsJSON(cfg.Log, terminal),
-		level: level, stopReloads: func() {},
-		health: health.New(), notify: newNotifier(log),
+		log: log, stopReloads: func() {},
+		health: health.New(), notify: systemd.NewNotifier(log.Logger),
 		asked: make(chan string, 1), failed: make(chan error, 2),
 	}
 }
 
 // forward starts the forwarder and the conditions that depend on it.
 func (d *daemon) forward() (forwarder, error) {
-	options, err := compile(d.cfg, d.log)
+	options, err := compile(d.cfg, d.log.Logger)
 	if err != nil {
 		return nil, err
 	}
-	options.AccessLogger = d.access
-	sockets, release, err := passedSockets()
+	options.AccessLogger = d.log.Access
+	sockets, release, err := systemd.Sockets()
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +166,7 @@ func (d *daemon) forward() (forwarder, error) {
 
 // register makes the forwarder's state part of the daemon's.
 func (d *daemon) register(fwd forwarder) {
-	d.rates = newSampler(fwd.Stats)
+	d.rates = metrics.NewSampler(fwd.Stats)
 	d.health.Register("listeners", fwd.ListenersReady)
 	d.health.Register("upstream", fwd.UpstreamsReady)
 	d.health.Describe("upstream", fwd.UpstreamNotes)
@@ -190,7 +186,7 @@ func (d *daemon) notDraining() error {
 func (d *daemon) healthMux() http.Handler {
 	mux := http.NewServeMux()
 	health.Handle(mux, d.health, d.fwd.Alive)
-	mux.Handle("GET /metrics", newMetricsHandler(d))
+	mux.Handle("GET /metrics", metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics")))))
 	return named(serverHealth, mux)
 }
 
@@ -229,5 +225,18 @@ func (d *daemon) announce(healthPort, adminPort net.Listener) {
 				zap.String("source", sourceOf(d.sources, in.Name)))
 		}
 	}
-	d.notify.send("READY=1")
+	d.notify.Ready()
+}
+
+// scrape is the daemon's state for /metrics.
+func (d *daemon) scrape() *metrics.Scrape {
+	st, last := d.fwd.Stats(), d.lastReload()
+	s := &metrics.Scrape{
+		Stats: st, Rates: d.rates.Rates(st), Build: d.build,
+		Draining: d.draining.Load(), Loaded: last.at, ReloadFailed: len(last.faults) > 0,
+		Files: openFiles(), LinesDropped: st.AccessDropped + d.log.Dropped(),
+		Sockets: len(d.settings().Listeners) * max(d.cfg.Loops, 1),
+	}
+	d.cloud.measure(s)
+	return s
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
@@ -12,7 +13,7 @@ import (
 
 // State is what /api/v1/status answers and what status shows.
 type State struct {
-	Build      build             `json:"build"`
+	Build      metrics.Build     `json:"build"`
 	PID        int               `json:"pid"`
 	Started    time.Time         `json:"started"`
 	Uptime     float64           `json:"uptime_seconds"`
@@ -20,7 +21,7 @@ type State struct {
 	Draining   bool              `json:"draining"`
 	Drain      *DrainState       `json:"drain,omitempty"` // nil before one
 	Conditions []ConditionState  `json:"conditions"`
-	Rates      Rates             `json:"rates"`
+	Rates      metrics.Rates     `json:"rates"`
 	Sources    map[string]string `json:"listener_sources"` // by listener: opened, or systemd, which passed the socket
 	Config     ConfigState       `json:"config"`
 	Proxy      proxy.Status      `json:"proxy"`
@@ -69,7 +70,7 @@ func (d *daemon) state() State {
 		Ready:    true,
 		Draining: d.draining.Load(),
 		Drain:    d.drainState.Load(),
-		Rates:    d.rates.rates(d.fwd.Stats()),
+		Rates:    d.rates.Rates(d.fwd.Stats()),
 		Proxy:    d.fwd.Status(),
 		Config:   d.lastReload().state(),
 		Sources:  map[string]string{},

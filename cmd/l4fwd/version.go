@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -18,17 +19,9 @@ var (
 	commit  = ""
 )
 
-// build is what is known of this binary.
-type build struct {
-	Version  string `json:"version"`
-	Commit   string `json:"commit"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
-}
-
 // thisBuild takes what the linker did not set from the information the Go tool embeds.
-func thisBuild() build {
-	b := build{version, commit, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+func thisBuild() metrics.Build {
+	b := metrics.Build{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if ok && b.Version == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
@@ -61,7 +54,8 @@ func embeddedCommit(settings []debug.BuildSetting) string {
 	return revision + modified
 }
 
-func (b build) String() string {
+// versionText is the build as the verb version prints it.
+func versionText(b metrics.Build) string {
 	return fmt.Sprintf("l4fwd %s\ncommit %s\n%s\n%s\n", b.Version, b.Commit, b.Go, b.Platform)
 }
 
@@ -76,7 +70,7 @@ func newVersion() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			text := thisBuild().String()
+			text := versionText(thisBuild())
 			if output == "json" {
 				b, err := json.Marshal(thisBuild())
 				if err != nil {

@@ -20,8 +20,8 @@ func (d *daemon) watch() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { d.watchReadiness(ctx) })
-	wg.Go(func() { d.rates.run(ctx) })
-	wg.Go(func() { d.notify.keepalive(ctx, d.fwd.Alive) })
+	wg.Go(func() { d.rates.Run(ctx) })
+	wg.Go(func() { d.notify.Watchdog(ctx, d.fwd.Alive) })
 	return func() {
 		cancel()
 		wg.Wait()
@@ -38,7 +38,7 @@ func (d *daemon) watchReadiness(ctx context.Context) {
 		failing := d.health.Failing()
 		if now := sentence(failing); now != said && !d.draining.Load() { // a drain has its own lines
 			said = now
-			d.notify.send("STATUS=" + now)
+			d.notify.Status(now)
 			if which := conditionNames(failing); which != logged {
 				d.logReadiness(failing, logged == "-")
 				logged = which

@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"context"
@@ -18,14 +18,14 @@ type Rates struct {
 }
 
 const (
-	// sampleInterval is also the shortest window, but for the first seconds. A multiple of watchInterval, so that an idle
-	// daemon wakes up once for both.
-	sampleInterval = 2 * watchInterval
+	// sampleInterval is also the shortest window, but for the first seconds. It is a multiple of the interval at which the
+	// daemon looks at its readiness (2 s), so that an idle daemon wakes up once for both.
+	sampleInterval = 4 * time.Second
 	sampleCount    = 4 // so that a window is 12 to 16 s long
 )
 
-// sampler keeps figures of the last seconds, so that rates do not depend on who asks, nor on how many do.
-type sampler struct {
+// Sampler keeps the figures of the last seconds, so that rates do not depend on who asks for them, nor on how many do.
+type Sampler struct {
 	stats func() proxy.Stats
 
 	mu      sync.Mutex
@@ -40,8 +40,9 @@ type sample struct {
 	busy     []float64
 }
 
-func newSampler(stats func() proxy.Stats) *sampler {
-	return &sampler{stats: stats, samples: []sample{sampleOf(stats())}}
+// NewSampler returns a sampler of the figures that stats returns, with the first sample taken.
+func NewSampler(stats func() proxy.Stats) *Sampler {
+	return &Sampler{stats: stats, samples: []sample{sampleOf(stats())}}
 }
 
 func sampleOf(st proxy.Stats) sample {
@@ -56,8 +57,8 @@ func sampleOf(st proxy.Stats) sample {
 	return s
 }
 
-// run takes a sample every sampleInterval until ctx ends.
-func (r *sampler) run(ctx context.Context) {
+// Run takes a sample every sampleInterval until ctx ends.
+func (r *Sampler) Run(ctx context.Context) {
 	t := time.NewTicker(sampleInterval)
 	defer t.Stop()
 	for {
@@ -76,13 +77,13 @@ func (r *sampler) run(ctx context.Context) {
 	}
 }
 
-// rates returns the rates up to now, where st are the present figures.
-func (r *sampler) rates(st proxy.Stats) Rates {
+// Rates returns the rates up to now; st are the present figures.
+func (r *Sampler) Rates(st proxy.Stats) Rates {
 	now := sampleOf(st)
 	r.mu.Lock()
 	then := r.samples[0]
 	r.mu.Unlock()
-	seconds := max(now.at.Sub(then.at).Seconds(), 1) // less would exaggerate what the first moment brought
+	seconds := max(now.at.Sub(then.at).Seconds(), 1) // a shorter window would exaggerate the first moment
 	out := Rates{Seconds: seconds, Busy: make([]float64, len(now.busy))}
 	out.BytesUp = float64(now.up-then.up) / seconds
 	out.BytesDown = float64(now.down-then.down) / seconds

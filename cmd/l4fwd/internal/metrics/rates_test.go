@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"context"
@@ -25,15 +25,15 @@ func TestRatesCoverTheLastSecondsWhoeverAsks(t *testing.T) {
 				Accepted: map[string]uint64{"l": uint64(3 * s)},
 			}
 		}
-		r := newSampler(stats)
+		r := NewSampler(stats)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
+		go func() { defer close(done); r.Run(ctx) }()
 
-		require.Equal(t, 1.0, r.rates(stats()).Seconds, "no window of nothing")
+		require.Equal(t, 1.0, r.Rates(stats()).Seconds, "no window of nothing")
 		time.Sleep(18 * time.Second)
 		for range 3 { // asking changes nothing
-			got := r.rates(stats())
+			got := r.Rates(stats())
 			require.InDelta(t, 14, got.Seconds, 0.1) // since the sample at 4 s
 			require.InDelta(t, 100, got.BytesUp, 1)
 			require.InDelta(t, 200, got.BytesDown, 1)
@@ -41,7 +41,7 @@ func TestRatesCoverTheLastSecondsWhoeverAsks(t *testing.T) {
 			require.InDelta(t, 0.5, got.Busy[0], 0.01)
 		}
 		time.Sleep(20 * time.Second)
-		got := r.rates(stats())
+		got := r.Rates(stats())
 		require.Zero(t, got.BytesUp)
 		require.Zero(t, got.Busy[0])
 		require.InDelta(t, 3, got.Connections, 0.1)

@@ -1,8 +1,8 @@
-package main
+package metrics
 
 import "github.com/l4fwd/l4fwd/proxy/relay"
 
-// reasonDocs says a sentence about each reason, for docs/METRICS.md. A test wants one for each.
+// reasonDocs explains each reason in a sentence, for docs/METRICS.md.
 var reasonDocs = map[relay.Reason]string{
 	relay.ClientClosed:       "The client ended first, and both directions were delivered.",
 	relay.UpstreamClosed:     "The upstream ended first, and both directions were delivered.",

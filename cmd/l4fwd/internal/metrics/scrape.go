@@ -1,0 +1,33 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/l4fwd/l4fwd/eip"
+	"github.com/l4fwd/l4fwd/eip/lifecycle"
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// Scrape is the daemon's state at the moment of a scrape.
+type Scrape struct {
+	Stats        proxy.Stats
+	Rates        Rates
+	Build        Build
+	Draining     bool
+	Loaded       time.Time // when the configuration in use was loaded
+	ReloadFailed bool
+	Files        int    // open descriptors of the process; -1: unknown
+	Sockets      int    // those of the listeners
+	LinesDropped uint64 // log lines lost since the start
+
+	EIP       *eip.Stats       // nil: there is no eip.pool
+	Lifecycle *lifecycle.State // nil: it is not watched
+}
+
+// Build is what is known of the running binary.
+type Build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}

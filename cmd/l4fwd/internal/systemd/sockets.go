@@ -1,0 +1,93 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+)
+
+// Socket is a listening socket from the service manager.
+type Socket struct {
+	Name string // FileDescriptorName= of the socket unit
+	FD   int
+	Addr netip.AddrPort // where it listens
+}
+
+// firstSocket is SD_LISTEN_FDS_START, sd_listen_fds(3).
+const firstSocket = 3
+
+// Sockets returns the sockets that the service manager opened for this process, if any. release closes them: who uses one
+// after that needs a duplicate.
+func Sockets() (sockets []Socket, release func(), err error) {
+	files := activation.Files(true)
+	release = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for i, f := range files {
+		// Not f.Fd(), which would make the socket blocking.
+		s := Socket{Name: f.Name(), FD: firstSocket + i}
+		if s.Addr, err = listeningOn(s.FD); err != nil {
+			release()
+			return nil, nil, fmt.Errorf("socket %q (descriptor %d) from the service manager: %w; it needs ListenStream=", s.Name, s.FD, err)
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets, release, nil
+}
+
+// listeningOn returns the address on which a socket accepts TCP connections.
+func listeningOn(fd int) (netip.AddrPort, error) {
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if accepts == 0 {
+		return netip.AddrPort{}, errors.New("does not listen")
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), nil
+	}
+	return netip.AddrPort{}, errors.New("is not a TCP socket")
+}
+
+// Assign returns the socket of each of n listeners, nil for one that has to open its own. A socket goes to the listener of
+// its name, else to the first listener that is left. It is an error to have more sockets than listeners.
+func Assign(n int, sockets []Socket, name func(i int) string) ([]*Socket, error) {
+	if len(sockets) > n {
+		return nil, fmt.Errorf("the service manager passed %d sockets, but the configuration has %d listeners; "+
+			"name as many under listeners, or remove a ListenStream=", len(sockets), n)
+	}
+	assigned := make([]*Socket, n)
+	assign := func(s *Socket, fits func(i int) bool) bool {
+		for i := range assigned {
+			if assigned[i] == nil && fits(i) {
+				assigned[i] = s
+				return true
+			}
+		}
+		return false
+	}
+	var rest []*Socket
+	for i := range sockets {
+		s := &sockets[i]
+		if !assign(s, func(i int) bool { return name(i) == s.Name }) {
+			rest = append(rest, s)
+		}
+	}
+	for _, s := range rest {
+		assign(s, func(int) bool { return true })
+	}
+	return assigned, nil
+}
