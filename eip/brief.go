@@ -11,7 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// brief is the error in the operator's words, without the SDK's frame around it, which repeats operation and request.
+// brief is the error in the operator's words, without the operation and the request that the SDK wraps around it.
 func brief(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -24,7 +24,7 @@ func brief(err error) string {
 	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
-		return briefSilence(sent)
+		return briefNoAnswer(sent)
 	}
 	var op *smithy.OperationError
 	if !errors.As(err, &op) {
@@ -36,7 +36,7 @@ func brief(err error) string {
 	return op.Err.Error()
 }
 
-// briefAnswer is what EC2 said, or somebody in its place: the SDK has no words for an answer without an error of EC2 in it.
+// briefAnswer is brief for an answer: of EC2, or of another server in its place, for which the SDK has no message of its own.
 func briefAnswer(err error, api smithy.APIError) string {
 	var answer *awshttp.ResponseError
 	switch {
@@ -45,12 +45,13 @@ func briefAnswer(err error, api smithy.APIError) string {
 	case api.ErrorMessage() == "":
 		return api.ErrorCode()
 	}
-	// What follows in a denial is a thousand letters for aws sts decode-authorization-message.
+	// The rest of a denial is a thousand characters for aws sts decode-authorization-message.
 	message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message:")
 	return api.ErrorCode() + ": " + message
 }
 
-func briefSilence(sent *url.Error) string {
+// briefNoAnswer is brief for a request without an answer.
+func briefNoAnswer(sent *url.Error) string {
 	cause := sent.Err.Error()
 	if errors.Is(sent.Err, context.DeadlineExceeded) {
 		cause = "no answer in time"
@@ -59,7 +60,7 @@ func briefSilence(sent *url.Error) string {
 		"without a public address it takes an interface endpoint for ec2 in the VPC", sent.URL, cause)
 }
 
-// withoutCredentials reports whether the call was not made for want of credentials, for which the SDK has no type.
+// withoutCredentials reports whether the SDK made no call because it found no credentials. It has no error type for that.
 func withoutCredentials(err error) bool {
 	var op *smithy.OperationError
 	return errors.As(err, &op) && strings.HasPrefix(op.Err.Error(), "get identity: get credentials:")

@@ -12,23 +12,23 @@ import (
 	"github.com/l4fwd/l4fwd/eip/answer"
 )
 
-// How long one call may take. EC2 answers within a second; an association may take a few. A release may have no more than
-// 10 s, in which a call without an answer must leave time for another one.
+// How long one call may take. EC2 usually answers within a second, an association may take a few. A release may have as little as
+// 10 s; a call without an answer must leave time for a second attempt.
 const (
 	callTimeout        = 10 * time.Second
 	releaseCallTimeout = 4 * time.Second
 )
 
-// once turns off the SDK's own retries: each attempt must be seen here, since a repeated association may meet its own
-// first effect, and many daemons that repeat at once only empty the account's token bucket.
+// once turns off the SDK's own retries. The keeper must see each attempt: a repeated association may be refused because the first
+// one took effect, and many daemons that repeat at once only empty the account's token bucket.
 func once(o *ec2.Options) {
 	o.Retryer = aws.NopRetryer{}
 	o.APIOptions = append(o.APIOptions, answer.Service{Name: "EC2"}.Genuine)
 }
 
-// call makes one bounded call and counts how it ended.
+// call makes one call of at most k.callLimit and counts its result. The caller holds the calls lock.
 func (k *Keeper) call(ctx context.Context, op operation, do func(context.Context) error) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.limit)
+	ctx, cancel := context.WithTimeout(ctx, k.callLimit)
 	defer cancel()
 	err := do(ctx)
 	r := resultOf(err)
@@ -36,7 +36,7 @@ func (k *Keeper) call(ctx context.Context, op operation, do func(context.Context
 	return r, err
 }
 
-// describe lists the addresses that pass the filters, or all of the account in the region.
+// describe lists the addresses that pass the filters; without filters, all of the account in the region. The listing may be stale.
 func (k *Keeper) describe(ctx context.Context, filters ...types.Filter) (all []Address, r result, err error) {
 	r, err = k.call(ctx, opDescribe, func(ctx context.Context) error {
 		out, err := k.o.Client.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: filters}, once)
@@ -48,14 +48,14 @@ func (k *Keeper) describe(ctx context.Context, filters ...types.Filter) (all []A
 	return all, r, err
 }
 
-// associate is the compare-and-set: it succeeds only where the address is free or ours already.
+// associate is the compare-and-set: it succeeds only if the address is free or ours already.
 func (k *Keeper) associate(ctx context.Context, allocation string) (association string, r result, err error) {
 	r, err = k.call(ctx, opAssociate, func(ctx context.Context) error {
 		out, err := k.o.Client.AssociateAddress(ctx, &ec2.AssociateAddressInput{
 			AllocationId:       &allocation,
 			NetworkInterfaceId: &k.o.Interface,
 			PrivateIpAddress:   aws.String(k.o.PrivateIP.String()),
-			AllowReassociation: aws.Bool(false), // left out it means true: that steals
+			AllowReassociation: aws.Bool(false), // must be set: the default, true, takes the address from its holder
 		}, once)
 		if err == nil {
 			association = aws.ToString(out.AssociationId)
@@ -65,7 +65,7 @@ func (k *Keeper) associate(ctx context.Context, allocation string) (association 
 	return association, r, err
 }
 
-// disassociate ends that very association, which nobody else can have: never whatever the address has become.
+// disassociate ends an association by its id, which only we can have had. It never ends what somebody made of the address since.
 func (k *Keeper) disassociate(ctx context.Context, association string) (result, error) {
 	return k.call(ctx, opDisassociate, func(ctx context.Context) error {
 		_, err := k.o.Client.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{AssociationId: &association}, once)
@@ -73,8 +73,8 @@ func (k *Keeper) disassociate(ctx context.Context, association string) (result, 
 	})
 }
 
-// metadata returns what the instance metadata says our public address is; the zero Addr if it says nothing. It is a second
-// opinion: one that cannot be had decides nothing.
+// metadata returns our public address as the instance metadata shows it; the zero Addr if they show none or cannot be read. It is
+// only a hint, so an error is not reported.
 func (k *Keeper) metadata(ctx context.Context) netip.Addr {
 	if k.o.PublicIPv4 == nil {
 		return netip.Addr{}

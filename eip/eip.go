@@ -1,8 +1,8 @@
 // Package eip holds one Elastic IP address of a pool for as long as a daemon wants one: it claims a free one without ever
 // taking it from somebody, verifies that it is still there, and releases it by its own association.
 //
-// EC2 decides. AssociateAddress with AllowReassociation=false is a compare-and-set: it fails where the address is in use.
-// What DescribeAddresses says may be old, so it only proposes.
+// EC2 decides who gets an address. AssociateAddress with AllowReassociation=false is a compare-and-set: it fails if the address is
+// in use. A listing by DescribeAddresses may be stale, so it only proposes candidates.
 package eip
 
 import (
@@ -26,15 +26,15 @@ type Client interface {
 	DisassociateAddress(context.Context, *ec2.DisassociateAddressInput, ...func(*ec2.Options)) (*ec2.DisassociateAddressOutput, error)
 }
 
-// LoadConfig returns the SDK's configuration from its standard environment. Without a region there it asks the instance
-// metadata for one.
+// LoadConfig returns the SDK's configuration from its standard environment. If that names no region, it asks the instance metadata
+// for one.
 func LoadConfig(ctx context.Context) (aws.Config, error) {
-	// The SDK would write its warnings to standard error, of things that its errors tell as well.
+	// Without this the SDK writes warnings to standard error, which its errors repeat.
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithEC2IMDSRegion(), config.WithLogger(logging.Nop{}))
 	var op *smithy.OperationError
 	switch {
 	case errors.As(err, &op) && op.Operation() == "GetRegion", err == nil && cfg.Region == "":
-		return cfg, errors.New("no AWS region: set AWS_REGION; the environment and the AWS profile name none, and the instance metadata service tells none")
+		return cfg, errors.New("no AWS region: set AWS_REGION; the environment and the AWS profile name none, and the instance metadata service has none")
 	case err != nil:
 		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
 	}
@@ -44,7 +44,7 @@ func LoadConfig(ctx context.Context) (aws.Config, error) {
 // NewClient returns a client of EC2 with that configuration.
 func NewClient(cfg aws.Config) Client { return ec2.NewFromConfig(cfg) }
 
-// Address is one Elastic IP address as EC2 showed it.
+// Address is one Elastic IP address as EC2 listed it.
 type Address struct {
 	Public     netip.Addr `json:"public_ip"`
 	Allocation string     `json:"allocation_id"`
@@ -60,7 +60,7 @@ type Address struct {
 // Free reports whether nobody held the address.
 func (a Address) Free() bool { return a.Association == "" }
 
-// Holder says who holds the address: the instance, else the network interface; empty if it is free.
+// Holder is the id of the instance that holds the address, else of the network interface; empty if the address is free.
 func (a Address) Holder() string {
 	if a.Instance != "" {
 		return a.Instance

@@ -13,22 +13,22 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// result is how a call ended; its name is in ResultNames.
+// result is the outcome of a call; its name is in ResultNames.
 type result int
 
 const (
 	resultOK          result = iota
 	resultTaken              // the address, or our interface, has an association already
 	resultGone               // there is no such address or association
-	resultThrottled          // nothing happened: too many calls
-	resultDenied             // nothing happened: no permission, or no valid credentials
-	resultUnreachable        // no answer, or an internal error: it may have happened or not
-	resultError              // nothing happened, for any other reason
+	resultThrottled          // no effect: too many calls
+	resultDenied             // no effect: no permission, or no valid credentials
+	resultUnreachable        // no answer, or an internal error: it may have taken effect or not
+	resultError              // no effect, for any other reason
 )
 
 func (r result) String() string { return ResultNames[r] }
 
-// results are the error codes of EC2 that are more than an error.
+// results maps those error codes of EC2 that the keeper treats apart.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 var results = map[string]result{
 	"Resource.AlreadyAssociated":    resultTaken,
@@ -53,6 +53,7 @@ var results = map[string]result{
 	"Unavailable":                   resultUnreachable,
 }
 
+// resultOf classifies the error of a call; nil is resultOK.
 func resultOf(err error) result {
 	if err == nil {
 		return resultOK
@@ -72,28 +73,30 @@ func resultOf(err error) result {
 		return resultThrottled
 	}
 	var answer *smithyhttp.ResponseError
-	noCode := api.ErrorCode() == "" || api.ErrorCode() == "UnknownError" // the SDK's, for an answer that is not of EC2
+	noCode := api.ErrorCode() == "" || api.ErrorCode() == "UnknownError" // the SDK's word for an answer that is not EC2's
 	if noCode || errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError {
 		return resultUnreachable
 	}
 	return resultError
 }
 
-// passes reports whether a refusal is one that the next attempt may not meet: the SDK has other credentials by then, or
-// knows how wrong the clock is.
-func passes(err error) bool { return withoutCredentials(err) || slices.Contains(passing, code(err)) }
+// isTransient reports whether the next attempt may succeed after this refusal: the SDK may have new credentials by then, or
+// know how wrong the clock is.
+func isTransient(err error) bool {
+	return withoutCredentials(err) || slices.Contains(transientCodes, code(err))
+}
 
-// passing are their codes.
-var passing = []string{"AuthFailure", "ExpiredToken", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
+// transientCodes are the error codes of such refusals.
+var transientCodes = []string{"AuthFailure", "ExpiredToken", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
 
-// PermissionError says which permission is missing, and how to give it.
+// PermissionError says which permission is missing and how to grant it.
 type PermissionError struct {
 	Action    string   // ec2:AssociateAddress
 	Resources []string // ARNs with * for region and account
-	Err       error    // what EC2 said
+	Err       error    // the answer of EC2
 }
 
-// Error names the action, the resources and the statement that allows it.
+// Error names the action, the resources and the policy statement that allows it.
 func (e *PermissionError) Error() string {
 	return fmt.Sprintf("%s on %s is not permitted (%s); add to the role's policy: %s",
 		e.Action, strings.Join(e.Resources, ", "), brief(e.Err), e.Statement())
@@ -101,16 +104,17 @@ func (e *PermissionError) Error() string {
 
 func (e *PermissionError) Unwrap() error { return e.Err }
 
-// Statement is the statement of an IAM policy that gives the permission, as JSON.
+// Statement is the statement of an IAM policy that grants the permission, as JSON.
 func (e *PermissionError) Statement() string {
-	text, _ := json.Marshal(struct { // of texts only: it cannot fail
+	text, _ := json.Marshal(struct { // of strings only: it cannot fail
 		Effect, Action string
 		Resource       []string
 	}{"Allow", e.Action, e.Resources})
 	return string(text)
 }
 
-// explain wraps the error of a call so that a person knows what to do. what is a verb phrase: claim eipalloc-0a.
+// explain wraps the error of a call in words that say what to do. what is a verb phrase such as "claim eipalloc-0a". A missing
+// permission becomes a *PermissionError for op on the address and the interface; both ids may be empty.
 func explain(what string, err error, op operation, allocation, eni string) error {
 	if code(err) == "UnauthorizedOperation" || code(err) == "AccessDenied" {
 		return fmt.Errorf("%s: %w", what, &PermissionError{op.action(), op.resources(allocation, eni), err})
@@ -118,6 +122,7 @@ func explain(what string, err error, op operation, allocation, eni string) error
 	return fmt.Errorf("%s: %w", what, errors.New(brief(err)))
 }
 
+// code is the error code of EC2; empty if err is not an answer of EC2.
 func code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// noAssociation is an association that does not exist: permission to end one is asked for without having one.
+// noAssociation is an id that no association has: the permission to end one is tested without having one.
 const noAssociation = "eipassoc-00000000000000000"
 
-// CheckPermissions asks EC2, by calls with DryRun that change nothing, whether the caller may do what a Keeper does with
-// that interface and an address of the pool. It returns a *PermissionError for each action that is not permitted. The
-// error says that a question was not answered; what is missing by then is returned all the same.
+// CheckPermissions tests by calls with DryRun, which change nothing, whether the caller may do what a Keeper does with that interface
+// and an address of the pool. It returns a *PermissionError for each action that is not permitted. A non-nil err means that
+// some actions could not be tested; missing holds the others' results all the same.
 func CheckPermissions(ctx context.Context, client Client, pool Selector, eni string, private netip.Addr) (missing []*PermissionError, err error) {
 	allocation := ""
 	if all, listErr := List(ctx, client, pool); listErr == nil {
@@ -43,7 +43,7 @@ func CheckPermissions(ctx context.Context, client Client, pool Selector, eni str
 	}
 	for _, a := range asks {
 		if a.op == opAssociate && allocation == "" {
-			continue // without a listing there is no address to ask for
+			continue // without a listing there is no address to test with
 		}
 		answer := a.ask()
 		switch {

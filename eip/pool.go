@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// List returns the addresses of the pool in the order of their public addresses, with the SDK's own retries. An allocation
-// id that does not exist is an error, as is a pool without addresses.
+// List returns the addresses of the pool, sorted by public address. It uses the SDK's own retries. An allocation id that does not
+// exist is an error, and so is a pool without addresses.
 func List(ctx context.Context, client Client, pool Selector) ([]Address, error) {
 	out, err := client.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: pool.filters()})
 	if err != nil {
@@ -31,15 +31,15 @@ func List(ctx context.Context, client Client, pool Selector) ([]Address, error) 
 	return all, nil
 }
 
-// regionOf is the region that the client asks, for a message; empty where it does not tell.
+// regionOf is the client's region in brackets, for a message; empty if the client does not show it.
 func regionOf(client Client) string {
-	if c, tells := client.(interface{ Options() ec2.Options }); tells {
+	if c, ok := client.(interface{ Options() ec2.Options }); ok {
 		return " (" + c.Options().Region + ")"
 	}
 	return ""
 }
 
-// filters have EC2 select the pool.
+// filters returns the filters of DescribeAddresses that select the pool.
 func (s Selector) filters() []types.Filter {
 	switch {
 	case s.anyValue:
@@ -50,9 +50,10 @@ func (s Selector) filters() []types.Filter {
 	return []types.Filter{filter("allocation-id", s.allocations...)}
 }
 
-// wild are the characters that mean something in the values of filters.
+// wild escapes the wildcards in the values of filters.
 var wild = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
 
+// filter passes addresses whose attribute has one of the values, compared as they are.
 func filter(name string, values ...string) types.Filter {
 	f := types.Filter{Name: &name}
 	for _, v := range values {
@@ -61,6 +62,7 @@ func filter(name string, values ...string) types.Filter {
 	return f
 }
 
+// addresses converts a listing.
 func addresses(out *ec2.DescribeAddressesOutput) []Address {
 	all := make([]Address, 0, len(out.Addresses))
 	for _, a := range out.Addresses {
@@ -71,7 +73,7 @@ func addresses(out *ec2.DescribeAddressesOutput) []Address {
 			Instance:    aws.ToString(a.InstanceId),
 			Tags:        map[string]string{},
 		}
-		// What is no address, as nothing in the text, stays the zero Addr.
+		// An empty or malformed address stays the zero Addr.
 		one.Public, _ = netip.ParseAddr(aws.ToString(a.PublicIp))
 		one.Private, _ = netip.ParseAddr(aws.ToString(a.PrivateIpAddress))
 		for _, t := range a.Tags {
@@ -82,10 +84,11 @@ func addresses(out *ec2.DescribeAddressesOutput) []Address {
 	return all
 }
 
-// maxHolders is how many holders a reason names.
+// maxHolders is how many holders shortage names.
 const maxHolders = 10
 
-// shortage says why no address can be had from a listed pool without free ones.
+// shortage is the reason why a pool without free addresses has none: who holds them. missing are allocation ids that do not exist,
+// region is as of regionOf.
 func shortage(pool Selector, all []Address, missing []string, region string) string {
 	text := fmt.Sprintf("the pool %s has %d addresses, none is free: ", pool, len(all))
 	switch len(all) {

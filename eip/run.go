@@ -2,19 +2,18 @@ package eip
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
 
-// idle is how long Run sleeps when there is nothing to do until Want.
-const idle = 24 * time.Hour
+// noWork is how long Run sleeps when there is nothing to do until Want is called.
+const noWork = 24 * time.Hour
 
-// Run claims, verifies and gives back until ctx ends, and returns then. It does not release: that is for Release, after
-// the last connection has ended. It may be called once.
+// Run claims, verifies and releases until ctx ends. It does not release at its end: call Release after the last connection has
+// ended. Run may be called once.
 func (k *Keeper) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait := k.turn(ctx)
+		wait := k.step(ctx)
 		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -25,16 +24,16 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// turn does what there is to do now, and returns after what time it is to be called again.
-func (k *Keeper) turn(ctx context.Context) time.Duration {
-	if !k.enter(ctx) {
+// step does what is due now, and returns how long to wait until the next step.
+func (k *Keeper) step(ctx context.Context) time.Duration {
+	if !k.lockCalls(ctx) {
 		return 0
 	}
-	defer k.leave()
-	ctx, end := k.severable(ctx)
+	defer k.unlockCalls()
+	ctx, end := k.cancelableStep(ctx)
 	defer end()
 	select {
-	case <-k.wake: // what it says is heeded now, and must not cut the next wait short
+	case <-k.wake: // this step heeds what Want said; the wait after it must not be cut short
 	default:
 	}
 	hold, held := k.Held()
@@ -44,99 +43,60 @@ func (k *Keeper) turn(ctx context.Context) time.Duration {
 	case want:
 		return k.verify(ctx, hold)
 	}
-	k.walk = newWalk()
+	k.scan = newScan()
 	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
-	if err := k.giveBack(ctx); err != nil {
-		k.because(err.Error())
+	if err := k.release(ctx); err != nil {
+		k.setReason(err.Error())
 		return releaseTimeout
 	}
-	return idle
+	return noWork
 }
 
-// severable is a context that Release ends if it has to wait for the turn.
-func (k *Keeper) severable(ctx context.Context) (_ context.Context, end func()) {
+// cancelableStep returns a context that Release can end if it has to wait for the step. The caller must call end.
+func (k *Keeper) cancelableStep(ctx context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.cut = cancel
+	k.cancelStep = cancel
 	return ctx, func() {
 		cancel()
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.cut = nil
+		k.cancelStep = nil
 	}
 }
 
-// enter waits until nobody else talks to EC2 about our interface.
-func (k *Keeper) enter(ctx context.Context) bool {
+// lockCalls waits until nobody else calls EC2 about our interface. It returns false if ctx ended first.
+func (k *Keeper) lockCalls(ctx context.Context) bool {
 	select {
-	case k.busy <- struct{}{}:
+	case k.calls <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-func (k *Keeper) leave() { <-k.busy }
+func (k *Keeper) unlockCalls() { <-k.calls }
 
-// enterFirst is enter for a release, which has little time: a call of Run's turn that takes longer than patience is cut
-// short. What it may have done is a doubt, which the release looks into.
-func (k *Keeper) enterFirst(ctx context.Context) bool {
+// lockCallsForRelease is lockCalls for a release, which has little time: it cancels the calls of Run's step that take longer than
+// releasePatience. A claim that was cut short is unconfirmed; the release looks for it.
+func (k *Keeper) lockCallsForRelease(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		waiting, cancel := context.WithTimeout(ctx, patience)
-		entered := k.enter(waiting)
+		waiting, cancel := context.WithTimeout(ctx, releasePatience)
+		locked := k.lockCalls(waiting)
 		cancel()
-		if entered {
+		if locked {
 			return true
 		}
 		k.mu.Lock()
-		if k.cut != nil {
-			k.cut()
+		if k.cancelStep != nil {
+			k.cancelStep()
 		}
 		k.mu.Unlock()
 	}
 	return false
 }
 
-// patience is how long a release waits for a call that is under way.
-const patience = 2 * time.Second
-
-// releaseTimeout bounds all attempts to give an address back.
-const releaseTimeout = 30 * time.Second
-
-// Release gives the address back, whatever was wanted before, and returns once it is gone; nothing is claimed after it
-// until Want. With ReleaseNever, or with no address, it does nothing. It gives up when ctx ends, at the latest after 30
-// s, with an error that names the address which is left.
-func (k *Keeper) Release(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
-	defer cancel()
-	k.Want(false)
-	if !k.enterFirst(ctx) {
-		return fmt.Errorf("release the address: %w while another call of EC2 was under way", context.Cause(ctx))
-	}
-	defer k.leave()
-	k.limit = releaseCallTimeout
-	defer func() { k.limit = callTimeout }()
-	if k.o.Release != ReleaseNever && !k.looked {
-		k.inherit(ctx)
-	}
-	return k.giveBack(ctx)
-}
-
-// inherit looks, once, for an address that an earlier process left on our interface before this one came to look for one:
-// after a crash, in an instance that is then stopped or on standby. One that is of the pool is ours to give back.
-func (k *Keeper) inherit(ctx context.Context) {
-	all, _, err := k.describe(ctx, filter("network-interface-id", k.o.Interface))
-	if err != nil {
-		k.because(explain("look for an address of an earlier process", err, opDescribe, "", "").Error())
-		return
-	}
-	k.looked = true
-	if own, ok := k.own(all); ok && k.o.Selector.Matches(own) {
-		k.doubt = doubt{allocation: own.Allocation}
-	}
-}
-
-// around spreads a regular interval by a tenth to either side, so that daemons do not fall into step.
-func around(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+// jitter spreads a regular interval by a tenth to either side, so that daemons do not fall into step.
+func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Selector says which addresses are the pool. The zero value selects none.
+// Selector decides which addresses belong to the pool. The zero value selects none.
 type Selector struct {
 	key, value  string // of a tag
 	anyValue    bool
@@ -18,11 +18,11 @@ const selectorForms = "write tag:KEY=VALUE, tag-key:KEY, or eipalloc-… ids wit
 
 var allocationID = regexp.MustCompile(`^eipalloc-[0-9a-f]{8,17}$`)
 
-// The bounds of EC2 for a tag, in characters.
+// EC2's limits for a tag, in characters.
 const maxTagKey, maxTagValue = 128, 256
 
-// ParseSelector reads `tag:KEY=VALUE`, `tag-key:KEY` or a list of allocation ids with commas between. Its error says
-// what to write. The empty text is an error as well: no pool is the caller's business.
+// ParseSelector parses `tag:KEY=VALUE`, `tag-key:KEY` or a comma-separated list of allocation ids. Its error says what to write. An
+// empty text is an error too: a caller that allows no pool checks for it first.
 func ParseSelector(text string) (Selector, error) {
 	if tag, ok := strings.CutPrefix(text, "tag:"); ok {
 		key, value, ok := strings.Cut(tag, "=")
@@ -50,6 +50,7 @@ func ParseSelector(text string) (Selector, error) {
 	return Selector{allocations: ids}, nil
 }
 
+// checkTag returns an error for a key or value that no tag can have. text is the whole selector.
 func checkTag(text, key, value string) error {
 	switch {
 	case key == "":
@@ -66,7 +67,7 @@ func checkTag(text, key, value string) error {
 	return nil
 }
 
-// String returns the selector as ParseSelector reads it; empty for the zero value.
+// String returns the selector in the form that ParseSelector reads; empty for the zero value.
 func (s Selector) String() string {
 	switch {
 	case s.anyValue:

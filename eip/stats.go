@@ -8,7 +8,7 @@ var (
 	ResultNames    = []string{"ok", "taken", "gone", "throttled", "denied", "unreachable", "error"}
 )
 
-// operation is a call of EC2; its name is in OperationNames.
+// operation is an action of the EC2 API; its name is in OperationNames.
 type operation int
 
 const (
@@ -24,7 +24,7 @@ func (op operation) action() string {
 	return "ec2:" + [...]string{"DescribeAddresses", "AssociateAddress", "DisassociateAddress"}[op]
 }
 
-// resources are the ARNs that a permission for the operation is asked on. Listing cannot be narrowed.
+// resources are the ARNs on which the operation needs a permission. Listing cannot be narrowed. An empty allocation means any.
 func (op operation) resources(allocation, eni string) []string {
 	if op == opDescribe {
 		return []string{"*"}
@@ -35,7 +35,7 @@ func (op operation) resources(allocation, eni string) []string {
 	return []string{"arn:aws:ec2:*:*:elastic-ip/" + allocation, "arn:aws:ec2:*:*:network-interface/" + eni}
 }
 
-// OperationCount is how often an operation of EC2 ended so.
+// OperationCount is how often an operation ended with a result.
 type OperationCount struct {
 	Operation, Result string
 	Count             uint64
@@ -44,8 +44,8 @@ type OperationCount struct {
 // Stats are counters since the Keeper was made.
 type Stats struct {
 	Held       bool
-	Operations []OperationCount // every pair, also those that are 0
-	Changes    uint64           // how often an address was gained or lost
+	Operations []OperationCount // every pair, those with count 0 too
+	Changes    uint64           // how often an address was claimed, found, lost or released
 }
 
 type stats struct {

@@ -7,80 +7,70 @@ import (
 	"time"
 )
 
-// verify looks whether the address is still ours, and returns when to look again.
+// metadataDelay is how long after a claim the instance metadata may still show the address before it.
+const metadataDelay = time.Minute
+
+// verify checks that the address is still ours, and returns how long to wait until the next step.
 func (k *Keeper) verify(ctx context.Context, hold Hold) time.Duration {
-	if early := k.o.VerifyInterval*9/10 - time.Since(k.Status().Verified); k.absent == 0 && early > 0 {
-		return early // woken up by Want
+	if early := k.o.VerifyInterval*9/10 - time.Since(k.Status().Verified); k.misses == 0 && early > 0 {
+		return early // Want has woken Run up
 	}
 	all, r, err := k.describe(ctx, filter("network-interface-id", k.o.Interface))
 	if err != nil {
-		return k.unverified(ctx, hold, r, err)
+		return k.verifyByMetadata(ctx, hold, r, err)
 	}
-	own, ok := k.own(all)
+	own, ok := k.ownAddress(all)
 	if ok && own.Allocation == hold.Allocation {
-		k.verified(hold, own.Association)
-		return around(k.o.VerifyInterval)
+		k.setVerified(hold, own.Association)
+		return jitter(k.o.VerifyInterval)
 	}
-	// A listing may be old, and what it does not show be there. Right after the association it is not believed at all.
-	k.absent++
-	if k.absent < 2 || time.Since(hold.Since) < settle {
+	// A listing may be stale: the address may exist although it is not listed. So it takes two listings in a row, and right
+	// after the association none is believed.
+	k.misses++
+	if k.misses < 2 || time.Since(hold.Since) < listingDelay {
 		return time.Second
 	}
-	k.drop(Lost, hold, lostTo(hold, own, ok))
+	k.setNotHeld(Lost, hold, lostReason(hold, own, ok))
 	if ok {
-		return k.keep(ctx, own) // somebody gave our interface another one
+		return k.adopt(ctx, own) // somebody gave our interface another address
 	}
 	return k.claim(ctx)
 }
 
-// doubted has the next verification come at once: the address may be gone by our own doing.
-func (k *Keeper) doubted() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.state.Verified = time.Time{}
-}
-
-func lostTo(hold Hold, own Address, ok bool) string {
-	why := fmt.Sprintf("%s (%s) is no longer on our interface", hold.Public, hold.Allocation)
+// lostReason says that hold is gone and, if ok, that our interface has the address own instead.
+func lostReason(hold Hold, own Address, ok bool) string {
+	reason := fmt.Sprintf("%s (%s) is no longer on our interface", hold.Public, hold.Allocation)
 	if ok {
-		why += fmt.Sprintf(", which has %s (%s)", own.Public, own.Allocation)
+		reason += fmt.Sprintf(", which has %s (%s)", own.Public, own.Allocation)
 	}
-	return why
+	return reason
 }
 
-// verified notes that it is ours. The association is another one where somebody took it away and gave it back.
-func (k *Keeper) verified(hold Hold, association string) {
-	k.absent = 0
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.state.Verified, k.state.Reason = time.Now(), ""
-	if time.Since(hold.Since) > settle {
-		k.state.Hold.Association = association
-	}
-}
-
-// unverified is what follows a look that failed. That EC2 does not answer is no reason to end the service; that the
-// instance metadata shows another address, or none, is, once it has had time to follow.
-func (k *Keeper) unverified(ctx context.Context, hold Hold, r result, err error) time.Duration {
-	k.because(explain("verify "+hold.Allocation, err, opDescribe, "", "").Error())
-	if r == resultThrottled || time.Since(hold.Since) < time.Minute || k.o.PublicIPv4 == nil {
-		return around(k.o.VerifyInterval)
+// verifyByMetadata follows a verification that failed with err, and returns how long to wait. That EC2 cannot be asked does not
+// end the service. That the instance metadata shows another address, or none, twice in a row does, once the metadata have had
+// time to follow the claim.
+func (k *Keeper) verifyByMetadata(ctx context.Context, hold Hold, r result, err error) time.Duration {
+	k.setReason(explain("verify "+hold.Allocation, err, opDescribe, "", "").Error())
+	if r == resultThrottled || time.Since(hold.Since) < metadataDelay || k.o.PublicIPv4 == nil {
+		return jitter(k.o.VerifyInterval)
 	}
 	public, metadataErr := k.o.PublicIPv4(ctx)
 	if metadataErr != nil || public == hold.Public {
-		k.absent = 0
-		return around(k.o.VerifyInterval)
+		k.misses = 0
+		return jitter(k.o.VerifyInterval)
 	}
-	if k.absent++; k.absent < 2 {
+	if k.misses++; k.misses < 2 {
 		return time.Second
 	}
-	k.drop(Lost, hold, fmt.Sprintf("%s (%s) is lost: EC2 cannot be asked, and the instance metadata shows %s", hold.Public, hold.Allocation, shown(public)))
+	k.setNotHeld(Lost, hold, fmt.Sprintf("%s (%s) is lost: EC2 cannot be asked, and the instance metadata shows %s",
+		hold.Public, hold.Allocation, addressOrNone(public)))
 	return 0
 }
 
-func shown(public netip.Addr) string {
-	if !public.IsValid() {
+// addressOrNone is the address for a message.
+func addressOrNone(a netip.Addr) string {
+	if !a.IsValid() {
 		return "none"
 	}
-	return public.String()
+	return a.String()
 }

@@ -6,22 +6,22 @@ import (
 	"fmt"
 )
 
-// Claim claims one address by hand and returns it, or the one that the interface has already. It waits while there is
-// none until ctx ends, and says then why there was none. What waiting does not mend, as a missing permission, ends it at
-// once. Options are those of New; OnEvent is not used.
+// Claim is a manual claim of one address. It returns the address, or the one that the interface has already. While none is free it
+// waits until ctx ends, and its error says why there was none. A failure that waiting does not mend, such as a missing permission,
+// ends it at once. o is as for New; o.OnEvent is not called.
 func Claim(ctx context.Context, o Options) (Hold, error) {
-	got := make(chan struct{}, 1)
+	claimed := make(chan struct{}, 1)
 	o.Required = true
 	o.OnEvent = func(Event) {
 		select {
-		case got <- struct{}{}:
+		case claimed <- struct{}{}:
 		default:
 		}
 	}
 	k := New(o)
-	k.walk.started = true // a person waits, and comes alone
+	k.scan.started = true // no delay of the first call: a person waits, and it is one call
 	running, stop := context.WithCancel(ctx)
-	k.giveUp = stop
+	k.cancelManual = stop
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -29,7 +29,7 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 	}()
 	k.Want(true)
 	select {
-	case <-got:
+	case <-claimed:
 	case <-running.Done():
 	}
 	stop()
@@ -43,25 +43,25 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 	return Hold{}, fmt.Errorf("claim an address for %s: %w before EC2 was asked", o.Interface, context.Cause(ctx))
 }
 
-// despair ends a claim by hand after a failure that waiting does not mend.
-func (k *Keeper) despair(r result) {
-	if k.giveUp != nil && (r == resultDenied || r == resultError) {
-		k.giveUp()
+// abortManual ends a manual claim after a failure that waiting does not mend. In a daemon it does nothing.
+func (k *Keeper) abortManual(r result) {
+	if k.cancelManual != nil && (r == resultDenied || r == resultError) {
+		k.cancelManual()
 	}
 }
 
-// ReleaseOwn gives back by hand the address of the pool that the interface has, and returns it. Without one it returns
-// the zero Hold.
+// ReleaseOwn is a manual release of the address of the pool that the interface has. It returns that address; the zero Hold if
+// there is none.
 func ReleaseOwn(ctx context.Context, o Options) (Hold, error) {
 	k := New(o)
 	all, _, err := k.describe(ctx, filter("network-interface-id", o.Interface))
 	if err != nil {
 		return Hold{}, explain("list the addresses of "+o.Interface, err, opDescribe, "", "")
 	}
-	own, ok := k.own(all)
+	own, ok := k.ownAddress(all)
 	if !ok || !o.Selector.Matches(own) {
 		return Hold{}, nil
 	}
 	hold := Hold{Public: own.Public, Allocation: own.Allocation, Association: own.Association}
-	return hold, k.end(ctx, hold)
+	return hold, k.endAssociation(ctx, hold)
 }
