@@ -55,8 +55,9 @@ type transport interface {
 	release(h *half)
 	// keepalive sets the keepalive of the options on an end.
 	keepalive(c *conn, s side)
-	// attend is called when a connection has been relayed, or half-closed, for a while.
-	attend(c *conn)
+	// attend is called when a connection has been relayed, or half-closed, for a while. It returns after how many
+	// nanoseconds it is to be called again at the latest; 0: whenever.
+	attend(c *conn) int64
 	// unread reports whether an end has bytes that were not read.
 	unread(c *conn, s side) bool
 	localAddr(fd int32) netip.AddrPort
@@ -96,11 +97,12 @@ func (l *core) expire(slot uint32) {
 
 // expireIdle acts on the timer of a connection that is relayed: it has been open for a while, or idle for too long.
 func (l *core) expireIdle(c *conn) {
-	if !c.late {
+	if !c.late && l.now >= c.opened+int64(settled) {
 		c.late = true
 		l.io.keepalive(c, upstream)
 	}
-	if l.io.attend(c); c.phase != phaseRelaying {
+	again := l.io.attend(c)
+	if c.phase != phaseRelaying {
 		return
 	}
 	limit, reason := l.opts.IdleTimeout, IdleTimeout
@@ -108,11 +110,22 @@ func (l *core) expireIdle(c *conn) {
 		limit, reason = l.opts.HalfCloseTimeout, HalfCloseTimeout
 	}
 	if at := c.active + int64(limit); l.now < at {
-		l.timers.set(c.slot, at)
+		l.timers.set(c.slot, c.nextLook(l.now, at, again))
 		return
 	}
 	c.reason = reason // overrides the FIN or reset that began it: the timeout is what ended it
 	l.finish(c, reason)
+}
+
+// nextLook returns when a relayed connection that may be idle until at is to be looked at again.
+func (c *conn) nextLook(now, at, again int64) int64 {
+	if again > 0 {
+		at = min(at, now+again)
+	}
+	if !c.late {
+		at = min(at, max(c.opened+int64(settled), now))
+	}
+	return at
 }
 
 // tighten brings the timer forward when a half ended: half_close is usually shorter than idle.

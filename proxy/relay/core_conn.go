@@ -170,6 +170,7 @@ type conn struct {
 	queued     bool  // waits in the loop's list of connections that used up their budget
 	pooled     bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one
 	reason     Reason
+	look       bool      // of the io_uring engine: its ends are to be looked at, see lookLater
 	late       bool      // keepalive was set on the upstream's socket
 	proof      proof     // whether the upstream's connection is known to live
 	deathEvent halfEvent // what disproved it

@@ -10,7 +10,7 @@ func (l *loop) readPreface(c *conn) {
 		if h.hold != nil {
 			room -= h.hold.to
 		}
-		n, e := sysRecv(src.fd, l.buf[:room])
+		n, e := receive(src, l.buf[:room])
 		switch {
 		case e == unix.EAGAIN:
 			src.rd = false

@@ -109,7 +109,7 @@ func (l *loop) passFIN(c *conn, s side) {
 // copy reads once and writes what it got; what the destination does not take is held. It returns the bytes delivered.
 func (l *loop) copy(c *conn, s side) int {
 	h := &c.halves[s]
-	n, e := sysRecv(c.ends[s].fd, l.buf)
+	n, e := receive(&c.ends[s], l.buf)
 	if n <= 0 || e != 0 {
 		l.readEnded(c, s, n, e)
 		return 0
@@ -133,6 +133,16 @@ func (l *loop) copy(c *conn, s side) int {
 		h.hold = b
 	}
 	return m
+}
+
+// receive reads from an end once. At the mark of urgent data the kernel gives up with EAGAIN where a signal is pending,
+// although there is more to read (tcp_recvmsg), and no event would tell of that. The signal is gone when the call returns.
+func receive(e *end, b []byte) (int, syscall.Errno) {
+	n, errno := sysRecv(e.fd, b)
+	if errno == unix.EAGAIN && e.urgent {
+		n, errno = sysRecv(e.fd, b)
+	}
+	return n, errno
 }
 
 // readEnded acts on a read that gave no byte.

@@ -75,6 +75,17 @@ func sysSocketError(fd int32) syscall.Errno {
 	return syscall.Errno(v)
 }
 
+// sysPoll returns which events a descriptor has now, of those asked for and POLLERR and POLLHUP: poll(2). 0: none, or an
+// error.
+func sysPoll(fd int32, events int16) int16 {
+	p := unix.PollFd{Fd: fd, Events: events}
+	var now unix.Timespec
+	if n, _ := raw6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0); n <= 0 {
+		return 0
+	}
+	return p.Revents
+}
+
 // sysQueued returns the bytes that a socket holds: TIOCINQ those unread, TIOCOUTQ those not yet acknowledged, tcp(7).
 func sysQueued(fd int32, what uintptr) (int, syscall.Errno) {
 	var v int32

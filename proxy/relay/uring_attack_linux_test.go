@@ -2,6 +2,9 @@ package relay
 
 import (
 	"net"
+	"os"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -110,18 +113,52 @@ func TestPauseThatEndsWhileClosing(t *testing.T) {
 	}
 }
 
-// A receive that stays does not tell of data behind an urgent byte: they stayed in the socket until something else came.
+// At the mark of urgent data a read gives up where a signal is pending, and what lay behind the mark waited for the next
+// byte: for ever, where none came. Signals come in from Go's runtime; here they come all the time.
+func TestUrgentDataAmongSignals(t *testing.T) {
+	for _, engine := range []string{"epoll", "uring"} {
+		t.Run(engine, func(t *testing.T) {
+			defer signalAllThreads(t)()
+			for range 20 {
+				urgentData(t, engine)
+			}
+		})
+	}
+}
+
+// signalAllThreads sends each thread of the process the signal of Go's runtime, over and over, until stop is called.
+func signalAllThreads(t *testing.T) (stop func()) {
+	ended, ending := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			tasks, err := os.ReadDir("/proc/self/task")
+			assert.NoError(t, err)
+			for _, task := range tasks {
+				tid, _ := strconv.Atoi(task.Name())
+				_ = unix.Tgkill(unix.Getpid(), tid, unix.SIGURG) // it may have ended
+			}
+			select {
+			case <-ending:
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+		}
+	}()
+	return func() { close(ending); <-ended }
+}
+
 func TestUrgentDataInTheRing(t *testing.T) {
 	needsUring(t)
-	t.Run("this kernel", urgentInTheRing)
+	t.Run("this kernel", func(t *testing.T) { urgentData(t, "uring") })
 	t.Run("6.1", func(t *testing.T) {
 		prepareRing(t, func(l *uringLoop) { l.can = ring.Features{} })
-		urgentInTheRing(t)
+		urgentData(t, "uring")
 	})
 }
 
-func urgentInTheRing(t *testing.T) {
-	r := newRig(t, "uring", loopback4)
+func urgentData(t *testing.T, engine string) {
+	r := newRig(t, engine, loopback4)
 	r.opts.Loops = 1
 	c, u := r.pair()
 	for range 10 {
@@ -142,4 +179,49 @@ func urgentInTheRing(t *testing.T) {
 	u.wantEnd(sawFIN)
 	u.fin()
 	c.wantEnd(sawFIN)
+	r.close()
+}
+
+// On kernels without the fix of CVE-2026-23473 a receive that stays may miss a FIN that comes together with data. Here it
+// is asked of another socket, so that it misses everything, bytes too.
+func TestWhatAReceiveMisses(t *testing.T) {
+	needsUring(t)
+	silent, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	defer unix.Close(silent[0])
+	defer unix.Close(silent[1])
+	var deaf atomic.Bool
+	prepareRing(t, func(l *uringLoop) {
+		if !l.can.LimitedRecv {
+			t.Skip("no receive stays on this kernel")
+		}
+		l.ring.Enter = func(r *ring.Ring, c ring.Call) (int, syscall.Errno) {
+			for q := range r.Unsubmitted() {
+				if q.Op == ring.OpRecv && q.Prio&ring.RecvMulti != 0 {
+					q.FD = int32(silent[0])
+					deaf.Store(true)
+				}
+			}
+			return ring.Enter(r, c)
+		}
+	})
+	r := newRig(t, "uring", loopback4)
+	r.opts.Loops = 1
+	c, u := r.pair()
+	for range steady + 1 { // the first may come before the upstream is connected
+		c.send("ping")
+		u.want("ping")
+	}
+	eventually(t, "a receive that stays", deaf.Load)
+	c.send("last")
+	u.want("last")
+	for range calmMessages { // back into the ring
+		c.send("ping")
+		u.want("ping")
+	}
+	c.fin()
+	u.wantEnd(sawFIN)
+	u.fin()
+	c.wantEnd(sawFIN)
+	r.closed(ClientClosed, (steady+calmMessages+2)*4, 0)
 }

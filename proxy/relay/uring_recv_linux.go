@@ -26,15 +26,16 @@ func (l *uringLoop) recv(c *conn, s side, idle bool) {
 	if e.watch {
 		q.Prio |= ring.RecvMulti
 		q.Limit = ringLimit
+		l.lookLater(c)
 	}
 	q.Data = connData(kindRecv, c, s)
 	e.recv = true
 	l.live++
 }
 
-// watchReset has a reset of the end s reported, and urgent data. A receive that stays does not find a reset that came together
-// with data, nor the data behind an urgent byte: what it got before makes the kernel take the socket for empty and wait for
-// the next event (io_recv_finish in 6.18, by test).
+// watchReset has the end of s reported, by FIN or reset, and urgent data that are there already. A receive that stays may
+// not find an end that came together with data: what it got before makes the kernel take the socket for empty and wait for
+// the next event (io_recv_finish in 6.18, by test). See lookAfter.
 func (l *uringLoop) watchReset(c *conn, s side) {
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.OpFlags = ring.OpPollAdd, c.ends[s].fd, unix.POLLPRI // POLLERR and POLLHUP need not be asked for: poll(2)
@@ -54,7 +55,9 @@ func (l *uringLoop) watchDone(q *ring.CQE) {
 	c.ends[s].watch = false
 	if q.Res < 0 || q.Res&(unix.POLLERR|unix.POLLHUP|unix.POLLPRI) != 0 {
 		l.leave(c)
-	} // else the FIN: the receive tells
+	} else if c.ends[s].recv {
+		l.leave(c) // a FIN that the receive has not told, and may never
+	}
 }
 
 // received acts on a completed receive.
@@ -81,7 +84,9 @@ func (l *uringLoop) received(q *ring.CQE) {
 	switch {
 	case c == nil:
 	case n > 0 && c.phase == phaseRelaying && c.mode == modeRing:
-		c.ends[s].recv = q.More()
+		if c.ends[s].recv = q.More(); q.More() {
+			l.lookLater(c)
+		}
 		if l.pass(c, s, id, b) {
 			return // the send has the buffer
 		}

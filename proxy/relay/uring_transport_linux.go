@@ -63,13 +63,6 @@ func (l *uringLoop) adopted(c *conn) bool {
 	return sysEpollCtl(l.ep, unix.EPOLL_CTL_DEL, c.ends[upstream].fd, nil) == 0
 }
 
-// attend: an end that has sent its FIN is received from no more, so a reset of it would not be seen in modeRing.
-func (l *uringLoop) attend(c *conn) {
-	if c.halfClosed() {
-		l.leave(c)
-	}
-}
-
 // start begins to relay: what the client sent early is sent on, and both ends are received from.
 func (l *uringLoop) start(c *conn) {
 	if c.mode == modeReady {
