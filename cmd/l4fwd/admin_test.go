@@ -91,7 +91,7 @@ func TestAdminAnswers(t *testing.T) {
 
 func TestAdminSocketIsPrivateAndReplacesAStaleOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	cfg := config.Admin{Address: "unix:" + path}
+	cfg := config.Admin{Address: config.Endpoint{Unix: path}}
 
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	require.NoError(t, err)

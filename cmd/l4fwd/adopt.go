@@ -43,7 +43,7 @@ func (d *daemon) inherit(listeners []proxy.Listener, sockets []systemd.Socket) e
 			in.Name = s.Addr.String()
 			d.cfg.Listeners[i].Name = in.Name
 		} else {
-			d.compare(*in, d.cfg.Listeners[i].Address, *s)
+			d.compare(*in, d.cfg.Listeners[i].Address.String(), *s)
 		}
 		in.FD, in.Addr = s.FD, s.Addr
 		d.sources[in.Name], d.sockets[in.Name] = sourceSystemd, s.Addr

@@ -36,7 +36,7 @@ func newClient(cmd *cobra.Command) (*client, error) {
 	var faults config.Faults
 	for _, f := range l.Faults {
 		// An address that the daemon would not listen on may well be spoken to.
-		if !f.Warning && (l.Broken || f.Key == "admin.address" && !remoteOnly(l.Config.Admin.Address)) {
+		if !f.Warning && (l.Broken || f.Key == "admin.address" && l.Config.Admin.Address.Local()) {
 			faults = append(faults, f)
 		}
 	}
@@ -44,11 +44,8 @@ func newClient(cmd *cobra.Command) (*client, error) {
 		faults.Print(cmd.ErrOrStderr())
 		return nil, silent(exitUsage)
 	}
-	e, err := config.ParseAdmin(l.Config.Admin.Address)
-	switch {
-	case err != nil:
-		return nil, usage(err)
-	case e.Off():
+	e := l.Config.Admin.Address
+	if e.Off() {
 		return nil, usage(errors.New("admin.address is off: name the daemon's with --admin ADDR"))
 	}
 	if e.Addr.IsValid() && e.Addr.Addr().IsUnspecified() {
@@ -67,12 +64,6 @@ func newClient(cmd *cobra.Command) (*client, error) {
 			},
 		},
 	}}, nil
-}
-
-// remoteOnly reports whether the only thing against an admin address is that it is remote.
-func remoteOnly(address string) bool {
-	e, err := config.ParseAdmin(address)
-	return err == nil && !e.Local()
 }
 
 // call sends a request and decodes the answer into out. An error that wraps errNoDaemon means that there is none.

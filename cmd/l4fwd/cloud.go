@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
@@ -51,7 +52,7 @@ type presence struct {
 
 // locate finds the daemon's place in AWS, if it is to have one.
 func (d *daemon) locate() (*presence, error) {
-	if d.cfg.EIP.Pool == "" {
+	if !d.cfg.EIP.Wanted() {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), discoverTimeout)
@@ -71,10 +72,6 @@ func (d *daemon) locate() (*presence, error) {
 
 // place makes the parts for an instance.
 func (d *daemon) place(id instance.Identity, metadata *instance.Metadata, ec2 eip.Client, groups lifecycle.Client) (*presence, error) {
-	selector, err := eip.ParseSelector(d.cfg.EIP.Pool)
-	if err != nil {
-		return nil, err
-	}
 	private, err := netip.ParseAddr(id.PrivateIP)
 	if err != nil {
 		return nil, err
@@ -82,11 +79,11 @@ func (d *daemon) place(id instance.Identity, metadata *instance.Metadata, ec2 ei
 	c := &presence{d: d, id: id, orders: make(chan lifecycle.Order, 1)}
 	c.away, c.goAway = context.WithCancel(context.Background())
 	c.keeper = eip.New(eip.Options{
-		Client: ec2, Selector: selector, Interface: id.Interface, PrivateIP: private, PublicIPv4: metadata.PublicIPv4,
-		VerifyInterval: time.Duration(d.cfg.EIP.VerifyInterval), Release: eip.Policy(d.cfg.EIP.Release), Required: d.cfg.EIP.Required,
+		Client: ec2, Selector: d.cfg.EIP.Pool, Interface: id.Interface, PrivateIP: private, PublicIPv4: metadata.PublicIPv4,
+		VerifyInterval: d.cfg.EIP.VerifyInterval, Release: eip.Policy(d.cfg.EIP.Release), Required: d.cfg.EIP.Required,
 		Logger: d.log.Logger,
 	})
-	if asg, spot := d.cfg.Lifecycle.ASG != "off", d.cfg.Lifecycle.Spot != "off"; asg || spot {
+	if asg, spot := d.cfg.Lifecycle.ASG == config.FollowAuto, d.cfg.Lifecycle.Spot == config.FollowAuto; asg || spot {
 		c.watcher = lifecycle.New(lifecycle.Options{
 			Metadata: metadata, Client: groups, Identity: id, Groups: asg, Spot: spot,
 			Ready: d.isReady, OnOrder: c.order, Interval: lifecycleInterval, Logger: d.log.Logger,

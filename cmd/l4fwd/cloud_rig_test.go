@@ -45,7 +45,7 @@ func underSky(t *testing.T, arrange func(*sky), test func(*testing.T, *sky)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sky{ec2: sim.NewEC2(sim.EC2Options{}), asg: sim.NewAutoScaling()}
 		s.daemon, s.fwd = newFakeDaemon(t)
-		s.cfg.EIP = config.EIP{Pool: "tag-key:aoai_eip", Required: true, Release: "shutdown", VerifyInterval: config.Duration(30 * time.Second)}
+		s.cfg.EIP = config.EIP{Pool: taggedPool(t), Required: true, Release: config.ReleaseShutdown, VerifyInterval: 30 * time.Second}
 		s.cfg.Lifecycle = config.Lifecycle{ASG: "auto", Spot: "auto"}
 		who := sim.Machine{Region: "eu-west-1", Account: "123456789012", Instance: "i-1", MAC: "02:00:00:00:00:01", Interface: "eni-1", PrivateIP: "10.0.0.1"}
 		s.imds = sim.NewMetadata(who)
@@ -81,10 +81,18 @@ func underSky(t *testing.T, arrange func(*sky), test func(*testing.T, *sky)) {
 	})
 }
 
+// taggedPool selects the addresses that the simulated EC2 has.
+func taggedPool(t *testing.T) eip.Selector {
+	t.Helper()
+	pool, err := eip.ParseSelector("tag-key:aoai_eip")
+	require.NoError(t, err)
+	return pool
+}
+
 // idleCloud is one that does nothing.
 func idleCloud(t *testing.T, d *daemon) *presence {
 	t.Helper()
-	d.cfg.EIP.Pool = "tag-key:aoai_eip"
+	d.cfg.EIP.Pool = taggedPool(t)
 	c, err := d.place(instance.Identity{PrivateIP: "10.0.0.1"}, instance.NewMetadata(aws.Config{}), eip.NewClient(aws.Config{}), lifecycle.NewClient(aws.Config{}))
 	require.NoError(t, err)
 	return c

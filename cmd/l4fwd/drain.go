@@ -44,7 +44,7 @@ func (d *daemon) drain(who string, signals *signals) error {
 	d.stopReloads()
 	d.cloud.settle()
 	d.fwd.CloseWarm()
-	lameDuck, timeout := time.Duration(d.settings().Drain.LameDuck), time.Duration(d.settings().Drain.Timeout)
+	lameDuck, timeout := d.settings().Drain.LameDuck, d.settings().Drain.Timeout
 	d.drainState.Store(&DrainState{By: who, Begun: begun.UTC().Truncate(time.Second), Until: begun.Add(lameDuck + timeout).UTC().Truncate(time.Second)})
 	d.notify.Stopping(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second)
 	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),

@@ -199,12 +199,8 @@ func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context
 		faults.Print(cmd.ErrOrStderr())
 		return silent(exitUsage)
 	}
-	if l.Config.EIP.Pool == "" {
+	if !l.Config.EIP.Wanted() {
 		return usage(errors.New("no pool: name one with --eip-pool tag:KEY=VALUE, or as eip.pool in a file given with --config"))
-	}
-	pool, err := eip.ParseSelector(l.Config.EIP.Pool)
-	if err != nil {
-		return usage(err)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
@@ -212,7 +208,7 @@ func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context
 	if err != nil {
 		return failure(err)
 	}
-	err = do(ctx, eip.NewClient(cfg), pool)
+	err = do(ctx, eip.NewClient(cfg), l.Config.EIP.Pool)
 	if e := (*exitError)(nil); err == nil || errors.As(err, &e) {
 		return err
 	}

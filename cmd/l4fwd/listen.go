@@ -29,9 +29,9 @@ const maxAdminConnections = 64
 
 // listenHealth opens health.address.
 func listenHealth(cfg config.Health) (net.Listener, error) {
-	e, err := config.ParseService(cfg.Address)
-	if err != nil || e.Off() {
-		return noPort, err
+	e := cfg.Address
+	if e.Off() {
+		return noPort, nil
 	}
 	l, err := net.Listen("tcp", e.Addr.String())
 	if err != nil {
@@ -43,11 +43,12 @@ func listenHealth(cfg config.Health) (net.Listener, error) {
 // listenAdmin opens admin.address. A socket in the file system belongs to the user of the process alone; one that a
 // daemon left behind is replaced.
 func listenAdmin(cfg config.Admin) (net.Listener, error) {
-	e, err := config.ParseAdmin(cfg.Address)
-	if err != nil || e.Off() {
-		return noPort, err
+	e := cfg.Address
+	if e.Off() {
+		return noPort, nil
 	}
 	var l net.Listener
+	var err error
 	if e.Unix != "" {
 		l, err = listenUnix(e.Unix)
 	} else {

@@ -62,7 +62,7 @@ func (c *presence) carryOut(ctx context.Context, o lifecycle.Order) {
 // rest lets connections end and gives the address back, while the daemon stays. The load balancer sends none any more:
 // an instance that goes to the warm pool is deregistered first.
 func (c *presence) rest(ctx context.Context, o lifecycle.Order) {
-	waiting, cancel := context.WithTimeout(ctx, time.Duration(c.d.cfg.Drain.Timeout))
+	waiting, cancel := context.WithTimeout(ctx, c.d.cfg.Drain.Timeout)
 	err := c.d.fwd.Wait(waiting)
 	cancel()
 	if ctx.Err() != nil {

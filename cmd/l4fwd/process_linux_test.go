@@ -189,7 +189,9 @@ func TestASocketNamesTheDefaultListener(t *testing.T) {
 	d.log.Close(0)
 	d.log = logging.New(logging.Options{Level: "debug", Out: &log})
 	d.defaultListener = true
-	d.cfg.Listeners = []config.Listener{{Name: ":443", Address: ":443"}}
+	everywhere, err := config.ParseListen(":443")
+	require.NoError(t, err)
+	d.cfg.Listeners = []config.Listener{{Name: ":443", Address: everywhere}}
 	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}
 	addr := netip.MustParseAddrPort("10.0.0.1:8443")
 	require.NoError(t, d.inherit(listeners, []systemd.Socket{{Name: "l4fwd.socket", FD: 3, Addr: addr}}))

@@ -137,7 +137,7 @@ func (r *reloader) apply(ctx context.Context, next config.Config, defaultListene
 	}
 	r.fitted = fitted
 	d.forgetSockets(next.Listeners)
-	d.log.SetLevel(next.Log.Level)
+	d.log.SetLevel(string(next.Log.Level))
 	d.inUse.Store(&next)
 	return nil
 }

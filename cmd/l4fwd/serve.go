@@ -132,7 +132,7 @@ func (d *daemon) cannotStart(err error) error {
 }
 
 func newDaemon(cfg config.Config) *daemon {
-	log := logging.New(logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format, Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
+	log := logging.New(logging.Options{Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
 	return &daemon{
 		cfg: cfg, build: thisBuild(), started: time.Now(),
 		log: log, stopReloads: func() {},

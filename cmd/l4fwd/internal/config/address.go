@@ -1,17 +1,106 @@
 package config
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 )
 
-// maxUnixPath is what fits into sockaddr_un with its final zero, on every system; see unix(7).
+// HostPort is where to connect to: a DNS name or an IP address, and a port that is not 0. The zero value is no address.
+type HostPort struct {
+	Host string
+	Port uint16
+}
+
+// String is the address as a file has it; empty for the zero value.
+func (a HostPort) String() string {
+	if a == (HostPort{}) {
+		return ""
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+}
+
+// IP is the address of a host that is no name; invalid if it is one.
+func (a HostPort) IP() netip.Addr {
+	addr, err := netip.ParseAddr(a.Host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// ListenAddr is an address to accept on. The unspecified IPv6 address takes both families. It remembers how it was
+// written, since a listener without a name is named after that.
+type ListenAddr struct {
+	netip.AddrPort
+	text string
+}
+
+// String is the address as it was written.
+func (a ListenAddr) String() string {
+	if a.text == "" && a.IsValid() {
+		return a.AddrPort.String()
+	}
+	return a.text
+}
+
+// Endpoint is where the health or the admin port is served. The zero value is nowhere.
+type Endpoint struct {
+	Addr netip.AddrPort
+	Unix string // path of a socket
+}
+
+// Off reports whether the port is not served at all.
+func (e Endpoint) Off() bool { return e == Endpoint{} }
+
+// Local reports whether only this machine can reach it.
+func (e Endpoint) Local() bool { return e.Unix != "" || e.Addr.Addr().IsLoopback() }
+
+// Network is the network as net.Listen and net.Dial take it.
+func (e Endpoint) Network() string {
+	if e.Unix != "" {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// Address is the address as net.Listen and net.Dial take it.
+func (e Endpoint) Address() string {
+	if e.Unix != "" {
+		return e.Unix
+	}
+	return e.Addr.String()
+}
+
+// String is the address as a file has it.
+func (e Endpoint) String() string {
+	switch {
+	case e.Off():
+		return "off"
+	case e.Unix != "":
+		return "unix:" + e.Unix
+	case e.Addr.Addr() == netip.IPv6Unspecified():
+		return ":" + strconv.Itoa(int(e.Addr.Port()))
+	}
+	return e.Addr.String()
+}
+
+// maxUnixPath is what fits into sockaddr_un with its final zero, on every system; see unix(7). In bytes.
 const maxUnixPath = 103
 
-// ParseListen reads IP:PORT, or :PORT for every address of both families.
-func ParseListen(text string) (netip.AddrPort, error) {
+// ParseListen reads IP:PORT, localhost:PORT, or :PORT for every address of both families.
+func ParseListen(text string) (ListenAddr, error) {
+	ap, err := parseLocal(text)
+	if err != nil {
+		return ListenAddr{}, err
+	}
+	return ListenAddr{ap, text}, nil
+}
+
+func parseLocal(text string) (netip.AddrPort, error) {
 	const allowed = "write IP:PORT, or :PORT for every address"
 	host, port, err := splitPort(text)
 	if err != nil {
@@ -51,48 +140,59 @@ func zoneFault(text string, addr netip.Addr, port uint16) error {
 }
 
 // ParseHostPort reads the address of an upstream: a DNS name or an IP address, and a port that is not 0.
-func ParseHostPort(text string) (host string, port uint16, err error) {
-	if text == "" {
-		return "", 0, fault("the address is empty", "write HOST:PORT")
+func ParseHostPort(text string) (HostPort, error) {
+	if err := noHostPort(text); err != nil {
+		return HostPort{}, err
 	}
-	if strings.Contains(text, "/") {
-		return "", 0, urlFault(text)
-	}
-	if strings.Contains(text, ",") {
-		return "", 0, fault("%q: one upstream only", "write several under upstreams in a file", text)
-	}
-	if addr, e := netip.ParseAddr(text); e == nil && addr.Is6() {
-		return "", 0, fault("%q has no port", "write "+bracketed(text), text)
-	}
-	host, port, e := splitPort(text)
+	host, port, err := splitPort(text)
 	switch {
-	case e != nil && !strings.Contains(text, ":"):
-		return "", 0, fault("%q has no port", "write "+text+":443", text)
-	case e != nil:
-		return "", 0, fault("%q is not HOST:PORT: %s", "write HOST:PORT, like "+hostOr(host, "example.com")+":443", text, e)
+	case err != nil && !strings.Contains(text, ":"):
+		return HostPort{}, fault("%q has no port", "write "+text+":443", text)
+	case err != nil:
+		return HostPort{}, fault("%q is not HOST:PORT: %s", "write HOST:PORT, like "+hostOr(host, "example.com")+":443", text, err)
 	case port == 0:
-		return "", 0, fault("%q: port 0 cannot be connected to", "write a port from 1 to 65535", text)
+		return HostPort{}, fault("%q: port 0 cannot be connected to", "write a port from 1 to 65535", text)
 	}
 	if addr, e := netip.ParseAddr(host); e == nil {
-		if addr.IsUnspecified() || addr.IsMulticast() {
-			return "", 0, fault("%q: %s is no destination", "write the address of the upstream", text, addr)
-		}
-		if zoneless(addr.Unmap()) {
-			return "", 0, zoneFault(text, addr, port)
-		}
-		return addr.Unmap().String(), port, nil
-	}
-	if strings.Contains(strings.ToUpper(host), placeholder) {
-		return "", 0, fault("%q is the example of the README", "write the name of your resource for "+placeholder, text)
+		return destination(text, addr.Unmap(), port)
 	}
 	if what := badHostName(host); what != "" {
-		return "", 0, fault("%q: %s", "write HOST:PORT with a DNS name or an IP address", text, what)
+		return HostPort{}, fault("%q: %s", "write HOST:PORT with a DNS name or an IP address", text, what)
 	}
-	return host, port, nil
+	return HostPort{host, port}, nil
 }
 
-// placeholder stands in the README's commands for what nobody but the reader knows.
-const placeholder = "YOUR-RESOURCE"
+// noHostPort finds what is meant as something else than HOST:PORT.
+func noHostPort(text string) error {
+	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(text, "https://"), "http://"), "/")
+	host, _, _ = strings.Cut(host, ":")
+	if part := placeholderIn(host); part != "" {
+		return fault("%q has a placeholder, %s", "write the name of your own resource for it, in small letters", text, part)
+	}
+	addr, err := netip.ParseAddr(text)
+	switch {
+	case text == "":
+		return fault("the address is empty", "write HOST:PORT")
+	case strings.Contains(text, "/"):
+		return urlFault(text)
+	case strings.Contains(text, ","):
+		return fault("%q: one upstream only", "write several under upstreams in a file", text)
+	case err == nil && addr.Is6():
+		return fault("%q has no port", "write "+bracketed(text), text)
+	}
+	return nil
+}
+
+// destination is an IP address that can be connected to.
+func destination(text string, addr netip.Addr, port uint16) (HostPort, error) {
+	switch {
+	case addr.IsUnspecified() || addr.IsMulticast():
+		return HostPort{}, fault("%q: %s is no destination", "write the address of the upstream", text, addr)
+	case zoneless(addr):
+		return HostPort{}, zoneFault(text, addr, port)
+	}
+	return HostPort{addr.String(), port}, nil
+}
 
 // bracketed is an IPv6 address without brackets as HOST:PORT. Its last group is taken for the port if it looks like one
 // of those services have, and the rest is an address.
@@ -134,39 +234,8 @@ func urlFault(text string) error {
 	return fault("%q is a URL", "write "+u.Hostname()+":"+port, text)
 }
 
-// badHostName says what is wrong with a DNS name; empty if nothing is.
-func badHostName(name string) string {
-	name = strings.TrimSuffix(name, ".")
-	if name == "" {
-		return "the host is empty"
-	}
-	if len(name) > 253 {
-		return "the host is longer than 253 characters"
-	}
-	for _, label := range strings.Split(name, ".") {
-		switch {
-		case label == "":
-			return "the host has two dots in a row"
-		case len(label) > 63:
-			return "a part of the host is longer than 63 characters"
-		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
-			return "a part of the host begins or ends with a dash"
-		}
-	}
-	for _, r := range name {
-		if r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return "the host has a character " + strconv.QuoteRune(r)
-		}
-	}
-	last := name[strings.LastIndexByte(name, '.')+1:]
-	if strings.Trim(last, "0123456789") == "" {
-		return "the host is neither an IP address nor a DNS name"
-	}
-	return ""
-}
-
-// ParseResolver reads IP or IP:PORT; the port is 53 unless given.
-func ParseResolver(text string) (netip.AddrPort, error) {
+// parseResolver reads IP or IP:PORT; the port is 53 unless given.
+func parseResolver(text string) (netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return netip.AddrPortFrom(addr.Unmap(), 53), nil
 	}
@@ -177,41 +246,16 @@ func ParseResolver(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
-// Endpoint is where health or admin is served. The zero value is nowhere.
-type Endpoint struct {
-	Addr netip.AddrPort
-	Unix string // path of a socket
-}
-
-func (e Endpoint) Off() bool { return e == Endpoint{} }
-
-func (e Endpoint) Local() bool { return e.Unix != "" || e.Addr.Addr().IsLoopback() }
-
-// network and address are as net.Listen and net.Dial take them.
-func (e Endpoint) Network() string {
-	if e.Unix != "" {
-		return "unix"
-	}
-	return "tcp"
-}
-
-func (e Endpoint) Address() string {
-	if e.Unix != "" {
-		return e.Unix
-	}
-	return e.Addr.String()
-}
-
-// ParseService reads IP:PORT, :PORT or off.
-func ParseService(text string) (Endpoint, error) {
+// parseService reads IP:PORT, :PORT or off.
+func parseService(text string) (Endpoint, error) {
 	if text == "off" {
 		return Endpoint{}, nil
 	}
-	ap, err := ParseListen(text)
+	ap, err := parseLocal(text)
 	if err != nil {
-		f := *err.(*Fault)
+		f := asFault(err)
 		f.Allowed += ", or off"
-		return Endpoint{}, &f
+		return Endpoint{}, f
 	}
 	return Endpoint{Addr: ap}, nil
 }
@@ -221,7 +265,7 @@ func ParseAdmin(text string) (Endpoint, error) {
 	path, ok := strings.CutPrefix(text, "unix:")
 	switch {
 	case !ok:
-		return ParseService(text)
+		return parseService(text)
 	case path == "" || strings.HasPrefix(path, "@"):
 		return Endpoint{}, fault("%q is not the path of a socket", "write unix:PATH, like unix:/run/l4fwd/admin.sock", text)
 	case len(path) > maxUnixPath:
@@ -234,23 +278,19 @@ func ParseAdmin(text string) (Endpoint, error) {
 func splitPort(text string) (host string, port uint16, err error) {
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 {
-		return "", 0, errorText("there is no port")
+		return "", 0, errors.New("there is no port")
 	}
 	host, digits := text[:i], text[i+1:]
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		if host, ok = strings.CutSuffix(inner, "]"); !ok {
-			return host, 0, errorText("the bracket is not closed")
+			return host, 0, errors.New("the bracket is not closed")
 		}
 	} else if strings.Contains(host, ":") {
-		return host, 0, errorText("an IPv6 address needs brackets, like [2001:db8::1]:443")
+		return host, 0, errors.New("an IPv6 address needs brackets, like [2001:db8::1]:443")
 	}
 	n, e := strconv.ParseUint(digits, 10, 16)
 	if e != nil {
-		return host, 0, errorText("the port " + strconv.Quote(digits) + " is not a number from 0 to 65535")
+		return host, 0, errors.New("the port " + strconv.Quote(digits) + " is not a number from 0 to 65535")
 	}
 	return host, uint16(n), nil
 }
-
-type errorText string
-
-func (e errorText) Error() string { return string(e) }

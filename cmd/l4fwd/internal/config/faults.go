@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -38,6 +39,15 @@ func (f *Fault) Error() string {
 		b.WriteString("; " + f.Allowed)
 	}
 	return strings.ReplaceAll(b.String(), "\n", " ")
+}
+
+// asFault is err as a fault; an error that is none becomes one without advice.
+func asFault(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Fault{What: err.Error()}
 }
 
 // origin is where a value came from: a line of a file, a flag or a variable. The zero value is a default.
@@ -89,40 +99,60 @@ func (fs Faults) Print(w io.Writer) {
 	}
 }
 
-// Nearest returns the candidate that was probably meant by word, or the empty string if none is close.
-func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", max(1, len(word)/3)+1
-	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
-	return best
+// maxFaults bounds what is kept of the faults of one configuration: a file that is something else has one a line.
+const maxFaults = 1000
+
+// report collects what is found about a configuration.
+type report struct {
+	faults  Faults
+	left    int               // faults that were not kept
+	origins map[string]origin // where each value came from, by key with indices; a default has none
+	spelled map[string]string // the key as it was written, where a shorthand stood for it
 }
 
-// distance is the number of letters to insert, delete, replace or swap with the next one to get from a to b.
-func distance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	if len(a) > 64 || len(b) > 64 {
-		return 64
+func newReport() *report {
+	return &report{origins: map[string]origin{}, spelled: map[string]string{}}
+}
+
+// add reports a fault of a key, at the place where its value was given.
+func (r *report) add(key string, err error) { r.addAt(r.origins[key], key, err) }
+
+// addAt reports a fault at a place.
+func (r *report) addAt(where origin, key string, err error) {
+	if len(r.faults) == maxFaults {
+		r.left++
+		return
 	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
+	f := asFault(err)
+	f.Where, f.Key = where, r.spelling(key)
+	r.faults = append(r.faults, f)
+}
+
+// warn reports something that is no reason to refuse the configuration.
+func (r *report) warn(key, what, allowed string) { r.warnAt(r.origins[key], key, what, allowed) }
+
+func (r *report) warnAt(where origin, key, what, allowed string) {
+	r.addAt(where, key, &Fault{What: what, Allowed: allowed, Warning: true})
+}
+
+// all is every fault and warning found.
+func (r *report) all() Faults {
+	if r.left == 0 {
+		return r.faults
 	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
+	return append(r.faults, fault("there are %d more faults", "correct these first", r.left))
+}
+
+// spelling is the key as it was written.
+func (r *report) spelling(key string) string { return cmp.Or(r.spelled[key], key) }
+
+// given reports whether a value was given for the key, rather than taken by default.
+func (r *report) given(key string) bool {
+	_, ok := r.origins[key]
+	return ok
+}
+
+// complained reports whether there is a fault with a key that begins with prefix.
+func (r *report) complained(prefix string) bool {
+	return slices.ContainsFunc(r.faults, func(f *Fault) bool { return !f.Warning && strings.HasPrefix(f.Key, prefix) })
 }

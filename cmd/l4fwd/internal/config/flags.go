@@ -1,13 +1,14 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 )
 
-// textFlag is the flag of a key. It takes any text: what is wrong with it is said together with all other faults.
+// textFlag is the flag of a key. It takes any text: faults in it are reported together with all others.
 type textFlag struct {
 	key    *key
 	values []string // every one that was given
@@ -30,12 +31,12 @@ func (f *textFlag) Set(text string) error {
 }
 
 // repeated reports whether a flag of one value was given more than once.
-func (f *textFlag) repeated() bool { return !f.key.list() && len(f.values) > 1 }
+func (f *textFlag) repeated() bool { return !f.key.many && len(f.values) > 1 }
 
 // Type is how --help writes the value.
 func (f *textFlag) Type() string { return f.key.arg }
 
-// onceFlag is any other flag: to give it again is an error, where the last value would silently win.
+// onceFlag is any other flag. A second value is an error, where it would silently win.
 type onceFlag struct {
 	pflag.Value
 	name   string
@@ -49,7 +50,8 @@ func (f *onceFlag) Set(text string) error {
 	return f.Value.Set(text)
 }
 
-// GiveOnce has every flag of the set that is not one of a key given once only.
+// GiveOnce makes a second value of a flag an error, for every flag of the set that is not one of a key: these are
+// checked by Load.
 func GiveOnce(fs *pflag.FlagSet) {
 	fs.VisitAll(func(f *pflag.Flag) {
 		if _, ofKey := f.Value.(*textFlag); !ofKey {
@@ -58,7 +60,7 @@ func GiveOnce(fs *pflag.FlagSet) {
 	})
 }
 
-// RepeatedFlag is the error of a flag of one value that has several.
+// RepeatedFlag is the error of a flag that takes one value and was given several.
 type RepeatedFlag struct {
 	name   string
 	values []string
@@ -87,26 +89,17 @@ func AddFileFlag(fs *pflag.FlagSet) {
 
 // AddFlags adds the flags of the keys given by their flag names, or of all keys that have one.
 func AddFlags(fs *pflag.FlagSet, only ...string) {
-	for _, k := range settable(schema) {
-		if k.flag == "" || len(only) > 0 && !contains(only, k.flag) {
+	for _, k := range settable(new(Config).keys()) {
+		if k.flag == "" || len(only) > 0 && !slices.Contains(only, k.flag) {
 			continue
 		}
-		doc := k.doc
-		if k.list() {
+		doc := strings.ReplaceAll(k.doc, "`", "")
+		if k.many {
 			doc += " May be repeated."
 		}
-		if have := k.choices(); have != "" {
-			doc += " One of " + have + "."
+		if len(k.choices) > 0 {
+			doc += " One of " + listChoices(k.choices) + "."
 		}
 		fs.Var(&textFlag{key: k}, k.flag, doc)
 	}
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,17 +40,17 @@ func TestPrecedence(t *testing.T) {
 	l, said := try(t)
 	require.Empty(t, said)
 	require.Equal(t, 3, l.Config.Loops, "environment over file")
-	require.Equal(t, "error", l.Config.Log.Level)
-	require.Equal(t, []string{"10.0.0.2", "10.0.0.3"}, l.Config.DNS.Servers)
-	require.Equal(t, "env.example:443", l.Config.Upstreams[0].Address)
-	require.Equal(t, ":8081", l.Config.Health.Address, "the flag's name works as well")
+	require.Equal(t, LevelError, l.Config.Log.Level)
+	require.Equal(t, []netip.AddrPort{must(parseResolver, "10.0.0.2"), must(parseResolver, "10.0.0.3")}, l.Config.DNS.Servers)
+	require.Equal(t, hostPort("env.example:443"), l.Config.Upstreams[0].Address)
+	require.Equal(t, ":8081", l.Config.Health.Address.String(), "the flag's name works as well")
 
 	l, said = try(t, "--loops", "4", "--dns-server", "10.0.0.4", "--dns-server=10.0.0.5,10.0.0.6", "--upstream", "flag.example:443", "--log-level=debug")
 	require.Empty(t, said)
 	require.Equal(t, 4, l.Config.Loops, "flag over environment")
-	require.Equal(t, "debug", l.Config.Log.Level)
-	require.Equal(t, []string{"10.0.0.4", "10.0.0.5", "10.0.0.6"}, l.Config.DNS.Servers)
-	require.Equal(t, "flag.example:443", l.Config.Upstreams[0].Address)
+	require.Equal(t, LevelDebug, l.Config.Log.Level)
+	require.Equal(t, []netip.AddrPort{must(parseResolver, "10.0.0.4"), must(parseResolver, "10.0.0.5"), must(parseResolver, "10.0.0.6")}, l.Config.DNS.Servers)
+	require.Equal(t, hostPort("flag.example:443"), l.Config.Upstreams[0].Address)
 
 	t.Setenv("L4FWD_LOOPS", "")
 	l, _ = try(t)
@@ -60,10 +61,10 @@ func TestShorthandsReplaceTheAddressesOfTheFile(t *testing.T) {
 	one := write(t, "upstreams: [{name: a, address: 'a.example:443', connect: {attempts: 7}}]\nlisteners: [{name: l, address: ':443'}]\n")
 	l, said := try(t, "--config", one, "--upstream", "test.example:443", "--listen", ":8443")
 	require.Empty(t, said)
-	require.Equal(t, "test.example:443", l.Config.Upstreams[0].Address)
+	require.Equal(t, hostPort("test.example:443"), l.Config.Upstreams[0].Address)
 	require.Equal(t, "a", l.Config.Upstreams[0].Name)
 	require.Equal(t, 7, l.Config.Upstreams[0].Connect.Attempts)
-	require.Equal(t, Listener{Name: "l", Address: ":8443", Upstream: "a", AcceptProxy: "off"}, l.Config.Listeners[0])
+	require.Equal(t, Listener{Name: "l", Address: listen(":8443"), Upstream: "a", AcceptProxy: "off"}, l.Config.Listeners[0])
 
 	two := write(t, "upstreams: [{address: 'a.example:443'}, {address: 'b.example:443'}]\nlisteners: [{address: ':443'}]\n")
 	_, said = try(t, "--upstream", "a.example:443", "--listen", "")
@@ -104,11 +105,11 @@ func TestDurationsAreWrittenShort(t *testing.T) {
 	for _, s := range []string{"0s", "1ms", "5s", "1m", "90m", "1h", "1h30m", "1h0m5s", "24h", "1m30s", "10h", "100h"} {
 		d, err := parseDuration(s)
 		require.NoError(t, err)
-		again, err := parseDuration(d.String())
-		require.NoError(t, err, d.String())
+		again, err := parseDuration(formatDuration(d))
+		require.NoError(t, err, s)
 		require.Equal(t, d, again)
 		if s != "90m" {
-			require.Equal(t, s, d.String())
+			require.Equal(t, s, formatDuration(d))
 		}
 	}
 }
@@ -118,7 +119,7 @@ func TestSettingsThatAreIgnoredAreTold(t *testing.T) {
 	t.Setenv("L4FWD_DNS_SERVER", "10.0.0.2")
 	l, said := try(t, "--upstream", "a.example:443")
 	require.False(t, l.Faults.Bad())
-	require.Equal(t, []string{"10.0.0.1"}, l.Config.DNS.Servers)
+	require.Equal(t, []netip.AddrPort{must(parseResolver, "10.0.0.1")}, l.Config.DNS.Servers)
 	require.Equal(t, "l4fwd: warning: L4FWD_DNS_SERVER: ignored: L4FWD_DNS_SERVERS sets the same and wins; unset one of the two\n", said)
 	t.Setenv("L4FWD_DNS_SERVER", "")
 

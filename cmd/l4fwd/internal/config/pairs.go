@@ -9,34 +9,24 @@ type pair struct {
 	value *yaml.Node
 }
 
-// pairs lists a mapping's keys, those that it merges from others (<<) included, its own first. A key that is there twice
-// is a fault; one that is merged gives way to its own.
+// pairs lists a mapping's keys, its own first, then those that it merges from others (<<). A key that is there twice is
+// a fault; a merged one gives way to the mapping's own.
 func (f *file) pairs(n *yaml.Node, path string) []pair {
 	var all, merged []pair
 	seen := map[string]int{}
-	if f.nodes += len(n.Content); f.nodes > maxNodes {
-		return nil
-	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
-		if k.ShortTag() == "!!merge" {
+		switch line, twice := seen[k.Value]; {
+		case k.ShortTag() == "!!merge":
 			merged = append(merged, f.merge(v, path)...)
-			continue
-		}
-		if k.Kind != yaml.ScalarNode {
+		case k.Kind != yaml.ScalarNode:
 			f.complain(k.Line, path, fault("a key is %s", "write a name", describe(k)))
-			continue
+		case twice:
+			f.complain(k.Line, join(path, k.Value), fault("is here twice, first in line %d", "remove one of them", line))
+		default:
+			seen[k.Value] = k.Line
+			all = append(all, pair{k.Value, k.Line, v})
 		}
-		if line, twice := seen[k.Value]; twice {
-			at := k.Value
-			if path != "" {
-				at = path + "." + at
-			}
-			f.complain(k.Line, at, fault("is here twice, first in line %d", "remove one of them", line))
-			continue
-		}
-		seen[k.Value] = k.Line
-		all = append(all, pair{k.Value, k.Line, v})
 	}
 	for _, p := range merged {
 		if _, own := seen[p.name]; !own {
@@ -50,16 +40,13 @@ func (f *file) pairs(n *yaml.Node, path string) []pair {
 // merge lists the keys of the mapping, or of the mappings, that << names.
 func (f *file) merge(n *yaml.Node, path string) []pair {
 	line := n.Line
-	if n = f.follow(n); n == nil {
-		return nil
-	}
-	switch n.Kind {
+	switch n = target(n); n.Kind {
 	case yaml.MappingNode:
 		return f.pairs(n, path)
 	case yaml.SequenceNode:
 		var all []pair
 		for _, item := range n.Content {
-			if item = f.follow(item); item != nil && item.Kind == yaml.MappingNode {
+			if item = target(item); item.Kind == yaml.MappingNode {
 				all = append(all, f.pairs(item, path)...)
 			}
 		}
@@ -67,4 +54,12 @@ func (f *file) merge(n *yaml.Node, path string) []pair {
 	}
 	f.complain(line, path, fault("<< merges %s", "merge a section, or a list of sections", describe(n)))
 	return nil
+}
+
+// join is the path of a key below another; path is empty at the top.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }

@@ -2,18 +2,18 @@ package config
 
 import (
 	"bytes"
-	"reflect"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// render writes the configuration as a file, with every key, which loads to the same configuration.
-func Render(cfg Config) ([]byte, error) {
+// Render writes the configuration as a file with every key, which loads to the same configuration.
+func Render(c Config) ([]byte, error) { return encode(renderSection(c.keys(), nil)) }
+
+func encode(root *yaml.Node) ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	if err := enc.Encode(renderSection(reflect.ValueOf(cfg), schema)); err != nil {
+	if err := enc.Encode(root); err != nil {
 		return nil, err
 	}
 	if err := enc.Close(); err != nil {
@@ -22,49 +22,54 @@ func Render(cfg Config) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func renderSection(v reflect.Value, keys []*key) *yaml.Node {
+// renderSection writes the keys; shorthands are left out, since the entries they stand for are written. comment, unless
+// nil, is what to write above a key.
+func renderSection(keys []*key, comment func(*key) string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, k := range keys {
-		if shorthand(k) {
+		if k.short {
 			continue
 		}
-		n.Content = append(n.Content, text(k.name), renderValue(v.Field(k.index), k))
+		name := textNode(k.name)
+		if comment != nil {
+			name.HeadComment = comment(k)
+		}
+		n.Content = append(n.Content, name, renderValue(k, comment))
 	}
 	return n
 }
 
-// shorthand reports whether the key only stands for entries of another, which are written instead.
-func shorthand(k *key) bool { return k.path == "upstream" || k.path == "listen" || k.path == "warm" }
-
-func renderValue(v reflect.Value, k *key) *yaml.Node {
-	switch {
-	case k.section():
-		return renderSection(v, k.keys)
-	case k.sections():
+func renderValue(k *key, comment func(*key) string) *yaml.Node {
+	if k.isSection() {
+		return renderSection(k.keys, comment)
+	}
+	if e, ok := k.field.(growing); ok {
 		n := &yaml.Node{Kind: yaml.SequenceNode}
-		for i := range v.Len() {
-			n.Content = append(n.Content, renderSection(v.Index(i), k.keys))
-		}
-		return n
-	case k.list():
-		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		for i := range v.Len() {
-			n.Content = append(n.Content, text(v.Index(i).String()))
+		for i := range e.size() {
+			n.Content = append(n.Content, renderSection(e.entry(i), comment))
 		}
 		return n
 	}
-	switch value := v.Interface().(type) {
-	case Duration:
-		return text(value.String())
-	case int:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(value)}
-	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value)}
+	texts := k.field.texts()
+	if !k.many {
+		return scalarNode(texts[0], k)
 	}
-	return text(v.String())
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, text := range texts {
+		n.Content = append(n.Content, scalarNode(text, k))
+	}
+	return n
 }
 
-func text(s string) *yaml.Node {
+// scalarNode writes a value; one that is a text gets quotes where YAML would read something else.
+func scalarNode(text string, k *key) *yaml.Node {
+	if k.yamlTag != "" {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: k.yamlTag, Value: text}
+	}
+	return textNode(text)
+}
+
+func textNode(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)
 	return n

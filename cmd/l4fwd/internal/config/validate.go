@@ -4,195 +4,180 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
 
-// validate finds what is wrong between keys; each key alone was checked where it was read.
-func (l *Loaded) validate() {
-	l.validateListeners() // first: what is found of upstreams from here on hides no name
-	l.validateUpstreams()
-	l.validateAddressesOfUpstreams()
-	l.validateDoors()
-	l.validateUse()
-	l.validateAddresses()
-	l.validateLoops()
-	l.validateTimes()
-	l.validateAdmin()
+// validator finds faults between keys. Each key alone was checked where it was read.
+type validator struct {
+	*report
+	c    *Config
+	path string // of the file; empty: none was named
 }
 
-func (l *Loaded) validateUpstreams() {
-	if len(l.Config.Upstreams) == 0 && !l.complained("upstream") {
-		where, listed := l.origins["upstreams"]
-		if !listed {
-			where = origin{file: l.Path}
+// validate reports all that is wrong between the keys of c.
+func validate(c *Config, r *report, path string) {
+	v := validator{r, c, path}
+	v.listeners() // first: what is found of upstreams from here on hides no name
+	v.upstreams()
+	v.ofEachUpstream()
+	v.entrance()
+	v.unused()
+	v.addresses()
+	v.loops()
+	v.times()
+	v.admin()
+}
+
+// listeners finds listeners that share a name, and names of upstreams that do not exist.
+func (v validator) listeners() {
+	if len(v.c.Listeners) == 0 && !v.complained("listen") {
+		key := "listeners"
+		if !v.given(key) {
+			key = "listen"
 		}
-		l.add(where, "", fault("no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config", ""))
+		v.add(key, fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
+	}
+	upstreams := v.upstreamNames()
+	hidden := v.namesHidden()
+	byName := map[string]int{}
+	for i, in := range v.c.Listeners {
+		at := fmt.Sprintf("listeners[%d]", i)
+		if first, twice := byName[in.Name]; twice && in.Name != "" {
+			v.sameName(in, at+".name", first)
+		} else {
+			byName[in.Name] = i
+		}
+		for _, u := range in.upstreams(at) {
+			if !hidden {
+				v.upstreamExists(u, upstreams)
+			}
+		}
+	}
+}
+
+// sameName reports a listener whose name another has. Without names, the same address twice is reported as that, unless
+// the kernel chooses the port.
+func (v validator) sameName(in Listener, key string, first int) {
+	if v.given(key) || in.Address.IsValid() && in.Address.Port() == 0 {
+		v.addAt(v.nameOrigin(key), key, fault("%q is also the name of listeners[%d]", "give each its own name", in.Name, first))
+	}
+}
+
+func (v validator) upstreamNames() []string {
+	var all []string
+	for _, u := range v.c.Upstreams {
+		if !slices.Contains(all, u.Name) {
+			all = append(all, u.Name)
+		}
+	}
+	return all
+}
+
+// namesHidden reports whether a fault may hide the name of an upstream, so that nobody can tell which names there are: a
+// fault of the list or of an entry as a whole, or any in an entry that has no valid name of its own.
+func (v validator) namesHidden() bool {
+	for _, f := range v.faults {
+		at, key, _ := strings.Cut(f.Key, ".")
+		if f.Warning || !strings.HasPrefix(at, "upstream") {
+			continue
+		}
+		if !v.given(at+".name") || key == "" || key == "name" {
+			return true
+		}
+	}
+	return false
+}
+
+// upstreamExists finds names of upstreams that do not exist.
+func (v validator) upstreamExists(m mention, upstreams []string) {
+	if m.name == "" || len(upstreams) == 0 || slices.Contains(upstreams, m.name) {
+		return
+	}
+	allowed := "names known: " + strings.Join(upstreams, ", ")
+	if near := Nearest(m.name, upstreams); near != "" {
+		allowed = "did you mean " + near + "? " + allowed
+	}
+	v.add(m.key, fault("there is no upstream %q", allowed, m.name))
+}
+
+// upstreams finds that there are none, and those that share a name.
+func (v validator) upstreams() {
+	if len(v.c.Upstreams) == 0 && !v.complained("upstream") {
+		where, listed := v.origins["upstreams"]
+		if !listed {
+			where = origin{file: v.path}
+		}
+		v.addAt(where, "", fault("no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config", ""))
 	}
 	byName := map[string]int{}
-	for i, u := range l.Config.Upstreams {
-		at := fmt.Sprintf("upstreams[%d].name", i)
+	for i, u := range v.c.Upstreams {
+		key := fmt.Sprintf("upstreams[%d].name", i)
 		if first, twice := byName[u.Name]; twice && u.Name != "" {
-			l.add(l.nameOrigin(at), at, fault("%q is also the name of upstreams[%d]", "give each its own name", u.Name, first))
+			v.addAt(v.nameOrigin(key), key, fault("%q is also the name of upstreams[%d]", "give each its own name", u.Name, first))
 			continue
 		}
 		byName[u.Name] = i
 	}
 }
 
-// validateUse finds upstreams that serve nobody.
-func (l *Loaded) validateUse() {
+// nameOrigin is where a name was given, or the address it was made from.
+func (v validator) nameOrigin(key string) origin {
+	if where, ok := v.origins[key]; ok {
+		return where
+	}
+	return v.origins[strings.TrimSuffix(key, "name")+"address"]
+}
+
+// unused finds upstreams that serve nobody.
+func (v validator) unused() {
 	used := map[string]bool{}
-	for i := range l.Config.Listeners {
-		for _, u := range l.Config.Listeners[i].upstreams("") {
+	for i := range v.c.Listeners {
+		for _, u := range v.c.Listeners[i].upstreams("") {
 			used[u.name] = true
 		}
 	}
-	for i, u := range l.Config.Upstreams {
-		at := fmt.Sprintf("upstreams[%d]", i)
-		if u.Name != "" && !used[u.Name] && len(used) > 0 && !l.complained("listen") && !l.complained("upstream") {
-			l.warn(l.origins[at], at, "no listener uses the upstream "+u.Name, "set listeners[].upstream, or that of a route, to its name, or remove it")
-		}
-	}
-}
-
-func (l *Loaded) validateListeners() {
-	if len(l.Config.Listeners) == 0 && !l.complained("listen") {
-		key := "listeners"
-		if _, there := l.origins[key]; !there {
-			key = "listen"
-		}
-		l.add(l.origins[key], key, fault("the list is empty", "name at least one, or remove the key for one on "+defaultListen))
-	}
-	var upstreams []string
-	for _, u := range l.Config.Upstreams {
-		if !contains(upstreams, u.Name) {
-			upstreams = append(upstreams, u.Name)
-		}
-	}
-	hidden := l.namesHidden()
-	byName := map[string]int{}
-	for i, in := range l.Config.Listeners {
-		at := fmt.Sprintf("listeners[%d]", i)
-		if first, twice := byName[in.Name]; twice && in.Name != "" {
-			// Without names, the same address twice is told as that, unless the kernel chooses the port.
-			ap, err := ParseListen(in.Address)
-			if _, named := l.origins[at+".name"]; named || err == nil && ap.Port() == 0 {
-				l.add(l.nameOrigin(at+".name"), at+".name", fault("%q is also the name of listeners[%d]", "give each its own name", in.Name, first))
-			}
-		} else {
-			byName[in.Name] = i
-		}
-		for _, u := range in.upstreams(at) {
-			if !hidden {
-				l.validateName(u.key, u.name, upstreams)
-			}
-		}
-	}
-}
-
-// namesHidden reports whether a fault may hide the name of an upstream, so that it cannot be told which there are: one with
-// the list or an entry as a whole, or any in an entry that has no valid name of its own.
-func (l *Loaded) namesHidden() bool {
-	for _, f := range l.Faults {
-		at, key, _ := strings.Cut(f.Key, ".")
-		if f.Warning || !strings.HasPrefix(at, "upstream") {
-			continue
-		}
-		if _, named := l.origins[at+".name"]; !named || key == "" || key == "name" {
-			return true
-		}
-	}
-	return false
-}
-
-// validateName finds names of upstreams that do not exist.
-func (l *Loaded) validateName(key, name string, upstreams []string) {
-	if name == "" || len(upstreams) == 0 || contains(upstreams, name) {
+	if len(used) == 0 || v.complained("listen") || v.complained("upstream") {
 		return
 	}
-	allowed := "names known: " + strings.Join(upstreams, ", ")
-	if near := Nearest(name, upstreams); near != "" {
-		allowed = "did you mean " + near + "? " + allowed
-	}
-	l.add(l.origins[key], key, fault("there is no upstream %q", allowed, name))
-}
-
-// nameOrigin is where a name was given, or the address it was made from.
-func (l *Loaded) nameOrigin(at string) origin {
-	if where, ok := l.origins[at]; ok {
-		return where
-	}
-	return l.origins[strings.TrimSuffix(at, "name")+"address"]
-}
-
-// complained reports whether there is a fault with a key that begins with prefix.
-func (l *Loaded) complained(prefix string) bool {
-	for _, f := range l.Faults {
-		if !f.Warning && strings.HasPrefix(f.Key, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// bound is an address to be listened on.
-type bound struct {
-	key  string
-	addr netip.AddrPort
-}
-
-func (l *Loaded) bounds() []bound {
-	var all []bound
-	for i, in := range l.Config.Listeners {
-		if ap, err := ParseListen(in.Address); err == nil {
-			all = append(all, bound{fmt.Sprintf("listeners[%d].address", i), ap})
-		}
-	}
-	if e, err := ParseService(l.Config.Health.Address); err == nil && e.Addr.IsValid() {
-		all = append(all, bound{"health.address", e.Addr})
-	}
-	if e, err := ParseAdmin(l.Config.Admin.Address); err == nil && e.Addr.IsValid() {
-		all = append(all, bound{"admin.address", e.Addr})
-	}
-	return all
-}
-
-// validateAddresses finds addresses that cannot be listened on at the same time.
-func (l *Loaded) validateAddresses() {
-	all := l.bounds()
-	for i, b := range all {
-		for _, a := range all[:i] {
-			if b.addr.Port() != 0 && b.addr.Port() == a.addr.Port() && overlap(a.addr.Addr(), b.addr.Addr(), service(a) || service(b)) {
-				l.taken(a, b)
-				break
-			}
+	for i, u := range v.c.Upstreams {
+		if u.Name != "" && !used[u.Name] {
+			v.warn(fmt.Sprintf("upstreams[%d]", i), "no listener uses the upstream "+u.Name,
+				"set listeners[].upstream, or that of a route, to its name, or remove it")
 		}
 	}
 }
 
-// taken complains of the later of two addresses, unless that is a default: then of the one that somebody wrote.
-func (l *Loaded) taken(a, b bound) {
-	if _, written := l.origins[b.key]; !written {
-		a, b = b, a
+// safeIdle is the shortest of the times after which something on the way forgets a connection without a packet: Azure's
+// load balancer after 4 min, an AWS NLB after 350 s.
+const safeIdle = 240 * time.Second
+
+func (v validator) times() {
+	k := v.c.Keepalive
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"keepalive.idle", k.Idle}, {"keepalive.interval", k.Interval}} {
+		if d.value%time.Second != 0 {
+			v.add(d.key, fault("%s is not in whole seconds", "the kernel knows no finer ones", formatDuration(d.value)))
+		}
 	}
-	l.add(l.origins[b.key], b.key, fault("%s is taken by %s already", "give each its own port", b.addr, l.spelling(a.key)))
+	if k.Idle > safeIdle {
+		v.warn("keepalive.idle", formatDuration(k.Idle)+" is longer than 240s",
+			"Azure's load balancer forgets a connection after 4 min without a packet and an AWS NLB after 350 s, so idle connections may die unnoticed")
+	}
+	if d := v.c.DNS; d.MinTTL > d.MaxTTL {
+		v.add("dns.min_ttl", fault("%s is longer than dns.max_ttl, %s", "write a shorter one", formatDuration(d.MinTTL), formatDuration(d.MaxTTL)))
+	}
 }
 
-// service reports whether b is not a listener of the forwarder.
-func service(b bound) bool { return !strings.HasPrefix(b.key, "listeners") }
-
-// overlap reports whether two addresses with the same port exclude each other. For listeners of the forwarder (strict
-// false) a single address beside the wildcard is fine: the kernel prefers the more exact one.
-func overlap(a, b netip.Addr, strict bool) bool {
-	if a == b || a.IsUnspecified() && b.IsUnspecified() {
-		return true
+func (v validator) admin() {
+	if e := v.c.Admin.Address; !e.Off() && !e.Local() && !v.c.Admin.AllowRemote {
+		v.add("admin.address", fault("%s is reachable from other machines, and whoever reaches it can drain the daemon and read its memory",
+			"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true", e.Addr))
 	}
-	return strict && (covers(a, b) || covers(b, a))
 }
-
-// covers reports whether a is the wildcard of a family that b belongs to; the one of IPv6 takes IPv4 as well.
-func covers(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }
 
 // ownAddress reports whether addr is one of this machine.
 func ownAddress(addr netip.Addr) bool {
@@ -203,44 +188,12 @@ func ownAddress(addr netip.Addr) bool {
 	if err != nil {
 		return false
 	}
-	for _, a := range own {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap() == addr {
-				return true
-			}
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			return false
 		}
-	}
-	return false
-}
-
-// safeIdle is the shortest of the times after which something on the way forgets a connection without a packet: Azure's
-// load balancer after 4 min, an AWS NLB after 350 s.
-const safeIdle = Duration(240 * time.Second)
-
-func (l *Loaded) validateTimes() {
-	k := l.Config.Keepalive
-	for _, d := range []struct {
-		key   string
-		value Duration
-	}{{"keepalive.idle", k.Idle}, {"keepalive.interval", k.Interval}} {
-		if d.value%Duration(time.Second) != 0 {
-			l.add(l.origins[d.key], d.key, fault("%s is not in whole seconds", "the kernel knows no finer ones", d.value))
-		}
-	}
-	if k.Idle > safeIdle {
-		l.warn(l.origins["keepalive.idle"], "keepalive.idle", k.Idle.String()+" is longer than 240s",
-			"Azure's load balancer forgets a connection after 4 min without a packet and an AWS NLB after 350 s, so idle connections may die unnoticed")
-	}
-	if d := l.Config.DNS; d.MinTTL > d.MaxTTL {
-		l.add(l.origins["dns.min_ttl"], "dns.min_ttl", fault("%s is longer than dns.max_ttl, %s", "write a shorter one", d.MinTTL, d.MaxTTL))
-	}
-}
-
-func (l *Loaded) validateAdmin() {
-	e, err := ParseAdmin(l.Config.Admin.Address)
-	if err != nil || e.Off() || e.Local() || l.Config.Admin.AllowRemote {
-		return
-	}
-	l.add(l.origins["admin.address"], "admin.address", fault("%s is reachable from other machines, and whoever reaches it can drain the daemon and read its memory",
-		"use 127.0.0.1:9901 or unix:PATH, or set admin.allow_remote to true", e.Addr))
+		ip, ok := netip.AddrFromSlice(n.IP)
+		return ok && ip.Unmap() == addr
+	})
 }

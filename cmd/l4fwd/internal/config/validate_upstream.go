@@ -3,108 +3,72 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"strings"
-	"time"
 )
 
-// validateAddressesOfUpstreams finds what is wrong between the keys of one upstream.
-func (l *Loaded) validateAddressesOfUpstreams() {
-	for i, u := range l.Config.Upstreams {
+// ofEachUpstream finds what is wrong between the keys of one upstream.
+func (v validator) ofEachUpstream() {
+	for i, u := range v.c.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
-		l.validateBackups(at, u)
-		host, _, err := ParseHostPort(u.Address)
-		if _, e := netip.ParseAddr(host); err == nil && e == nil && u.Check.Type == "tls" {
-			l.warn(l.origins[at+".check"], at+".check.type", "the certificate must be valid for the IP address "+host,
-				"name the upstream by its DNS name, or use tcp if the certificate has only that")
-		}
+		v.backups(at, u)
+		v.upstreamCheck(at, u)
 	}
 }
 
-// validateBackups finds backups that are no others than what they are to replace.
-func (l *Loaded) validateBackups(at string, u Upstream) {
-	first := map[string]string{u.Address: at + ".address"}
+// backups finds backups that are no others than what they are to replace.
+func (v validator) backups(at string, u Upstream) {
+	first := map[HostPort]string{u.Address: at + ".address"}
 	for i, b := range u.Backups {
 		key := fmt.Sprintf("%s.backups[%d]", at, i)
 		if same, twice := first[b]; twice {
-			l.add(l.origins[key], key, fault("%q is %s already", "name another server, or remove it", b, same))
+			v.add(key, fault("%q is %s already", "name another server, or remove it", b, same))
 			continue
 		}
 		first[b] = key
 	}
 }
 
-// validateLoops finds upstreams that are listeners of this very daemon: each connection would end only when every
-// descriptor is used up. Names are not looked up, except localhost.
-func (l *Loaded) validateLoops() {
-	for i, u := range l.Config.Upstreams {
+// upstreamCheck finds what a check cannot do.
+func (v validator) upstreamCheck(at string, u Upstream) {
+	https := u.Check.Type == CheckHTTPS
+	if addr := u.Address.IP(); addr.IsValid() && (https || u.Check.Type == CheckTLS) {
+		v.warnAt(v.origins[at+".check"], at+".check.type", "the certificate must be valid for the IP address "+u.Address.Host,
+			"name the upstream by its DNS name, or use tcp if the certificate has only that")
+	}
+	const allowed = "set check.type to https, or remove the key"
+	what := "has no effect: the check's type is " + string(u.Check.Type)
+	if !https && u.Check.Path != defaultPath {
+		v.warn(at+".check.path", what, allowed)
+	}
+	if !https && u.Admission == AdmissionStrict {
+		v.warn(at+".admission", what, allowed)
+	}
+}
+
+// loops finds upstreams that are listeners of this very daemon: each connection would end only when every descriptor is
+// used up. Names are not looked up, except localhost.
+func (v validator) loops() {
+	bounds := v.bounds()
+	for i, u := range v.c.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
-		l.validateLoop(at+".address", u.Address)
+		v.loop(at+".address", u.Address, bounds)
 		for j, b := range u.Backups {
-			l.validateLoop(fmt.Sprintf("%s.backups[%d]", at, j), b)
+			v.loop(fmt.Sprintf("%s.backups[%d]", at, j), b, bounds)
 		}
 	}
 }
 
-func (l *Loaded) validateLoop(at, address string) {
-	host, port, err := ParseHostPort(address)
-	if err != nil {
+func (v validator) loop(key string, address HostPort, bounds []bound) {
+	addr := address.IP()
+	if address.Host == "localhost" {
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if !addr.IsValid() {
 		return
 	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return
-	}
-	for _, b := range l.bounds() {
-		own := b.addr.Addr() == addr || b.addr.Addr().IsUnspecified() && ownAddress(addr)
-		if b.addr.Port() == port && own {
-			l.add(l.origins[at], at, fault("%q is this daemon's own %s, which would have it forward to itself", "name the server behind it", address, l.spelling(b.key)))
+	for _, b := range bounds {
+		if b.addr.Port() == address.Port && (b.addr.Addr() == addr || b.addr.Addr().IsUnspecified() && ownAddress(addr)) {
+			v.add(key, fault("%q is this daemon's own %s, which would have it forward to itself", "name the server behind it", address, v.spelling(b.key)))
 			return
 		}
 	}
-}
-
-// maxCloseAfter bounds upstreams[].on_removed.
-const maxCloseAfter = Duration(720 * time.Hour)
-
-// Removed says what becomes of the connections to an address that left the DNS answer; the zero value keeps them.
-type Removed struct {
-	Close bool
-	After time.Duration
-}
-
-// ParseRemoved reads keep, or close_after and a duration.
-func ParseRemoved(text string) (Removed, error) {
-	const allowed = "write keep, or close_after and a duration from 0s to 720h, like close_after 5m"
-	if text == "keep" {
-		return Removed{}, nil
-	}
-	rest, ok := strings.CutPrefix(text, "close_after")
-	if !ok || rest == "" {
-		return Removed{}, fault("%q is not a choice", allowed, text)
-	}
-	// Whoever quotes "close_after: 5m" means the same.
-	d, err := parseDuration(strings.TrimSpace(strings.TrimPrefix(rest, ":")))
-	if err != nil {
-		return Removed{}, fault("%q: %s", allowed, text, err.(*Fault).What)
-	}
-	if d < 0 || d > maxCloseAfter {
-		return Removed{}, fault("%q: %s is out of range", allowed, text, d)
-	}
-	return Removed{Close: true, After: time.Duration(d)}, nil
-}
-
-// checkSource says what is wrong with a local address to connect from.
-func checkSource(text string) error {
-	const allowed = "write an IP address of this machine, without a port"
-	addr, err := netip.ParseAddr(text)
-	switch {
-	case err != nil:
-		return fault("%q is no IP address", allowed, text)
-	case addr.IsUnspecified() || addr.IsMulticast():
-		return fault("%q: %s is no address to connect from", allowed, text, addr)
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,23 +10,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"go.uber.org/zap"
 )
-
-// ReloadWatch is the value of reload that has the file watched.
-const ReloadWatch = "watch"
-
-// FileState is what a file held: by its contents, since a new time or inode alone is no change.
-type FileState struct {
-	There bool
-	Sum   [sha256.Size]byte
-}
-
-func StateOf(path string) FileState {
-	text, err := readBounded(path)
-	if err != nil {
-		return FileState{}
-	}
-	return FileState{There: true, Sum: sha256.Sum256(text)}
-}
 
 const (
 	settle    = 200 * time.Millisecond // editors write in several steps: the file is looked at once it was left alone for so long

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+// maxFile bounds a configuration file, in bytes: far above any real one, and low enough that a wrong path costs nothing.
+const maxFile = 1 << 20
+
+// pipeWait is how long the writer of a pipe may take.
+const pipeWait = 2 * time.Second
+
+// FileState is what a file held. It goes by the contents, since a new time or inode alone is no change.
+type FileState struct {
+	There bool // it could be read
+	Sum   [sha256.Size]byte
+}
+
+// StateOf is the state of the file at path.
+func StateOf(path string) FileState {
+	text, err := readBounded(path)
+	if err != nil {
+		return FileState{}
+	}
+	return stateOf(text)
+}
+
+func stateOf(text []byte) FileState { return FileState{There: true, Sum: sha256.Sum256(text)} }
+
+// readBounded reads a file, or what another process writes into a pipe.
+func readBounded(path string) ([]byte, error) {
+	r, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fault("is a pipe, and nothing was written to it for %s", "name a file", pipeWait)
+	case err != nil:
+		return nil, unreadable(err)
+	case len(text) > maxFile:
+		return nil, errors.New("is larger than 1 MiB, so it is no configuration")
+	}
+	return text, nil
+}
+
+// openSource opens a file or a pipe. A pipe is opened without waiting for its writer; reading it has a deadline. A
+// device is refused, but for /dev/null, which is empty.
+func openSource(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	switch mode := info.Mode(); {
+	case mode&fs.ModeNamedPipe != 0:
+		return openPipe(path)
+	case mode&fs.ModeSocket != 0:
+		return nil, fault("is a socket", "name a file")
+	case mode&fs.ModeDevice != 0 && path != os.DevNull:
+		return nil, fault("is a device", "name a file")
+	}
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return r, nil
+}
+
+// openPipe opens a pipe. Without a writer it reads as empty at once.
+func openPipe(path string) (*os.File, error) {
+	r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if err := r.SetReadDeadline(time.Now().Add(pipeWait)); err != nil {
+		_ = r.Close()
+		return nil, unreadable(err)
+	}
+	return r, nil
+}
+
+// unreadable is an error of the system without the path, which the report names already.
+func unreadable(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("cannot be read: %w", err)
+}
+
+// notUTF8 finds bytes that are not UTF-8. Text in UTF-16 begins with a mark, which the YAML library knows.
+func notUTF8(text []byte) (line int, err error) {
+	if utf8.Valid(text) || bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return 0, nil
+	}
+	line = 1
+	for lineText := range bytes.Lines(text) {
+		if !utf8.Valid(lineText) {
+			break
+		}
+		line++
+	}
+	return line, fault("is not UTF-8", "save the file as UTF-8")
+}
