@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// chat answers a chat completion. As at the service, a deployment that does not exist is told before the
+// chat answers a chat completion of the dated API. As at the service, a deployment that does not exist is told before the
 // body is looked at.
 func (h *handler) chat(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("api-version") == "" {
@@ -21,11 +21,32 @@ func (h *handler) chat(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, http.StatusNotFound, bodyNoDeployment)
 		return
 	}
+	if req := h.chatRequest(w, r); req != nil {
+		h.answer(w, r, req)
+	}
+}
+
+// chatV1 answers a chat completion of the v1 API, which has no api-version and names the deployment in the body.
+func (h *handler) chatV1(w http.ResponseWriter, r *http.Request) {
+	req := h.chatRequest(w, r)
+	switch {
+	case req == nil:
+	case req.Model == "":
+		h.respond(w, http.StatusBadRequest, badRequest("model", "Missing required parameter: 'model'.").body())
+	case !slices.Contains(h.Deployments, req.Model):
+		h.refuse(w, http.StatusNotFound, bodyNoDeployment)
+	default:
+		h.answer(w, r, req)
+	}
+}
+
+// chatRequest reads the body; nil when it was refused.
+func (h *handler) chatRequest(w http.ResponseWriter, r *http.Request) *chatRequest {
 	body, err := h.readBody(w, r)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			h.refuse(w, http.StatusRequestEntityTooLarge, bodyTooLarge)
-			return
+			return nil
 		}
 		// Cut short or too slow: end the connection, since what follows on it cannot be told apart.
 		panic(http.ErrAbortHandler)
@@ -33,8 +54,13 @@ func (h *handler) chat(w http.ResponseWriter, r *http.Request) {
 	req, f := parseChat(body)
 	if f != nil {
 		h.respond(w, http.StatusBadRequest, f.body())
-		return
+		return nil
 	}
+	return req
+}
+
+// answer sends the completion, whole or as a stream.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, req *chatRequest) {
 	w.Header().Set("x-ms-region", "Stand-in")
 	reply := h.compose(req)
 	if req.Stream {

@@ -23,7 +23,9 @@ type handler struct {
 func newHandler(opts Options, stats *counters) *handler {
 	h := &handler{Options: opts, stats: stats, mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST /openai/deployments/{deployment}/chat/completions", h.chat)
+	h.mux.HandleFunc("POST /openai/v1/chat/completions", h.chatV1)
 	h.mux.HandleFunc("GET /openai/models", h.models)
+	h.mux.HandleFunc("GET /openai/v1/models", h.modelsV1)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		h.refuse(w, http.StatusNotFound, bodyNotFound)
 	})

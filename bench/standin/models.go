@@ -32,13 +32,18 @@ type capabilities struct {
 // modelCreated is the day of modelName's version.
 var modelCreated = time.Date(2024, time.November, 20, 0, 0, 0, 0, time.UTC)
 
-// models lists the one model behind every deployment. It is the cheapest request that a valid key turns into a 200,
-// so documents and people use it to test a path.
+// models is modelsV1 in the dated API.
 func (h *handler) models(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("api-version") == "" {
 		h.refuse(w, http.StatusNotFound, bodyNotFound)
 		return
 	}
+	h.modelsV1(w, r)
+}
+
+// modelsV1 lists the one model behind every deployment. It is the cheapest request that a valid key turns into a 200,
+// so documents and people use it to test a path.
+func (h *handler) modelsV1(w http.ResponseWriter, _ *http.Request) {
 	body, err := json.Marshal(modelList{Object: "list", Data: []model{{
 		Capabilities: capabilities{ChatCompletion: true, Inference: true},
 		CreatedAt:    modelCreated.Unix(), ID: modelName, LifecycleStatus: "generally-available", Object: "model", Status: "succeeded",

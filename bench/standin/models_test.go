@@ -10,8 +10,10 @@ import (
 func TestModelsAreListed(t *testing.T) {
 	s := start(t, Options{})
 	c := client(t, s, s.Addr().String(), true)
-	for query, status := range map[string]int{"?api-version=2024-06-01": http.StatusOK, "": http.StatusNotFound} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+Name+"/openai/models"+query, nil)
+	for path, status := range map[string]int{
+		"/openai/v1/models": http.StatusOK, "/openai/models?api-version=2024-06-01": http.StatusOK, "/openai/models": http.StatusNotFound,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+Name+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -23,7 +25,7 @@ func TestModelsAreListed(t *testing.T) {
 		body := readAll(t, resp)
 		resp.Body.Close()
 		if resp.StatusCode != status {
-			t.Fatalf("%q: %d, want %d: %s", query, resp.StatusCode, status, body)
+			t.Fatalf("%q: %d, want %d: %s", path, resp.StatusCode, status, body)
 		}
 		if status != http.StatusOK {
 			continue
@@ -31,6 +33,23 @@ func TestModelsAreListed(t *testing.T) {
 		var got modelList
 		if err := json.Unmarshal([]byte(body), &got); err != nil || len(got.Data) != 1 || got.Data[0].ID != modelName {
 			t.Errorf("%v: %s", err, body)
+		}
+	}
+}
+
+// The v1 API names the deployment in the body, and has no version in the URL.
+func TestChatOfTheV1API(t *testing.T) {
+	s := start(t, Options{})
+	c := client(t, s, s.Addr().String(), true)
+	for body, status := range map[string]int{
+		`{"model":"gpt-4o",` + hello[1:]: http.StatusOK,
+		`{"model":"gpt-9",` + hello[1:]:  http.StatusNotFound,
+		hello:                            http.StatusBadRequest,
+		`{"model":`:                      http.StatusBadRequest,
+	} {
+		resp := post(t, c, "https://"+Name+"/openai/v1/chat/completions", body)
+		if got := readAll(t, resp); resp.StatusCode != status {
+			t.Errorf("%s: %d, want %d: %s", body, resp.StatusCode, status, got)
 		}
 	}
 }

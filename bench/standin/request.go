@@ -11,6 +11,7 @@ import (
 
 // chatRequest is the part of a chat completion's request that changes the answer's shape.
 type chatRequest struct {
+	Model               string         `json:"model"` // the deployment, in the v1 API
 	Messages            []chatMessage  `json:"messages"`
 	Stream              bool           `json:"stream"`
 	StreamOptions       *streamOptions `json:"stream_options"`

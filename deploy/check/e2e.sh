@@ -156,8 +156,8 @@ probes_are() { [ "$(metric l4fwd_connections_total 'reason="probe"')" = "$1" ]; 
 
 request() { # request STREAM CURL-ARGUMENT...: a chat completion, as a client of the endpoint asks for it
   outside curl --silent --show-error --fail --max-time 120 --cacert "$work/ca.pem" --header "api-key: $key" "${@:2}" \
-    --json "{\"stream\": $1, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}" \
-    "https://$upstream/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    --json "{\"model\": \"gpt-4o\", \"stream\": $1, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}" \
+    "https://$upstream/openai/v1/chat/completions"
 }
 through=(--connect-to "$upstream:443:$balancer:443")
 e2e_forwards() { # TLS from end to end, since curl trusts the stand-in alone; the access log knows the endpoint
@@ -176,8 +176,8 @@ e2e_refuses() { # one that did not come through the load balancer
 
 e2e_by_hand() { # the request that docs/DEPLOY.md has a person make on an instance: admitted, only the key is missing
   is "answer" 401 "$(booted curl --silent --cacert /dev/stdin --haproxy-protocol --connect-to ::127.0.0.1:443 --output /dev/null -w '%{http_code}' \
-    "https://$upstream/openai/models?api-version=2024-06-01" <"$work/ca.pem")" &&
-    grep -q -- "--haproxy-protocol --connect-to ::127.0.0.1:443 .*/openai/models?api-version=2024-06-01" "$root/docs/DEPLOY.md"
+    "https://$upstream/openai/v1/models" <"$work/ca.pem")" &&
+    grep -q -- "--haproxy-protocol --connect-to ::127.0.0.1:443 .*/openai/v1/models" "$root/docs/DEPLOY.md"
 }
 
 stream() { # in the background: an answer of some 20 s

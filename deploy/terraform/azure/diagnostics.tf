@@ -14,8 +14,9 @@ locals {
 
 # Audit and RequestResponse tell whose request the firewall refused, by address: compare with the pool.
 resource "azurerm_monitor_diagnostic_setting" "openai" {
-  name                       = "${var.name}-diagnostics"
-  target_resource_id         = azurerm_cognitive_account.this.id
+  for_each                   = local.accounts
+  name                       = "${each.value.name}-diagnostics"
+  target_resource_id         = azurerm_cognitive_account.this[each.key].id
   log_analytics_workspace_id = local.workspace_id
 
   enabled_log {

@@ -5,10 +5,6 @@ resource "azurerm_resource_group" "this" {
   tags     = var.tags
 }
 
-locals {
-  resource_group = var.resource_group_name != null ? var.resource_group_name : azurerm_resource_group.this[0].name
-}
-
 resource "azurerm_user_assigned_identity" "this" {
   name                = "${var.name}-identity"
   resource_group_name = local.resource_group
@@ -17,14 +13,16 @@ resource "azurerm_user_assigned_identity" "this" {
 }
 
 resource "azurerm_cognitive_account" "this" {
-  name                          = var.name
+  for_each                      = local.accounts
+  name                          = each.value.name
   resource_group_name           = local.resource_group
-  location                      = var.location
-  kind                          = "OpenAI"
-  sku_name                      = var.sku_name
-  custom_subdomain_name         = var.name # network_acls and Entra ID need it; clients keep this name
-  local_auth_enabled            = var.local_auth_enabled
-  public_network_access_enabled = var.public_network_access_enabled
+  location                      = each.value.location
+  kind                          = each.value.kind
+  sku_name                      = each.value.sku_name
+  custom_subdomain_name         = each.value.name # network_acls and Entra ID need it; clients keep this name
+  project_management_enabled    = each.value.kind == "AIServices"
+  local_auth_enabled            = each.value.local_auth_enabled
+  public_network_access_enabled = each.value.public_network_access_enabled
   tags                          = var.tags
 
   identity {
@@ -32,22 +30,28 @@ resource "azurerm_cognitive_account" "this" {
     identity_ids = [azurerm_user_assigned_identity.this.id]
   }
 
-  # Without Deny the rules would have no effect.
+  # Without Deny the rules would have no effect. AzureServices lets AI Search in by its managed identity.
   network_acls {
     default_action = "Deny"
     bypass         = "AzureServices"
-    ip_rules       = var.ip_rules
+    ip_rules       = each.value.ip_rules
+  }
+
+  lifecycle {
+    # Microsoft upgrades accounts of kind OpenAI to AIServices by itself, and enables project management with it. To set the kind back
+    # would undo the upgrade; to set project management back would replace the account, name and deployments included.
+    ignore_changes = [kind, project_management_enabled]
   }
 }
 
 resource "azurerm_cognitive_deployment" "this" {
-  for_each               = var.deployments
-  name                   = each.key
-  cognitive_account_id   = azurerm_cognitive_account.this.id
+  for_each               = local.deployments
+  name                   = each.value.name
+  cognitive_account_id   = azurerm_cognitive_account.this[each.value.account].id
   version_upgrade_option = each.value.upgrade
 
   model {
-    format  = "OpenAI"
+    format  = each.value.format
     name    = each.value.model
     version = each.value.version
   }
@@ -59,8 +63,8 @@ resource "azurerm_cognitive_deployment" "this" {
 }
 
 resource "azurerm_role_assignment" "users" {
-  for_each             = var.openai_users
-  scope                = azurerm_cognitive_account.this.id
+  for_each             = local.users
+  scope                = azurerm_cognitive_account.this[each.value.account].id
   role_definition_name = "Cognitive Services OpenAI User"
-  principal_id         = each.value
+  principal_id         = each.value.principal
 }

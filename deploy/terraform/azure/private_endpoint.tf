@@ -1,13 +1,17 @@
-# The private way in, and who may use it.
+# The private way in: an endpoint for each account, and who may use it.
 
 locals {
   private  = var.private_endpoint != null
   own_vnet = local.private && try(var.private_endpoint.vnet_id, null) == null
-  own_zone = local.private && try(var.private_endpoint.dns_zone_id, null) == null
 
   vnet_id            = local.own_vnet ? azurerm_virtual_network.this[0].id : try(var.private_endpoint.vnet_id, null)
   endpoint_subnet_id = local.own_vnet ? azurerm_subnet.endpoint[0].id : try(var.private_endpoint.endpoint_subnet_id, null)
-  zone_id            = local.own_zone ? azurerm_private_dns_zone.openai[0].id : try(var.private_endpoint.dns_zone_id, null)
+
+  # What the endpoints have: Azure tells an address for each name, a fixed address is known before.
+  told    = { for account, e in azurerm_private_endpoint.openai : account => { for c in e.custom_dns_configs : c.fqdn => c.ip_addresses } }
+  records = { for key, h in local.hosts : key => try([local.private_ips[key]], local.told[h.account][h.host], [azurerm_private_endpoint.openai[h.account].private_service_connection[0].private_ip_address]) if local.private }
+  endpoint_ips = distinct(concat(flatten(values(local.records)),
+  [for e in concat(values(azurerm_private_endpoint.openai), azurerm_private_endpoint.search) : e.private_service_connection[0].private_ip_address]))
 }
 
 resource "azurerm_virtual_network" "this" {
@@ -36,55 +40,31 @@ resource "azurerm_subnet" "endpoint" {
   private_endpoint_network_policies = "NetworkSecurityGroupEnabled" # else the NSG below is not applied to private endpoints
 }
 
+# Endpoints lie where the network is, not where their account is.
 resource "azurerm_private_endpoint" "openai" {
-  count               = local.private ? 1 : 0
-  name                = "${var.name}-pe"
+  for_each            = { for account, a in local.accounts : account => a.name if local.private }
+  name                = "${each.value}-pe"
   resource_group_name = local.resource_group
   location            = var.location
   subnet_id           = local.endpoint_subnet_id
   tags                = var.tags
 
   private_service_connection {
-    name                           = "${var.name}-pe"
-    private_connection_resource_id = azurerm_cognitive_account.this.id
+    name                           = "${each.value}-pe"
+    private_connection_resource_id = azurerm_cognitive_account.this[each.key].id
     subresource_names              = ["account"]
     is_manual_connection           = false
   }
 
   dynamic "ip_configuration" {
-    for_each = var.private_endpoint.private_ip != null ? [var.private_endpoint.private_ip] : []
+    for_each = lookup(local.fixed, each.key, {})
     content {
-      name               = "fixed"
+      name               = ip_configuration.key == "default" ? "fixed" : "fixed-${ip_configuration.key}"
       private_ip_address = ip_configuration.value
       subresource_name   = "account"
-      member_name        = "default"
+      member_name        = ip_configuration.key
     }
   }
-}
-
-resource "azurerm_private_dns_zone" "openai" {
-  count               = local.own_zone ? 1 : 0
-  name                = "privatelink.openai.azure.com"
-  resource_group_name = local.resource_group
-  tags                = var.tags
-}
-
-resource "azurerm_private_dns_a_record" "openai" {
-  count               = local.private ? 1 : 0
-  name                = var.name
-  private_dns_zone_id = local.zone_id
-  ttl                 = 10
-  records             = [azurerm_private_endpoint.openai[0].private_service_connection[0].private_ip_address]
-  tags                = var.tags
-}
-
-resource "azurerm_private_dns_zone_virtual_network_link" "openai" {
-  count                = local.own_zone ? 1 : 0
-  name                 = "${var.name}-link"
-  private_dns_zone_id  = local.zone_id
-  virtual_network_id   = local.vnet_id
-  registration_enabled = false
-  tags                 = var.tags
 }
 
 resource "azurerm_network_security_group" "endpoint" {
@@ -96,18 +76,18 @@ resource "azurerm_network_security_group" "endpoint" {
 }
 
 resource "azurerm_network_security_rule" "allow_apps" {
-  count                       = local.own_vnet ? 1 : 0
-  name                        = "allow-apps-to-openai-https"
-  resource_group_name         = local.resource_group
-  network_security_group_name = azurerm_network_security_group.endpoint[0].name
-  priority                    = 150
-  direction                   = "Inbound"
-  access                      = "Allow"
-  protocol                    = "Tcp"
-  source_address_prefixes     = concat([var.private_endpoint.apps_prefix], var.private_endpoint.sources)
-  source_port_range           = "*"
-  destination_address_prefix  = "${azurerm_private_endpoint.openai[0].private_service_connection[0].private_ip_address}/32"
-  destination_port_range      = "443"
+  count                        = local.own_vnet ? 1 : 0
+  name                         = "allow-apps-to-openai-https"
+  resource_group_name          = local.resource_group
+  network_security_group_name  = azurerm_network_security_group.endpoint[0].name
+  priority                     = 150
+  direction                    = "Inbound"
+  access                       = "Allow"
+  protocol                     = "Tcp"
+  source_address_prefixes      = concat([var.private_endpoint.apps_prefix], var.private_endpoint.sources)
+  source_port_range            = "*"
+  destination_address_prefixes = [for ip in local.endpoint_ips : "${ip}/32"]
+  destination_port_range       = "443"
 }
 
 # All protocols and ports; Azure's own allow rules for the virtual network have a lower priority (65000).

@@ -19,12 +19,12 @@ resource "azurerm_storage_account" "this" {
   }
 }
 
-# The account (and search, where there is one) reads the data as itself.
+# The accounts (and search, where there is one) reach the data as themselves, as trusted services.
 resource "azurerm_role_assignment" "openai_storage" {
-  count                = var.storage != null ? 1 : 0
+  for_each             = { for account, a in local.accounts : account => a.name if var.storage != null }
   scope                = azurerm_storage_account.this[0].id
   role_definition_name = "Storage Blob Data Contributor"
-  principal_id         = azurerm_cognitive_account.this.identity[0].principal_id
+  principal_id         = azurerm_cognitive_account.this[each.key].identity[0].principal_id
 }
 
 resource "azurerm_role_assignment" "search_storage" {

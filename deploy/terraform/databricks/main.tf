@@ -25,7 +25,7 @@ resource "databricks_mws_ncc_binding" "this" {
 }
 
 resource "databricks_account_network_policy" "this" {
-  count             = var.network_policy != null ? 1 : 0
+  count             = var.network_policy != null && try(var.network_policy.existing_id, null) == null ? 1 : 0
   network_policy_id = coalesce(var.network_policy.id, "${var.name}-egress")
 
   egress = {
@@ -54,5 +54,9 @@ resource "databricks_account_network_policy" "this" {
 resource "databricks_workspace_network_option" "this" {
   for_each          = var.network_policy != null ? toset([for id in var.workspace_ids : tostring(id)]) : toset([])
   workspace_id      = tonumber(each.key)
-  network_policy_id = databricks_account_network_policy.this[0].network_policy_id
+  network_policy_id = local.policy_id
+}
+
+locals {
+  policy_id = try(coalesce(var.network_policy.existing_id), databricks_account_network_policy.this[0].network_policy_id, null)
 }

@@ -1,9 +1,11 @@
 output "network_connectivity_config_id" {
-  value = local.ncc_id
+  description = "The connectivity configuration, made or given."
+  value       = local.ncc_id
 }
 
 output "rule_id" {
-  value = databricks_mws_ncc_private_endpoint_rule.this.rule_id
+  description = "The private endpoint rule."
+  value       = databricks_mws_ncc_private_endpoint_rule.this.rule_id
 }
 
 output "vpc_endpoint_id" {
@@ -17,9 +19,11 @@ output "connection_state" {
 }
 
 output "error_message" {
-  value = databricks_mws_ncc_private_endpoint_rule.this.error_message
+  description = "Why the rule failed, where it did."
+  value       = databricks_mws_ncc_private_endpoint_rule.this.error_message
 }
 
 output "network_policy_id" {
-  value = one(databricks_account_network_policy.this[*].network_policy_id)
+  description = "The network policy of the workspaces, made or given; null without one."
+  value       = local.policy_id
 }

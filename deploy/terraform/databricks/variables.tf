@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the connectivity configuration and of the network policy."
+  description = "Name of the connectivity configuration and of the network policy. A change makes another of both, with a new endpoint to accept."
   type        = string
   default     = "l4fwd"
 
@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region of the workspaces and of the endpoint service, for example us-west-2. The three have to agree."
+  description = "Region of the workspaces and of the endpoint service, for example us-west-2. The three have to agree. A change makes everything anew."
   type        = string
 
   validation {
@@ -20,13 +20,13 @@ variable "region" {
 }
 
 variable "network_connectivity_config_id" {
-  description = "An existing connectivity configuration of the region (an account has 10 a region at most); null makes one."
+  description = "An existing connectivity configuration of the region (an account has 10 a region at most); null makes one. A change makes the rule anew, with a new endpoint to accept."
   type        = string
   default     = null
 }
 
 variable "endpoint_service" {
-  description = "Output endpoint_service_name of the AWS module."
+  description = "Output endpoint_service_name of the AWS module. A change makes the rule anew, with a new endpoint to accept."
   type        = string
 
   validation {
@@ -40,7 +40,7 @@ variable "endpoint_service" {
 }
 
 variable "domain_names" {
-  description = "Names that serverless compute resolves to the endpoint: NAME.openai.azure.com. 10 at most a rule."
+  description = "Names that serverless compute resolves to the endpoint: output domain_names of the Azure module. 10 at most a rule."
   type        = list(string)
 
   validation {
@@ -54,7 +54,7 @@ variable "domain_names" {
 }
 
 variable "workspace_ids" {
-  description = "Workspaces that use the configuration. A workspace has one: binding replaces what it had. 50 at most."
+  description = "Workspaces that use the configuration. A workspace has one: a binding takes the place of the one before, and taking a workspace out unbinds it. 50 at most."
   type        = set(number)
   default     = []
 
@@ -67,9 +67,12 @@ variable "workspace_ids" {
 variable "network_policy" {
   description = <<-EOT
     Restricts what serverless compute of the workspaces may reach; null leaves their policy alone. internet_destinations: names beside
-    domain_names. storage: buckets. enforced: false only logs what would have been refused: begin with that.
+    domain_names. storage: buckets. enforced: false only logs what would have been refused: begin with that. id: name of the policy, a
+    change makes another one. existing_id: a policy that is there already is bound to the workspaces instead, and never changed: its owner
+    adds domain_names to it.
   EOT
   type = object({
+    existing_id           = optional(string)
     id                    = optional(string)
     enforced              = optional(bool, false)
     internet_destinations = optional(list(string), [])
@@ -87,6 +90,10 @@ variable "network_policy" {
   validation {
     condition     = var.network_policy == null || alltrue([for d in try(var.network_policy.internet_destinations, [""]) : can(regex("^(\\*\\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", d))])
     error_message = "network_policy: internet_destinations are host names in lower case, without scheme or port."
+  }
+  validation {
+    condition     = try(var.network_policy.existing_id, null) == null || try(var.network_policy.id == null && !var.network_policy.enforced && length(var.network_policy.internet_destinations) + length(var.network_policy.storage) == 0, false)
+    error_message = "network_policy: existing_id stands alone: what a policy of somebody else allows is not changed from here."
   }
   validation {
     condition     = var.network_policy == null || try(var.network_policy.id, null) != "default-policy"

@@ -20,9 +20,6 @@ import (
 	"github.com/l4fwd/l4fwd/bench/standin"
 )
 
-// version of the service's interface that the printed example asks for.
-const apiVersion = "2024-10-21"
-
 func main() {
 	err := run(os.Args[1:])
 	switch {
@@ -140,7 +137,7 @@ func describe(addr netip.AddrPort, opts standin.Options, caOut string) {
 	fmt.Printf(`
 curl -N %s --connect-to %s:443:%s \
   -H 'api-key: %s' -H 'content-type: application/json' \
-  -d '{"messages":[{"role":"user","content":"Hello"}],"stream":true}' \
-  'https://%s/openai/deployments/%s/chat/completions?api-version=%s'
-`, trust, standin.Name, addr, opts.Key, standin.Name, deployment, apiVersion)
+  -d '{"model":"%s","messages":[{"role":"user","content":"Hello"}],"stream":true}' \
+  'https://%s/openai/v1/chat/completions'
+`, trust, standin.Name, addr, opts.Key, deployment, standin.Name)
 }

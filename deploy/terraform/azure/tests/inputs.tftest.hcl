@@ -137,7 +137,16 @@ run "endpoint_address" {
   expect_failures = [var.private_endpoint]
 }
 
-run "search_standard" {
+run "search_free" {
+  command = plan
+  variables {
+    private_endpoint = {}
+    search           = { name = "find", sku = "free" }
+  }
+  expect_failures = [var.search]
+}
+
+run "search_that_nobody_reaches" {
   command = plan
   variables {
     search = { name = "find", sku = "standard" }
@@ -148,9 +157,115 @@ run "search_standard" {
 run "search_addresses_of_a_closed_service" {
   command = plan
   variables {
-    search = { name = "find", allowed_ips = ["198.51.100.7"] }
+    private_endpoint = {}
+    search           = { name = "find", allowed_ips = ["198.51.100.7"] }
   }
   expect_failures = [var.search]
+}
+
+run "kind" {
+  command = plan
+  variables {
+    kind = "CognitiveServices"
+  }
+  expect_failures = [var.kind]
+}
+
+run "domains_of_another_kind" {
+  command = plan
+  variables {
+    kind    = "OpenAI"
+    domains = ["openai", "services.ai"]
+  }
+  expect_failures = [var.domains]
+}
+
+run "no_domains" {
+  command = plan
+  variables {
+    domains = []
+  }
+  expect_failures = [var.domains]
+}
+
+run "account_of_the_first_ones_name" {
+  command = plan
+  variables {
+    accounts = { dais24-aoai-demo = {} }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_kind" {
+  command = plan
+  variables {
+    accounts = { other = { kind = "Speech" } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_domains" {
+  command = plan
+  variables {
+    accounts = { other = { kind = "OpenAI", domains = ["cognitiveservices"] } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_firewall" {
+  command = plan
+  variables {
+    accounts = { other = { ip_rules = ["198.51.100.7/32"] } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_address_without_endpoint" {
+  command = plan
+  variables {
+    accounts = { other = { private_ip = "10.2.0.7" } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_without_a_way" {
+  command = plan
+  variables {
+    accounts = { other = { public_network_access_enabled = false } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_deployment" {
+  command = plan
+  variables {
+    accounts = { other = { deployments = { gpt-4o = { model = "gpt-4o", version = "2024-11-20", capacity = 0 } } } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "account_user_by_name" {
+  command = plan
+  variables {
+    accounts = { other = { openai_users = { me = "me@example.com" } } }
+  }
+  expect_failures = [var.accounts]
+}
+
+run "endpoint_zone_of_no_domain" {
+  command = plan
+  variables {
+    private_endpoint = { dns_zone_ids = { blob = "/subscriptions/0/zone" } }
+  }
+  expect_failures = [var.private_endpoint]
+}
+
+run "endpoint_address_without_two_behind_it" {
+  command = plan
+  variables {
+    private_endpoint = { private_ip = "10.2.0.254" }
+  }
+  expect_failures = [var.private_endpoint]
 }
 
 run "storage_name" {
@@ -196,7 +311,8 @@ run "everything" {
   variables {
     private_endpoint              = { private_ip = "10.2.0.4", sources = ["172.30.0.0/20"] }
     public_network_access_enabled = false
-    search                        = { name = "find" }
+    search                        = { name = "find", sku = "basic" }
+    accounts                      = { other = { kind = "OpenAI", private_ip = "10.2.0.8", ip_rules = ["203.0.113.8/30"] } }
     storage                       = { name = "data" }
     openai_users                  = { me = "01234567-89ab-cdef-0123-456789abcdef" }
     deployments                   = { gpt-4o = { model = "gpt-4o", version = "2024-11-20" } }

@@ -98,6 +98,14 @@ run "policy_for_everybody" {
   expect_failures = [var.network_policy]
 }
 
+run "existing_policy_changed" {
+  command = plan
+  variables {
+    network_policy = { existing_id = "theirs", internet_destinations = ["pypi.org"] }
+  }
+  expect_failures = [var.network_policy]
+}
+
 run "policy_with_a_url" {
   command = plan
   variables {
@@ -125,6 +133,14 @@ run "ten_domains" {
   command = plan
   variables {
     domain_names = [for i in range(10) : "a${i}.openai.azure.com"]
+  }
+}
+
+run "existing_policy" {
+  command = plan
+  variables {
+    network_policy = { existing_id = "theirs" }
+    workspace_ids  = [1234567890123456]
   }
 }
 

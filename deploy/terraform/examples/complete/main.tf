@@ -24,9 +24,16 @@ module "aws" {
 module "azure" {
   source = "../../azure"
 
-  name        = var.openai_name
-  location    = var.azure_location
-  deployments = var.deployments
+  name         = var.openai_name
+  location     = var.azure_location
+  kind         = var.openai_kind
+  domains      = var.openai_domains
+  deployments  = var.deployments
+  openai_users = var.openai_users
+  accounts     = var.accounts
+
+  # Entra ID alone, unless a vault is there for keys.
+  local_auth_enabled = var.key_vault != null
 
   # The addresses l4fwd leaves from, and no others.
   ip_rules = module.aws.ip_rules
@@ -47,18 +54,19 @@ module "databricks" {
   name             = var.name
   region           = var.region
   endpoint_service = module.aws.endpoint_service_name
-  domain_names     = [local.host]
+  domain_names     = module.azure.domain_names
   workspace_ids    = var.workspace_ids
-  network_policy   = var.network_policy
+  network_policy   = local.network_policy
 }
 
 locals {
-  # From the name alone, not from module.azure: the account waits for the pool, which must not wait for the account.
-  host = "${var.openai_name}.openai.azure.com"
+  # Each name of each account, with a route of its own. They follow from the variables alone: no account is waited for. What upstreams
+  # of the AWS module takes beside these goes in here, for example { check = { type = "tls" } }.
+  upstreams = [for u in module.azure.upstreams : merge(u, {})]
 
-  # With a VPN the private address is the way, and the public name what is left when it fails.
-  upstreams = [merge(
-    { name = "aoai" },
-    var.vpn == null ? { address = "${local.host}:443", backups = [] } : { address = "${var.vpn.private_ip}:443", backups = ["${local.host}:443"] },
-  )]
+  # Compute that asks Entra ID for a token does so directly, not by way of the forwarder.
+  network_policy = var.network_policy == null ? null : merge(var.network_policy, {
+    for key, destinations in { internet_destinations = distinct(concat(try(var.network_policy.internet_destinations, []), ["login.microsoftonline.com"])) } :
+    key => destinations if try(var.network_policy.existing_id, null) == null
+  })
 }

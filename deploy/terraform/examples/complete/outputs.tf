@@ -45,6 +45,11 @@ output "host" {
   value = module.azure.host
 }
 
+output "targets" {
+  description = "Every name with its port: for l4fwd doctor --target."
+  value       = module.azure.targets
+}
+
 output "openai_account_id" {
   value = module.azure.account_id
 }

@@ -1,6 +1,7 @@
 variable "name" {
-  type    = string
-  default = "l4fwd"
+  description = "Name of what is made in AWS and Databricks."
+  type        = string
+  default     = "l4fwd"
 }
 
 variable "region" {
@@ -9,19 +10,23 @@ variable "region" {
 }
 
 variable "azure_subscription_id" {
-  type = string
+  description = "Subscription of the accounts."
+  type        = string
 }
 
 variable "azure_location" {
-  type = string
+  description = "Region of the first account, for example westus3."
+  type        = string
 }
 
 variable "databricks_account_id" {
-  type = string
+  description = "Id of the Databricks account, as the account console shows it."
+  type        = string
 }
 
 variable "workspace_ids" {
-  type = set(number)
+  description = "Workspaces whose serverless compute uses the path."
+  type        = set(number)
 }
 
 variable "openai_name" {
@@ -29,9 +34,43 @@ variable "openai_name" {
   type        = string
 }
 
+variable "openai_kind" {
+  description = "AIServices, or OpenAI for an account that was made as one; see the azure module."
+  type        = string
+  default     = "AIServices"
+}
+
+variable "openai_domains" {
+  description = "Which names of the first account are used: openai, cognitiveservices, services.ai; null: all of its kind. Databricks takes 10 names in all."
+  type        = list(string)
+  default     = null
+}
+
 variable "deployments" {
-  type    = any
-  default = {}
+  description = "Models of the first account; see the azure module."
+  type        = any
+  default     = {}
+}
+
+variable "openai_users" {
+  description = "Object ids of the service principals and people that may call the models of the first account, by a name of your choice."
+  type        = map(string)
+  default     = {}
+}
+
+variable "accounts" {
+  description = "Further accounts by name, each with its own deployments, users and, if given, firewall; see the azure module."
+  type        = any
+  default     = {}
+}
+
+variable "key_vault" {
+  description = <<-EOT
+    For callers that cannot use Entra ID: the id of a Key Vault that gets each account's key as the secret NAME-key. null: accounts take no
+    keys. version: raise it after a key was regenerated, so that the secret is written again.
+  EOT
+  type        = object({ id = string, version = optional(number, 1) })
+  default     = null
 }
 
 variable "artifact" {
@@ -40,8 +79,9 @@ variable "artifact" {
 }
 
 variable "size" {
-  type    = object({ min = number, max = number, desired = optional(number) })
-  default = { min = 2, max = 4 }
+  description = "Instances: least, most, and at the start."
+  type        = object({ min = number, max = number, desired = optional(number) })
+  default     = { min = 2, max = 4 }
 }
 
 variable "pool_size" {
@@ -69,8 +109,9 @@ variable "public_address_at_boot" {
 }
 
 variable "vpc_cidr" {
-  type    = string
-  default = "172.30.0.0/20"
+  description = "Range of the VPC; in the VPN variant it must not overlap the VNet."
+  type        = string
+  default     = "172.30.0.0/20"
 }
 
 variable "accept_databricks" {
@@ -86,12 +127,13 @@ variable "network_policy" {
 }
 
 variable "alarm_emails" {
-  type    = set(string)
-  default = []
+  description = "Addresses that alarms are mailed to."
+  type        = set(string)
+  default     = []
 }
 
 variable "vpn" {
-  description = "VPN variant: the AWS gateway, and the private endpoint's fixed address and network in Azure."
+  description = "VPN variant: the AWS gateway, and the network in Azure with the private endpoint's fixed address: the first of three for an account of kind AIServices."
   type = object({
     gateway_id      = string
     private_ip      = optional(string, "10.2.0.4")

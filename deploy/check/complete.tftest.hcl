@@ -75,13 +75,49 @@ run "changes" { # those of docs/DEPLOY.md that are made in terraform.tfvars
   }
 }
 
-run "vpn" {
+run "names" { # of all accounts: as Databricks resolves them, as l4fwd routes them, each to itself
   variables {
-    vpn      = { gateway_id = "vgw-0123456789abcdef0" }
-    vpc_cidr = "172.31.0.0/20"
+    accounts = { second-account = { kind = "OpenAI" } }
   }
   assert {
-    condition     = yamldecode(module.aws.config_yaml).upstreams == [{ name = "aoai", address = "10.2.0.4:443", backups = ["dais24-aoai-demo.openai.azure.com:443"] }]
+    condition = toset(module.azure.domain_names) == toset([
+      "dais24-aoai-demo.openai.azure.com", "dais24-aoai-demo.cognitiveservices.azure.com", "dais24-aoai-demo.services.ai.azure.com", "second-account.openai.azure.com",
+    ])
+    error_message = "three names of an AIServices account, one of an OpenAI one"
+  }
+  assert {
+    condition = toset(yamldecode(module.aws.config_yaml).listeners[0].routes) == toset([for host, name in {
+      "dais24-aoai-demo.openai.azure.com"            = "dais24-aoai-demo"
+      "dais24-aoai-demo.cognitiveservices.azure.com" = "dais24-aoai-demo-cognitiveservices"
+      "dais24-aoai-demo.services.ai.azure.com"       = "dais24-aoai-demo-services-ai"
+      "second-account.openai.azure.com"              = "second-account"
+    } : { sni = [host], upstream = name }])
+    error_message = "a route for each name"
+  }
+  assert {
+    condition     = alltrue([for u in yamldecode(module.aws.config_yaml).upstreams : contains([for t in output.targets : t], u.address)])
+    error_message = "each upstream is the name itself"
+  }
+}
+
+run "keys_in_a_vault" {
+  variables {
+    key_vault = { id = "/subscriptions/00000000-0000-0000-0000-000000000000/vault" }
+  }
+  assert {
+    condition     = keys(azurerm_key_vault_secret.key) == ["dais24-aoai-demo"] && azurerm_key_vault_secret.key["dais24-aoai-demo"].value == null
+    error_message = "the key is written to the vault, and kept in no argument of the state"
+  }
+}
+
+run "vpn" {
+  variables {
+    vpn            = { gateway_id = "vgw-0123456789abcdef0" }
+    vpc_cidr       = "172.31.0.0/20"
+    openai_domains = ["openai"]
+  }
+  assert {
+    condition     = yamldecode(module.aws.config_yaml).upstreams == [{ name = "dais24-aoai-demo", address = "10.2.0.5:443", backups = ["dais24-aoai-demo.openai.azure.com:443"] }]
     error_message = "the private address first, the public name as its backup"
   }
 }

@@ -1,0 +1,37 @@
+# Sourced after lib.sh and moto.sh: the modules whose providers cannot be had, planned and applied by Terraform itself with stand-ins of these
+# providers made from their schemas. Needs work, tf, check and plugins.
+# shellcheck shell=bash disable=SC2154 # root, work, tf, check and plugins are the caller's
+
+schemas=${TFSCHEMA_DIR:-$root/../shared/tfschema}
+stand_ins=$work/stand-ins
+
+stand_in() { # stand_in SOURCE VERSION
+  local dir
+  dir=$stand_ins/registry.terraform.io/$1/$2/$(go env GOOS)_$(go env GOARCH)
+  mkdir -p "$dir" && cp "$work/provider" "$dir/terraform-provider-${1#*/}_v$2"
+}
+stand_ins_made() { # the newest releases the schemas know
+  export TFSCHEMA_DIR=$schemas
+  (cd "$check/provider" && go vet . && CGO_ENABLED=0 go build -o "$work/provider" .) &&
+    stand_in hashicorp/azurerm 5.2.0 && stand_in databricks/databricks 1.128.0
+}
+
+schema() { # schema MODULE PROVIDER=VERSION...: every argument and reference, at a version
+  local dir=$tf/$1 at=() v
+  shift
+  for v in "$@"; do at+=(-at "$v"); done
+  "$work/tfcheck" -schema "$schemas" "${at[@]}" "$dir"
+}
+
+module_tests() { # module_tests MODULE: its tests, as they are
+  module_copy "$1" "$work/tests-$1" && cd "$work/tests-$1" &&
+    terraform init -no-color -plugin-dir="$stand_ins" && terraform validate -no-color && terraform test -no-color
+}
+
+example() { # the three modules joined, the AWS provider mocked
+  local dir=$work/example m
+  mkdir -p "$dir"
+  for m in aws azure databricks examples/complete; do module_copy "$m" "$dir/$m"; done
+  cp "$check/complete.tftest.hcl" "$dir/examples/complete" && cp -r "$tf/aws/tests/mocks" "$dir/examples/complete/mocks"
+  cd "$dir/examples/complete" && terraform init -no-color -plugin-dir="$plugins" -plugin-dir="$stand_ins" && terraform test -no-color
+}
