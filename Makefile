@@ -72,9 +72,10 @@ demo: ## a stand-in for Azure OpenAI, l4fwd in front, a streamed request through
 	@$(need-go)
 	@go build -o $(BUILD)/demo ./bench/demo && exec $(BUILD)/demo $(if $(ONCE),-once)
 
-docs: ## docs/CONFIG.md and docs/METRICS.md from the code
+docs: ## docs/CONFIG.md, docs/all-keys.yaml and docs/METRICS.md from the code
 	@$(need-go)
 	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
+	go run ./cmd/l4fwd docs keys > docs/all-keys.yaml.new && mv docs/all-keys.yaml.new docs/all-keys.yaml
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
 
 image: ## container image l4fwd:VERSION for PLATFORMS (linux/amd64,linux/arm64) with docker, podman or buildah; PUSH=REGISTRY/NAME

@@ -79,7 +79,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"verb flag":  {[]string{"check", "--upstram=x"}, "l4fwd: unknown flag --upstram; did you mean --upstream?"},
 		"short flag": {[]string{"serve", "-q"}, "l4fwd: unknown flag -q; see l4fwd serve --help"},
 		"no value":   {[]string{"serve", "--loops"}, "l4fwd: flag needs an argument: --loops; see l4fwd serve --help"},
-		"argument":   {[]string{"check", "file.yaml"}, `l4fwd: check: unexpected argument "file.yaml"; see l4fwd check --help`},
+		"argument":   {[]string{"check", "file.yaml"}, `l4fwd: check: unexpected argument "file.yaml"; name a file with --config file.yaml`},
 		"output":     {[]string{"status", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
 		"upstream":   {nil, "l4fwd: no upstream: name one with --upstream HOST:443"},
 		"serve":      {[]string{"serve"}, "l4fwd: no upstream: name one with --upstream HOST:443"},

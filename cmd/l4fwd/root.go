@@ -117,7 +117,11 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usage(fmt.Errorf("%s: unexpected argument %q; see %s --help", cmd.Name(), args[0], cmd.CommandPath()))
+	hint := "see " + cmd.CommandPath() + " --help"
+	if config.NamesFile(args[0]) {
+		hint = "name a file with --config " + args[0]
+	}
+	return usage(fmt.Errorf("%s: unexpected argument %q; %s", cmd.Name(), args[0], hint))
 }
 
 func flagError(cmd *cobra.Command, err error) error {

@@ -20,7 +20,7 @@ variables() { jq -r '.containerDefinitions[0].environment[] | "\(.name)=\(.value
 build_binary() { cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd; }
 task_config() { # without a warning about unknown variables either
   local said env=()
-  mapfile -t env < <(variables)
+  mapfile -t env < <(variables | sed 's/NAME\.openai/demo.openai/')
   said=$(env -i "${env[@]}" "$work/l4fwd" check 2>&1 >"$work/task.yaml") || { echo "$said"; return 1; }
   [ -z "$said" ] || { echo "$said"; return 1; }
 }
@@ -58,7 +58,7 @@ json.dump(list(yaml.load_all(open(sys.argv[1]), Loader=Strict)), sys.stdout)
 PY
 }
 kube_config() {
-  jq -r '.[] | select(.kind == "ConfigMap") | .data["l4fwd.yaml"]' "$work/kube.json" >"$work/kube.yaml" && "$work/l4fwd" check --config "$work/kube.yaml" >"$work/effective.yaml"
+  jq -r '.[] | select(.kind == "ConfigMap") | .data["l4fwd.yaml"]' "$work/kube.json" | sed 's/NAME\.openai/demo.openai/' >"$work/kube.yaml" && "$work/l4fwd" check --config "$work/kube.yaml" >"$work/effective.yaml"
 }
 kube_times() { # the grace is preStop + lame duck + drain and a margin; the lame duck is what the readiness probe needs to fail
   jq -e '.[] | select(.kind == "Deployment") | .spec.template.spec | .containers[0] as $c

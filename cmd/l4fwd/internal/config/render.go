@@ -46,7 +46,7 @@ func renderValue(k *key, comment func(*key) string) *yaml.Node {
 	if e, ok := k.field.(growing); ok {
 		n := &yaml.Node{Kind: yaml.SequenceNode}
 		for i := range e.size() {
-			n.Content = append(n.Content, renderSection(e.entry(i), comment))
+			n.Content = append(n.Content, renderSection(place(e.entry(i), k.path+"[].", k.restart), comment))
 		}
 		return n
 	}

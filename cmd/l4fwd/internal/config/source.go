@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -35,6 +36,15 @@ func StateOf(path string) FileState {
 }
 
 func stateOf(text []byte) FileState { return FileState{There: true, Sum: sha256.Sum256(text)} }
+
+// NamesFile reports whether a text is probably meant as the name of a configuration file.
+func NamesFile(text string) bool {
+	if strings.HasSuffix(text, ".yaml") || strings.HasSuffix(text, ".yml") {
+		return true
+	}
+	info, err := os.Stat(text)
+	return err == nil && !info.IsDir()
+}
 
 // readBounded reads a file, or what another process writes into a pipe.
 func readBounded(path string) ([]byte, error) {
