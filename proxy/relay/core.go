@@ -49,7 +49,8 @@ type transport interface {
 	prefaced(c *conn)
 	// hangUp closes one end, if it is open; reset tells whether the peer is to see a reset.
 	hangUp(c *conn, s side, reset bool)
-	// acked reports whether the peer has acknowledged all that it was sent, or never will.
+	// acked reports whether the peer has acknowledged all that it was sent, or never will. Of an upstream that has kept its
+	// window closed for a while, this is said as well: its client is gone.
 	acked(c *conn, s side) bool
 	// release frees what a half holds: its buffer, and its pipe.
 	release(h *half)
@@ -100,6 +101,10 @@ func (l *core) expireIdle(c *conn) {
 	if !c.late && l.now >= c.opened+int64(settled) {
 		c.late = true
 		l.io.keepalive(c, upstream)
+	}
+	if c.abandoned() {
+		l.expireAbandoned(c)
+		return
 	}
 	again := l.io.attend(c)
 	if c.phase != phaseRelaying {

@@ -115,6 +115,7 @@ type end struct {
 	// splice cannot tell the mark from the end. The urgent byte itself is not passed on.
 	urgent bool
 	fin    bool // the peer is known to have sent its FIN before it reset: what it sent ends in order
+	gone   bool // the socket has failed, by a reset most likely; bytes that came before may be unread
 
 	// Of the io_uring engine: requests that the kernel has.
 	recv  bool  // a receive
@@ -241,6 +242,12 @@ func (c *conn) ending() ending {
 // halfClosed reports whether a direction has ended, or is known to end behind what is held.
 func (c *conn) halfClosed() bool {
 	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen || c.ends[client].hup || c.ends[upstream].hup
+}
+
+// abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
+// before is held, or was not read yet.
+func (c *conn) abandoned() bool {
+	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.ends[client].gone && c.halves[client].state == halfOpen)
 }
 
 // summary makes the summary as of now.

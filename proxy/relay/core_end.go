@@ -16,6 +16,9 @@ func (l *core) settle(c *conn) bool {
 	}
 	switch c.ending() {
 	case endNot:
+		if c.abandoned() {
+			l.timers.set(c.slot, l.now+int64(lingerStep))
+		}
 		return true
 	case endResetClient:
 		l.lingerAt(c, client)
@@ -37,6 +40,17 @@ func (l *core) lingerAt(c *conn, s side) {
 		return
 	}
 	c.expires = l.now + int64(lingerMax)
+	l.timers.set(c.slot, l.now+int64(lingerStep))
+}
+
+// expireAbandoned ends a connection whose client has reset it and whose upstream does not read, or has taken nothing for
+// lingerMax. As long as the upstream reads, it gets what the client sent before.
+func (l *core) expireAbandoned(c *conn) {
+	if l.io.acked(c, upstream) || l.now-c.active >= int64(lingerMax) {
+		c.because(ClientReset)
+		l.finish(c, c.reason)
+		return
+	}
 	l.timers.set(c.slot, l.now+int64(lingerStep))
 }
 

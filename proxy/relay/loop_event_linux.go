@@ -66,6 +66,9 @@ func (l *loop) noteEvent(c *conn, s side, events uint32) {
 	if events&unix.EPOLLPRI != 0 {
 		e.urgent = true
 	}
+	if events&unix.EPOLLERR != 0 {
+		e.gone = true
+	}
 	if events&(unix.EPOLLRDHUP|gone) != 0 && !e.hup {
 		e.hup = true
 		l.tighten(c) // what is held may keep the end from being read

@@ -191,6 +191,17 @@ func setKeepalive(fd int32, k Keepalive) {
 	_ = sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, int32(k.Count))
 }
 
+// closedProbes is after how many window probes a peer counts as one that does not read. They are sent one, three and seven
+// retransmission timeouts after the window closed, so after 1.4 s at the earliest.
+const closedProbes = 3
+
+// doesNotRead reports whether the peer has acknowledged all that was sent and keeps its window closed for what is left:
+// tcp(7), TCP_INFO.
+func doesNotRead(fd int) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && info.Unacked == 0 && info.Notsent_bytes > 0 && info.Backoff >= closedProbes
+}
+
 // inheritedListener duplicates a listening socket that was handed in, and checks that it is one.
 func inheritedListener(fd int, k Keepalive) (int, netip.AddrPort, error) {
 	if v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || v != 1 {

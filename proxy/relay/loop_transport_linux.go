@@ -60,7 +60,7 @@ func (l *loop) acked(c *conn, s side) bool {
 		return true
 	}
 	n, errno := sysQueued(e.fd, unix.TIOCOUTQ)
-	return errno != 0 || n == 0
+	return errno != 0 || n == 0 || s == upstream && doesNotRead(int(e.fd))
 }
 
 func (l *loop) release(h *half) {

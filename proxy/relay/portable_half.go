@@ -15,6 +15,7 @@ type portableHalf struct {
 	from     side
 	src, dst *net.TCPConn
 	bytes    atomic.Uint64 // delivered
+	busy     atomic.Bool   // it waits in a write
 	held     int           // bytes read but not delivered when it ended
 	state    halfState     // how it ended; halfOpen: it was interrupted
 }
@@ -55,6 +56,8 @@ func (c *portableConn) supervise(ended <-chan *portableHalf) (cut Reason) {
 	limit, timeout := c.eng.tuning.Load().IdleTimeout, IdleTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	look := time.NewTicker(abandonedCheck)
+	defer look.Stop()
 	for running := 2; running > 0; {
 		select {
 		case h := <-ended:
@@ -71,6 +74,11 @@ func (c *portableConn) supervise(ended <-chan *portableHalf) (cut Reason) {
 			}
 			cut, kill = timeout, nil
 			c.interrupt()
+		case <-look.C:
+			if c.halves[client].busy.Load() && c.abandoned() {
+				cut, kill = ClientReset, nil
+				c.interrupt()
+			}
 		case <-kill:
 			cut, kill = c.killed(), nil
 			c.interrupt()
@@ -82,6 +90,14 @@ func (c *portableConn) supervise(ended <-chan *portableHalf) (cut Reason) {
 // idleFor is how long no byte has moved.
 func (c *portableConn) idleFor() time.Duration {
 	return time.Since(c.opened) - time.Duration(c.active.Load())
+}
+
+// abandonedCheck is how often a connection looks whether its client has reset it while its upstream takes nothing.
+const abandonedCheck = 250 * time.Millisecond
+
+// abandoned reports whether the client has reset the connection while its upstream does not read.
+func (c *portableConn) abandoned() bool {
+	return socketClosed(c.ends[client]) && peerDoesNotRead(c.ends[upstream])
 }
 
 // interrupt wakes both halves wherever they wait.
@@ -104,8 +120,8 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	}
 	// One end was reset. The other is reset as well, but not before it has acknowledged what it was sent: a reset
 	// discards what is still on its way.
-	for _, sock := range c.ends {
-		awaitAcked(c.ctx, sock)
+	for s, sock := range c.ends {
+		awaitAcked(c.ctx, sock, side(s))
 	}
 	return Reason(c.reason.Load()), false
 }
@@ -141,7 +157,9 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	if h.from == client && !c.remember(b) {
 		return halfReplaced
 	}
+	h.busy.Store(true)
 	n, err := h.dst.Write(b)
+	h.busy.Store(false)
 	h.bytes.Add(uint64(n))
 	c.active.Store(int64(time.Since(c.opened)))
 	c.flow.Endpoint.Tally.add(0, h.from == client, uint64(n), 0)

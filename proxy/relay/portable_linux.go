@@ -24,17 +24,24 @@ func socketClosed(sock *net.TCPConn) (closed bool) {
 	return closed
 }
 
-// awaitAcked returns once the peer has acknowledged all that was written, or is gone, or after ackMax.
-func awaitAcked(ctx context.Context, sock *net.TCPConn) {
+// awaitAcked returns once the peer has acknowledged all that was written, or is gone, or after ackMax; or if it is the
+// upstream and does not read.
+func awaitAcked(ctx context.Context, sock *net.TCPConn, s side) {
 	tick := time.NewTicker(ackStep)
 	defer tick.Stop()
-	for end := time.Now().Add(ackMax); unacked(sock) > 0 && !socketClosed(sock) && time.Now().Before(end); {
+	for end := time.Now().Add(ackMax); unacked(sock) > 0 && !socketClosed(sock) && (s == client || !peerDoesNotRead(sock)) && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// peerDoesNotRead: see doesNotRead.
+func peerDoesNotRead(sock *net.TCPConn) (closed bool) {
+	control(sock, func(fd int) { closed = doesNotRead(fd) })
+	return closed
 }
 
 // unacked is how many bytes the peer has not acknowledged, tcp(7) SIOCOUTQ. A socket that was reset keeps its count.

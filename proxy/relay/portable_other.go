@@ -14,11 +14,14 @@ const ackGrace = 100 * time.Millisecond
 // socketClosed is not known here.
 func socketClosed(*net.TCPConn) bool { return false }
 
+// peerDoesNotRead is not known here.
+func peerDoesNotRead(*net.TCPConn) bool { return false }
+
 // bindWithoutPort: the port is chosen by bind here, one for all destinations.
 func bindWithoutPort(int) {}
 
 // awaitAcked gives the peer some time.
-func awaitAcked(ctx context.Context, _ *net.TCPConn) {
+func awaitAcked(ctx context.Context, _ *net.TCPConn, _ side) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(ackGrace):

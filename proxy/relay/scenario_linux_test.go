@@ -15,6 +15,7 @@ import (
 
 var linuxScenarios = []scenario{
 	{"socket options", "both legs have TCP_NODELAY, the client's leg keepalive, and none is MPTCP", true, socketOptions},
+	{"client reset, upstream stuck", "after the client's reset nothing is held for an upstream that does not read", false, clientResetStuckUpstream},
 	{"alive, but stuck", "a loop that does not turn is found out", false, aliveStuck},
 }
 
@@ -89,6 +90,36 @@ func busiestTurn(r *rig, l *loop) (most int) {
 	l.mail.post(func() { last = r.tally.Sum().Down; l.mail.post(turn) })
 	<-done
 	return most
+}
+
+// A connection that its client had reset was open for as long as timeouts.half_close where its upstream did not read.
+func clientResetStuckUpstream(r *rig) {
+	for _, most := range []int{64 * mib, 128 << 10} { // held by the relay, too, and by the kernel alone
+		r.slowOrigin()
+		c, u := r.pair()
+		c.flood(1, most)
+		r.stuck(u)
+		c.reset()
+		begun := time.Now()
+		r.closed(ClientReset, -1, 0)
+		require.Less(r, time.Since(begun), time.Second)
+		_, end := u.restOfStream(1)
+		require.Equal(r, sawRST, end)
+	}
+}
+
+// stuck waits until the relay knows of a peer of it that it does not read.
+func (r *rig) stuck(p *peer) {
+	r.Helper()
+	at := localAddrPort(p)
+	eventually(r, "a peer that has not read for a while", func() bool {
+		for fd := range 4096 { // not a duplicate of it: that would keep the socket open
+			if sa, err := unix.Getpeername(fd); err == nil && sockaddrPort(sa) == at && doesNotRead(fd) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func option(t testing.TB, fd, level, name int) int {
