@@ -14,8 +14,8 @@ import (
 	"github.com/l4fwd/l4fwd/eip/sim"
 )
 
-// cloud points the SDK at a simulated EC2 with n addresses of the pool.
-func cloud(t *testing.T, n int) *sim.EC2 {
+// simulatedEC2 points the SDK at a simulated EC2 with n addresses of the pool.
+func simulatedEC2(t *testing.T, n int) *sim.EC2 {
 	t.Helper()
 	s := sim.NewEC2(sim.EC2Options{})
 	for range n {
@@ -44,7 +44,7 @@ func eipVerb(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestEIPByHand(t *testing.T) {
-	s := cloud(t, 2)
+	s := simulatedEC2(t, 2)
 	at := []string{testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10"}
 	code, claimed, stderr := eipVerb(append([]string{"claim"}, at...)...)
 	require.Equal(t, exitOK, code, stderr)
@@ -69,7 +69,7 @@ func TestEIPByHand(t *testing.T) {
 }
 
 func TestEIPListFormats(t *testing.T) {
-	cloud(t, 2)
+	simulatedEC2(t, 2)
 	_, azure, _ := eipVerb("list", testPool, "--format=azure-cli")
 	require.Equal(t, `az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.1
 az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.2
@@ -84,7 +84,7 @@ az cognitiveservices account network-rule add --resource-group "$RG" --name "$NA
 }
 
 func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
-	cloud(t, 101)
+	simulatedEC2(t, 101)
 	for _, format := range []string{"azure-cli", "tfvars"} {
 		code, stdout, stderr := eipVerb("list", testPool, "--format", format)
 		require.Equal(t, exitFailure, code)
@@ -97,7 +97,7 @@ func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
 
 // On an instance a claim by hand is for the instance's own interface, as that of the daemon is; flags override.
 func TestEIPByHandOnAnInstance(t *testing.T) {
-	s := cloud(t, 2)
+	s := simulatedEC2(t, 2)
 	s.AddInterface("eni-0000000b", "i-0000000a", netip.MustParseAddr("10.0.0.11"))
 	metadata := sim.NewMetadata(sim.Machine{Region: "eu-central-1", Account: "123456789012", Instance: "i-0000000a",
 		MAC: "02:00:00:00:00:01", Interface: "eni-0000000a", PrivateIP: "10.0.0.10"})
@@ -132,7 +132,7 @@ func TestEIPByHandOnAnInstance(t *testing.T) {
 }
 
 func TestEIPFaults(t *testing.T) {
-	cloud(t, 1)
+	simulatedEC2(t, 1)
 	for _, c := range []struct {
 		args []string
 		code int
@@ -172,7 +172,7 @@ func TestEIPWithoutItsEnvironment(t *testing.T) {
 		{"AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1", []string{"list", testPool}, "EC2 cannot be reached at http://127.0.0.1:1/: dial tcp 127.0.0.1:1: connect: connection refused; check AWS_REGION"},
 	} {
 		t.Run(c.env+"="+c.value, func(t *testing.T) {
-			cloud(t, 1)
+			simulatedEC2(t, 1)
 			t.Setenv(c.env, c.value)
 			code, _, stderr := eipVerb(c.args...)
 			require.Equal(t, exitFailure, code)

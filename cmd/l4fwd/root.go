@@ -60,7 +60,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// newLater is a verb of a later version: whatever follows it, it says so.
+// laterVerbs are the verbs of the interface that this version does not have yet.
+var laterVerbs = []string{"conns", "doctor", "top", "upgrade"}
+
+const notYet = "is not supported by this version yet"
+
+// newLater is a verb of a later version: it says so, whatever follows it.
 func newLater(verb string) *cobra.Command {
 	return &cobra.Command{
 		Use:                verb,

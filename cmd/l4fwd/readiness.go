@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,7 @@ func (d *daemon) watchReadiness(ctx context.Context) {
 	said, logged := "", "-"
 	for {
 		failing := d.health.Failing()
-		if now := sentence(failing); now != said && !d.draining.Load() { // a drain has its own lines
+		if now := sentence(failing); now != said && !d.drains.begun.Load() { // a drain has its own lines
 			said = now
 			d.notify.Status(now)
 			if which := conditionNames(failing); which != logged {
@@ -63,6 +64,14 @@ func (d *daemon) logReadiness(failing []health.Condition, first bool) {
 		return
 	}
 	d.log.Log(level, "not ready", zap.String("because", strings.TrimPrefix(sentence(failing), notReady)))
+}
+
+// ready is nil while every condition holds; else it says which do not.
+func (d *daemon) ready() error {
+	if failing := d.health.Failing(); len(failing) > 0 {
+		return errors.New(sentence(failing))
+	}
+	return nil
 }
 
 func conditionNames(all []health.Condition) string {

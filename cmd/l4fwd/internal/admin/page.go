@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// page is the status page: what `l4fwd status` prints, for a browser, without a script or anything from elsewhere.
-var page = template.Must(template.New("page").Parse(`<!doctype html>
+// statusPage shows the text of `l4fwd status` in a browser. It has no script, and loads nothing from elsewhere.
+var statusPage = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="5">
@@ -25,11 +25,12 @@ pre { white-space: pre-wrap }
 </html>
 `))
 
-func (d *daemon) servePage(w http.ResponseWriter, _ *http.Request) {
-	s := d.state()
+// page serves the status page.
+func (h handlers) page(w http.ResponseWriter, _ *http.Request) {
+	s := h.State()
 	var text, body bytes.Buffer
-	writeState(&text, s)
-	err := page.Execute(&body, struct {
+	WriteText(&text, s)
+	err := statusPage.Execute(&body, struct {
 		Ready bool
 		Text  string
 	}{s.Ready, text.String()})

@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"fmt"
@@ -6,38 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
 
-// tell adds the daemon's place in AWS to its state.
-func (c *presence) tell(s *State) {
-	if c == nil {
-		return
-	}
-	held := c.keeper.Status()
-	s.Instance, s.EIP = &c.id, &held
-	if c.watcher != nil {
-		now := c.watcher.Status()
-		s.Lifecycle = &now
-	}
-}
-
-// measure adds it to a scrape.
-func (c *presence) measure(s *metrics.Scrape) {
-	if c == nil {
-		return
-	}
-	stats := c.keeper.Stats()
-	s.EIP = &stats
-	if c.watcher != nil {
-		state := c.watcher.Status().State
-		s.Lifecycle = &state
-	}
-}
-
-// writeCloud prints a line for the address and one for the lifecycle.
+// writeCloud writes a line for the address and one for the lifecycle.
 func writeCloud(out io.Writer, s State) {
 	switch {
 	case s.EIP != nil && s.Instance != nil:

@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"cmp"
@@ -13,8 +13,9 @@ import (
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
-// writeState prints the state for a person who was woken up: what is wrong first, then where it may come from.
-func writeState(out io.Writer, s State) {
+// WriteText writes the state for a person who was woken up at night: first what is wrong, then where it may come from. out
+// is a buffer, whose errors are not looked at.
+func WriteText(out io.Writer, s State) {
 	writeReadiness(out, s)
 	p := s.Proxy
 	fmt.Fprintf(out, "\nl4fwd %s (%s), pid %d, up %s\n", s.Build.Version, s.Build.Commit, s.PID, age(s.Uptime))
@@ -66,7 +67,7 @@ func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[strin
 		if !l.Open {
 			address += " (closed)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, sourceOf(sources, l.Name), l.Upstream, l.Active, l.Accepted, l.Refused)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, cmp.Or(sources[l.Name], SourceOpened), l.Upstream, l.Active, l.Accepted, l.Refused)
 	}
 	_ = w.Flush() // out is a buffer
 	for _, l := range all {
