@@ -37,10 +37,10 @@ func tracked(t *testing.T) []string {
 	return strings.Fields(string(out))
 }
 
-// documents returns every Markdown file.
+// documents returns every Markdown file, but for the beginnings of generated ones, whose links count from docs/.
 func documents(t *testing.T) []string {
 	t.Helper()
-	return slices.DeleteFunc(tracked(t), func(f string) bool { return !strings.HasSuffix(f, ".md") })
+	return slices.DeleteFunc(tracked(t), func(f string) bool { return !strings.HasSuffix(f, ".md") || strings.HasPrefix(f, "cmd/") })
 }
 
 // A README that grows is not read. It had 232 lines, and its two commands were lost among them.

@@ -71,6 +71,7 @@ expected() { # MODE PATH of every file in a package
 644 /usr/share/doc/l4fwd/RUNBOOK.md
 644 /usr/share/doc/l4fwd/SECURITY.md
 644 /usr/share/doc/l4fwd/WARM.md
+644 /usr/share/doc/l4fwd/all-keys.yaml
 644 /usr/share/doc/l4fwd/copyright
 644 /usr/share/doc/l4fwd/l4fwd.cdx.json
 644 /usr/share/l4fwd/alerts.yaml
