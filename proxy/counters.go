@@ -129,6 +129,7 @@ type upstreamCounters struct {
 	loops      int
 	open       atomic.Int64 // connections that made an attempt, for max_connections
 	dialErrors [reasons]atomic.Uint64
+	outpaced   atomic.Uint64 // attempts that another one for the same client beat
 	connect    *histogram
 	firstByte  *histogram
 	duration   *histogram
