@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/hangup"
 )
 
 // newRoot builds the command tree. Without a verb the command is serve.
@@ -25,6 +26,11 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          serveVerb,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if cmd.HasParent() && cmd.Name() != "serve" {
+				hangup.Default()
+			}
+		},
 
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
