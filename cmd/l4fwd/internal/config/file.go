@@ -159,6 +159,9 @@ func (f *file) entries(n *yaml.Node, k *key, at string, line int) {
 		return
 	}
 	for i, item := range n.Content {
+		if f.full() {
+			return
+		}
 		path := fmt.Sprintf("%s[%d]", at, i)
 		f.origins[path] = origin{file: f.path, line: item.Line}
 		keys := k.field.(growing).grow()

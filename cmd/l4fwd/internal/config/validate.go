@@ -65,14 +65,22 @@ func (v validator) sameName(in Listener, key string, first int) {
 	}
 }
 
-func (v validator) upstreamNames() []string {
-	var all []string
+// upstreamNames are the names of the upstreams, each once, in their order.
+func (v validator) upstreamNames() nameSet {
+	set := nameSet{has: map[string]bool{}}
 	for _, u := range v.c.Upstreams {
-		if !slices.Contains(all, u.Name) {
-			all = append(all, u.Name)
+		if !set.has[u.Name] {
+			set.has[u.Name] = true
+			set.all = append(set.all, u.Name)
 		}
 	}
-	return all
+	return set
+}
+
+// nameSet is a list of different names.
+type nameSet struct {
+	all []string
+	has map[string]bool
 }
 
 // namesHidden reports whether a fault may hide the name of an upstream, so that nobody can tell which names there are: a
@@ -91,12 +99,12 @@ func (v validator) namesHidden() bool {
 }
 
 // upstreamExists finds names of upstreams that do not exist.
-func (v validator) upstreamExists(m mention, upstreams []string) {
-	if m.name == "" || len(upstreams) == 0 || slices.Contains(upstreams, m.name) {
+func (v validator) upstreamExists(m mention, upstreams nameSet) {
+	if m.name == "" || len(upstreams.all) == 0 || upstreams.has[m.name] {
 		return
 	}
-	allowed := "names known: " + strings.Join(upstreams, ", ")
-	if near := Nearest(m.name, upstreams); near != "" {
+	allowed := "names known: " + strings.Join(upstreams.all, ", ")
+	if near := Nearest(m.name, upstreams.all); near != "" {
 		allowed = "did you mean " + near + "? " + allowed
 	}
 	v.add(m.key, fault("there is no upstream %q", allowed, m.name))
