@@ -122,6 +122,34 @@ func TestDesignNamesFilesThatExist(t *testing.T) {
 	}
 }
 
+var identifier = regexp.MustCompile("`([A-Za-z]+\\.)?([A-Za-z]*[a-z][A-Z][A-Za-z]*)`")
+
+// The design names types and functions of the code; these get other names, too.
+func TestDesignNamesWhatTheCodeHas(t *testing.T) {
+	var code strings.Builder
+	for _, f := range tracked(t) {
+		if strings.HasSuffix(f, ".go") && !strings.HasPrefix(f, "docs/") {
+			if b, err := os.ReadFile(filepath.Join(root, f)); err == nil { // deleted, and not committed yet
+				code.Write(b)
+			}
+		}
+	}
+	words := make(map[string]bool)
+	for _, w := range regexp.MustCompile(`[A-Za-z]+`).FindAllString(code.String(), -1) {
+		words[w] = true
+	}
+	for _, doc := range documents(t) {
+		if doc != "docs/DESIGN.md" && !strings.HasPrefix(doc, "docs/design/") {
+			continue
+		}
+		for _, m := range identifier.FindAllStringSubmatch(read(t, doc), -1) {
+			if !words[m[2]] {
+				t.Errorf("%s names %s, which the code does not have", doc, m[0])
+			}
+		}
+	}
+}
+
 // matches reports whether the path of a file ends in pattern, in which stars stand for any text of a name.
 func matches(pattern, file string) bool {
 	parts := strings.Split(file, "/")

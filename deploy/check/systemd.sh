@@ -48,7 +48,10 @@ reasons() { # each setting has a comment above it, and is one the kernel knows
 build_binary() { cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd; }
 # sample: check names the placeholder that an operator replaces, and has no other complaint.
 named() { sed 's/NAME\.openai/demo.openai/' "$2" >"$work/named.yaml" && "$1" check --config "$work/named.yaml"; }
-sample() { "$work/l4fwd" check --config "$units/l4fwd.yaml" 2>&1 | grep -q 'has a placeholder, NAME;' && named "$work/l4fwd" "$units/l4fwd.yaml"; }
+sample() { # as it is, it is refused, and says why
+  local said
+  ! said=$("$work/l4fwd" check --config "$units/l4fwd.yaml" 2>&1) && [[ $said == *'has a placeholder, NAME;'* ]] && named "$work/l4fwd" "$units/l4fwd.yaml"
+}
 
 packages() { OUT=$1 ARCHS=$(go env GOARCH) "$root/deploy/package/build.sh"; }
 same() { (cd "$work/first" && sha256sum ./*.deb ./*.rpm) | (cd "$work/second" && sha256sum --check --strict -); }
