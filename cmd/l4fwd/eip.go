@@ -40,7 +40,7 @@ func newEIPList() *cobra.Command {
 			"Azure OpenAI resource: every address of the pool, held or free, so that it can stay as it is.",
 		Example: "  l4fwd eip list --eip-pool tag:l4fwd-pool=aoai\n" +
 			"  RG=my-group NAME=my-openai sh -c \"$(l4fwd eip list --eip-pool tag:l4fwd-pool=aoai --format azure-cli)\"\n" +
-			"  l4fwd eip list --config /etc/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
+			"  l4fwd eip list --config /etc/l4fwd/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			write, known := eipFormats[format]

@@ -35,7 +35,7 @@ func newServe() *cobra.Command {
 			"ends it at once, still releasing the Elastic IP.",
 		Example: "  l4fwd serve --upstream example.openai.azure.com:443\n" +
 			"  l4fwd serve --upstream 10.2.0.4:443 --listen :8443 --health :8081\n" +
-			"  l4fwd serve --config /etc/l4fwd.yaml --log-level debug",
+			"  l4fwd serve --config /etc/l4fwd/l4fwd.yaml --log-level debug",
 		Args: noArgs,
 		RunE: serveVerb,
 	}
