@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,10 +25,11 @@ func simulatedEC2(t *testing.T, n int) *sim.EC2 {
 	}
 	s.AddAddress(nil) // somebody else's
 	s.AddInterface("eni-0000000a", "i-0000000a", netip.MustParseAddr("10.0.0.10"))
-	server := httptest.NewServer(s)
+	server, scaling := httptest.NewServer(s), httptest.NewServer(sim.NewAutoScaling())
 	t.Cleanup(server.Close)
+	t.Cleanup(scaling.Close)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_EC2": server.URL, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ENDPOINT_URL_EC2": server.URL, "AWS_ENDPOINT_URL_AUTO_SCALING": scaling.URL, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 	} {
@@ -56,7 +59,7 @@ func TestEIPByHand(t *testing.T) {
 
 	code, table, _ := eipVerb("list", testPool)
 	require.Equal(t, exitOK, code)
-	require.Regexp(t, address+` +`+allocation+` +i-0000000a +eni-0000000a +10.0.0.10\n`, table)
+	require.Regexp(t, address+` +`+allocation+` +i-0000000a +eni-0000000a +10.0.0.10 +-\n`, table)
 	require.Contains(t, table, "2 addresses, 1 free\n")
 
 	code, released, _ := eipVerb(append([]string{"release"}, at...)...)
@@ -82,6 +85,50 @@ az cognitiveservices account network-rule add --resource-group "$RG" --name "$NA
 	require.Len(t, all, 2)
 	require.Equal(t, "198.51.0.2", all[1].Public.String())
 }
+
+// An instance that Auto Scaling retains keeps an address that the pool misses. Nothing showed that.
+func TestEIPListShowsRetainedHolders(t *testing.T) {
+	s := simulatedEC2(t, 3)
+	s.AddInterface("eni-0000000b", "i-0000000b", netip.MustParseAddr("10.0.0.11"))
+	s.Move(allocationOf(1), "eni-0000000a")
+	s.Move(allocationOf(2), "eni-0000000b")
+	asg := sim.NewAutoScaling()
+	asg.Group("aoai", sim.Hook{Name: "down", Transition: sim.Terminating, Timeout: time.Millisecond})
+	asg.Retain("aoai")
+	for _, id := range []string{"i-0000000a", "i-0000000b"} {
+		asg.Launch("aoai", id, sim.NewMetadata(sim.Machine{Instance: id}))
+	}
+	asg.Terminate("i-0000000b")
+	require.Eventually(t, func() bool { return asg.State("i-0000000b") == "Terminating:Retained" }, 10*time.Second, time.Millisecond)
+	server := httptest.NewServer(asg)
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL_AUTO_SCALING", server.URL)
+
+	code, table, stderr := eipVerb("list", testPool)
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+	require.Regexp(t, `i-0000000a +eni-0000000a +10.0.0.10 +InService\n`, table)
+	require.Regexp(t, `i-0000000b +eni-0000000b +10.0.0.11 +Terminating:Retained\n`, table)
+	require.Contains(t, table, "198.51.0.2 is held by i-0000000b, which Auto Scaling retains")
+	require.Contains(t, table, "l4fwd eip release --interface eni-0000000b --private-ip 10.0.0.11, ")
+	require.NotContains(t, table, "held by i-0000000a")
+	_, text, _ := eipVerb("list", testPool, "--format=json")
+	require.Contains(t, text, `"lifecycle_state": "Terminating:Retained"`)
+
+	asg.Deny("DescribeAutoScalingInstances")
+	code, table, stderr = eipVerb("list", testPool)
+	require.Equal(t, exitOK, code, "the list is of use without the states")
+	require.Contains(t, stderr, "l4fwd: the holders' states are not known: autoscaling:DescribeAutoScalingInstances: AccessDenied: ")
+	require.Contains(t, table, "3 addresses, 1 free\n")
+	calls := len(asg.Calls())
+	code, _, stderr = eipVerb("list", testPool, "--format=tfvars")
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+	require.Len(t, asg.Calls(), calls, "the firewall's formats need no states")
+}
+
+// allocationOf is the id of the n-th address of a simulated EC2.
+func allocationOf(n int) string { return fmt.Sprintf("eipalloc-%017x", n) }
 
 func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
 	simulatedEC2(t, 101)
