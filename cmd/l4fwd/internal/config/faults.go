@@ -57,6 +57,7 @@ type origin struct {
 	name string // flag --loops, or L4FWD_LOOPS
 }
 
+// String is the place as an editor finds it: FILE:LINE, or the name of a flag or a variable.
 func (o origin) String() string {
 	switch {
 	case o.file != "" && o.line > 0:
@@ -112,6 +113,7 @@ type report struct {
 	spelled map[string]string // the key as it was written, where a shorthand stood for it
 }
 
+// newReport is a report of nothing.
 func newReport() *report {
 	return &report{origins: map[string]origin{}, spelled: map[string]string{}}
 }
@@ -136,6 +138,7 @@ func (r *report) addAt(where origin, key string, err error) {
 // warn reports something that is no reason to refuse the configuration.
 func (r *report) warn(key, what, allowed string) { r.warnAt(r.origins[key], key, what, allowed) }
 
+// warnAt is warn at a place.
 func (r *report) warnAt(where origin, key, what, allowed string) {
 	r.addAt(where, key, &Fault{What: what, Allowed: allowed, Warning: true})
 }

@@ -161,6 +161,7 @@ func (v validator) unused() {
 // load balancer after 4 min, an AWS NLB after 350 s.
 const safeIdle = 240 * time.Second
 
+// times finds times that make no sense, or none together.
 func (v validator) times() {
 	k := v.c.Keepalive
 	for _, d := range []struct {
@@ -180,6 +181,7 @@ func (v validator) times() {
 	}
 }
 
+// admin finds an admin port that other machines reach, unless that is allowed.
 func (v validator) admin() {
 	if e := v.c.Admin.Address; !e.Off() && !e.Local() && !v.c.Admin.AllowRemote {
 		v.add("admin.address", fault("%s is reachable from other machines, and whoever reaches it can drain the daemon and read its memory",

@@ -50,6 +50,7 @@ type watcher struct {
 	latest <-chan time.Time // when settleMax has passed since the first event
 }
 
+// run handles one event after the other, until ctx ends.
 func (w *watcher) run(ctx context.Context) {
 	glances := time.NewTicker(glance)
 	defer glances.Stop()
