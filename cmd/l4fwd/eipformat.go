@@ -7,10 +7,12 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/l4fwd/l4fwd/eip"
 )
 
 // eipFormats are the ways to print a pool.
-var eipFormats = map[string]func(io.Writer, []listed) error{
+var eipFormats = map[string]func(io.Writer, []eip.Address) error{
 	"table":     writePoolTable,
 	"json":      writePoolJSON,
 	"azure-cli": writeAzureCLI,
@@ -20,16 +22,16 @@ var eipFormats = map[string]func(io.Writer, []listed) error{
 // maxAzureRules is how many IP rules the firewall of an Azure AI resource takes.
 const maxAzureRules = 100
 
-func tooMany(all []listed) error {
+func tooMany(all []eip.Address) error {
 	if len(all) > maxAzureRules {
 		return fmt.Errorf("the pool has %d addresses, and the firewall of an Azure AI resource takes %d rules: select fewer", len(all), maxAzureRules)
 	}
 	return nil
 }
 
-func writePoolTable(w io.Writer, all []listed) error {
+func writePoolTable(w io.Writer, all []eip.Address) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE\tSTATE")
+	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE")
 	free := 0
 	for _, a := range all {
 		private := "-"
@@ -39,25 +41,23 @@ func writePoolTable(w io.Writer, all []listed) error {
 		if a.Free() {
 			free++
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Public, a.Allocation, cmp.Or(a.Holder(), "free"), cmp.Or(a.Interface, "-"), private, cmp.Or(a.State, "-"))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.Public, a.Allocation, cmp.Or(a.Holder(), "free"), cmp.Or(a.Interface, "-"), private)
 	}
 	if err := t.Flush(); err != nil { // which keeps the first error
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%d addresses, %d free\n", len(all), free); err != nil {
-		return err
-	}
-	return writeRetained(w, all)
+	_, err := fmt.Fprintf(w, "%d addresses, %d free\n", len(all), free)
+	return err
 }
 
-func writePoolJSON(w io.Writer, all []listed) error {
+func writePoolJSON(w io.Writer, all []eip.Address) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(all)
 }
 
 // writeAzureCLI writes one command a rule. Azure refuses /31 and /32, so the addresses are plain.
-func writeAzureCLI(w io.Writer, all []listed) error {
+func writeAzureCLI(w io.Writer, all []eip.Address) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func writeAzureCLI(w io.Writer, all []listed) error {
 	return err
 }
 
-func writeTFVars(w io.Writer, all []listed) error {
+func writeTFVars(w io.Writer, all []eip.Address) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}

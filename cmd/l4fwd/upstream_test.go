@@ -170,9 +170,7 @@ func TestABackupTakesOverAndReturns(t *testing.T) {
 	for range 20 {
 		require.True(t, p.answers(t, "one")())
 	}
-	p.eventually(t, func() bool { // the backup is unchecked until its first check
-		return strings.Contains(p.get("/metrics"), `l4fwd_upstream_addresses{state="backup",upstream="up"} 1`)
-	})
+	require.Contains(t, p.get("/metrics"), `l4fwd_upstream_addresses{state="backup",upstream="up"} 1`)
 
 	one.die()
 	for range 50 {
