@@ -62,10 +62,11 @@ func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	ses := sessionOf(f)
 	t := p.targetOf(f, ses)
-	if f.Pending > 0 {
-		return p.dialBeside(f, ses, t), relay.None
+	limit := t.opts.Attempts
+	if f.Stale {
+		limit++ // the warm connection that proved dead is none of its attempts
 	}
-	if f.Attempts >= t.attempts(f) {
+	if f.Attempts >= limit {
 		t.refresh()
 		return nil, f.Failure
 	}
@@ -150,17 +151,13 @@ func (p *policy) connected(f *relay.Flow, e *endpoints, took time.Duration) {
 // notConnected notes an attempt that failed, and has the next one go elsewhere.
 func (p *policy) notConnected(f *relay.Flow, e *endpoints, failure relay.Reason) {
 	switch {
-	case failure == relay.Outpaced:
-		e.target.counters.outpaced.Add(1)
-		e.target.set.Outpaced(e.addr, time.Now())
-		return
 	case blamesAddress(failure):
 		e.target.counters.dialErrors[failure].Add(1)
 		p.failed(e.target, e.addr, failure)
 	case failure == relay.NoPorts, failure == relay.LimitConnections, failure == relay.Internal:
 		e.target.counters.dialErrors[failure].Add(1)
 	default:
-		return // the client ended it, or an earlier attempt connected: that says nothing of the address
+		return // the client ended it: that says nothing of the address
 	}
 	if failure == relay.NoPorts && len(e.local) > 1 {
 		return // the next attempt is from another local address
@@ -170,7 +167,7 @@ func (p *policy) notConnected(f *relay.Flow, e *endpoints, failure relay.Reason)
 		ses = newSession(f, p.ruleOf(f))
 		ses.counts = ses.rule.traffic(e.target)
 	}
-	ses.addTried(e.addr)
+	ses.tried = append(ses.tried, e.addr)
 }
 
 // blamesAddress reports whether an attempt failed for a reason that lies with the address.

@@ -55,7 +55,10 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.policy.table.Store(first)
-	s.limit(o)
+	if err := s.limit(o); err != nil {
+		s.policy.access.close()
+		return nil, err
+	}
 	s.resolver = resolve.New(resolve.Options{
 		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp,
 	})

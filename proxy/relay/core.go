@@ -83,7 +83,7 @@ func (l *core) expire(slot uint32) {
 		l.finish(c, c.expired)
 	case phaseDialing:
 		if l.now < c.expires {
-			l.overdue(c) // the timer of an attempt fires early only for this
+			l.timers.set(slot, c.expires)
 			return
 		}
 		l.dialFailed(c, ConnectTimeout)

@@ -112,7 +112,7 @@ func endedWhileDialing(r *rig) {
 		r.policy.mu.Lock()
 		defer r.policy.mu.Unlock()
 		for _, l := range r.policy.flows {
-			return len(l.pending) > 0
+			return l.dialing
 		}
 		return false
 	})
