@@ -51,7 +51,7 @@ func (u *Upstream) keys() []*key {
 		section("warm", u.Warm.keys()),
 		values("source_addresses", &u.SourceAddresses, parseSource, netip.Addr.String,
 			"Local IP addresses to connect from, each in turn, for more than about 28,000 connections to one address. Empty: as the routing table says.").
-			note("`net.ipv4.ip_local_port_range` tells how many connections each address gives. Only addresses of the family of the upstream's address are used."),
+			note("`net.ipv4.ip_local_port_range` sets how many connections each address gives. Only addresses of the family of the upstream's address are used."),
 		value("on_removed", &u.OnRemoved, parseRemoved, Removed.String,
 			"What becomes of the connections to an address that left the DNS answer: keep, or close_after D, as in `close_after 5m`.").or("keep").
 			note("`close_after` ends them with `address_removed`."),
