@@ -124,7 +124,7 @@ func TestReadmeStandInLines(t *testing.T) {
 	}
 }
 
-// What the documents show as configuration is one: l4fwd check accepts it.
+// What the documents show as configuration is one: l4fwd check accepts it, once NAME is replaced as they say.
 func TestConfigurationsAreAccepted(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "l4fwd")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/l4fwd")
@@ -139,7 +139,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 		}
 		for _, text := range found {
 			check := exec.Command(binary, "check", "--config", "/dev/stdin")
-			check.Stdin, check.Env = strings.NewReader(text), environment()
+			check.Stdin, check.Env = strings.NewReader(strings.ReplaceAll(text, "NAME", "my-openai")), environment()
 			if out, err := check.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", doc, err, out)
 			}

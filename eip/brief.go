@@ -18,9 +18,7 @@ func brief(err error) string {
 		return briefAnswer(err, api)
 	}
 	if withoutCredentials(err) {
-		text := err.Error()
-		return "no AWS credentials (" + text[strings.LastIndex(text, ", ")+len(", "):] + "): give the instance a role, " +
-			"or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		return noCredentials(err)
 	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
@@ -63,5 +61,5 @@ func briefNoAnswer(sent *url.Error) string {
 // withoutCredentials reports whether the SDK made no call because it found no credentials. It has no error type for that.
 func withoutCredentials(err error) bool {
 	var op *smithy.OperationError
-	return errors.As(err, &op) && strings.HasPrefix(op.Err.Error(), "get identity: get credentials:")
+	return errors.As(err, &op) && strings.Contains(op.Err.Error(), "get identity: get credentials:") // after the SDK's count of attempts
 }

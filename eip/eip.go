@@ -7,16 +7,11 @@ package eip
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/logging"
 )
 
 // Client is what this package needs of EC2; *ec2.Client is one.
@@ -24,21 +19,6 @@ type Client interface {
 	DescribeAddresses(context.Context, *ec2.DescribeAddressesInput, ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
 	AssociateAddress(context.Context, *ec2.AssociateAddressInput, ...func(*ec2.Options)) (*ec2.AssociateAddressOutput, error)
 	DisassociateAddress(context.Context, *ec2.DisassociateAddressInput, ...func(*ec2.Options)) (*ec2.DisassociateAddressOutput, error)
-}
-
-// LoadConfig returns the SDK's configuration from its standard environment. If that names no region, it asks the instance metadata
-// for one.
-func LoadConfig(ctx context.Context) (aws.Config, error) {
-	// Without this the SDK writes warnings to standard error, which its errors repeat.
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithEC2IMDSRegion(), config.WithLogger(logging.Nop{}))
-	var op *smithy.OperationError
-	switch {
-	case errors.As(err, &op) && op.Operation() == "GetRegion", err == nil && cfg.Region == "":
-		return cfg, errors.New("no AWS region: set AWS_REGION; the environment and the AWS profile name none, and the instance metadata service has none")
-	case err != nil:
-		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
-	}
-	return cfg, nil
 }
 
 // NewClient returns a client of EC2 with that configuration.

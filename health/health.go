@@ -5,6 +5,7 @@ package health
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Condition is one named condition at one moment.
@@ -27,6 +28,8 @@ type Health struct {
 	mu     sync.Mutex
 	checks []check
 	notes  map[string]func() []string // by condition
+
+	wasReady atomic.Bool
 }
 
 type check struct {
@@ -81,11 +84,19 @@ func (h *Health) Conditions() []Condition {
 	checks := h.checks
 	h.mu.Unlock()
 	all := make([]Condition, len(checks))
+	ready := len(checks) > 0
 	for i, c := range checks {
 		all[i] = Condition{Name: c.name, Err: c.fn()}
+		ready = ready && all[i].Err == nil
+	}
+	if ready {
+		h.wasReady.Store(true)
 	}
 	return all
 }
+
+// WasReady reports whether every condition held at any time that somebody asked.
+func (h *Health) WasReady() bool { return h.wasReady.Load() }
 
 // Failing returns the conditions that do not hold. None means ready.
 func (h *Health) Failing() []Condition {

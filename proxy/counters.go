@@ -17,8 +17,8 @@ var reasonList = relay.Reasons()
 // reasons is the length of an array that is indexed by a relay.Reason, None included.
 const reasons = relay.NumReasons
 
-// counters holds all counters by the names of listeners and upstreams. Nothing is removed: a counter goes on from its value
-// when a name comes back, and connections of a listener that is gone still count.
+// counters holds all counters by the names of listeners and upstreams. Nothing that was in use is removed: a counter goes on
+// from its value when a name comes back, and connections of a listener that is gone still count.
 type counters struct {
 	loops int
 
@@ -55,6 +55,34 @@ func (c *counters) upstream(name string) *upstreamCounters {
 		c.upstreams[name] = u
 	}
 	return u
+}
+
+// mark returns a function that forgets the counters made since, for a reload that fails: names that were never in use must
+// not be seen. Only one reload runs at a time, and nothing else makes counters.
+func (c *counters) mark() (forget func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	listeners, upstreams, pairs := slices.Clone(c.listeners), maps.Clone(c.upstreams), map[*upstreamCounters][]*traffic{}
+	routed := make([]bool, len(listeners))
+	for i, l := range listeners {
+		routed[i] = l.routed.Load()
+	}
+	for _, u := range upstreams {
+		pairs[u] = u.allTraffic()
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.listeners, c.upstreams = listeners, upstreams
+		for i, l := range listeners {
+			l.routed.Store(routed[i])
+		}
+		for u, t := range pairs {
+			u.mu.Lock()
+			u.traffic = t
+			u.mu.Unlock()
+		}
+	}
 }
 
 // allListeners returns a copy of the list of listeners.
@@ -129,6 +157,7 @@ type upstreamCounters struct {
 	loops      int
 	open       atomic.Int64 // connections that made an attempt, for max_connections
 	dialErrors [reasons]atomic.Uint64
+	outpaced   atomic.Uint64 // attempts that another one for the same client beat
 	connect    *histogram
 	firstByte  *histogram
 	duration   *histogram

@@ -71,6 +71,7 @@ type Upstream struct {
 	Backups        []HostPort    // used only while no primary address is usable
 	ConnectTimeout time.Duration // of one attempt; 0: 5s
 	Attempts       int           // connect attempts a connection makes at most; 0: 3
+	Stagger        time.Duration // without an answer for so long the next address is tried beside the first; 0: one after the other
 	MaxConnections int           // beyond it a client is refused with LimitUpstream; 0: no limit
 	Balance        Balance
 	Check          Check

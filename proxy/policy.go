@@ -62,11 +62,10 @@ func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	ses := sessionOf(f)
 	t := p.targetOf(f, ses)
-	limit := t.opts.Attempts
-	if f.Stale {
-		limit++ // the warm connection that proved dead is none of its attempts
+	if f.Pending > 0 {
+		return p.dialBeside(f, ses, t), relay.None
 	}
-	if f.Attempts >= limit {
+	if f.Attempts >= t.attempts(f) {
 		t.refresh()
 		return nil, f.Failure
 	}
@@ -151,13 +150,17 @@ func (p *policy) connected(f *relay.Flow, e *endpoints, took time.Duration) {
 // notConnected notes an attempt that failed, and has the next one go elsewhere.
 func (p *policy) notConnected(f *relay.Flow, e *endpoints, failure relay.Reason) {
 	switch {
+	case failure == relay.Outpaced:
+		e.target.counters.outpaced.Add(1)
+		e.target.set.Outpaced(e.addr, time.Now())
+		return
 	case blamesAddress(failure):
 		e.target.counters.dialErrors[failure].Add(1)
 		p.failed(e.target, e.addr, failure)
 	case failure == relay.NoPorts, failure == relay.LimitConnections, failure == relay.Internal:
 		e.target.counters.dialErrors[failure].Add(1)
 	default:
-		return // the client ended it: that says nothing of the address
+		return // the client ended it, or an earlier attempt connected: that says nothing of the address
 	}
 	if failure == relay.NoPorts && len(e.local) > 1 {
 		return // the next attempt is from another local address
@@ -167,7 +170,7 @@ func (p *policy) notConnected(f *relay.Flow, e *endpoints, failure relay.Reason)
 		ses = newSession(f, p.ruleOf(f))
 		ses.counts = ses.rule.traffic(e.target)
 	}
-	ses.tried = append(ses.tried, e.addr)
+	ses.addTried(e.addr)
 }
 
 // blamesAddress reports whether an attempt failed for a reason that lies with the address.

@@ -55,10 +55,7 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.policy.table.Store(first)
-	if err := s.limit(o); err != nil {
-		s.policy.access.close()
-		return nil, err
-	}
+	s.limit(o)
 	s.resolver = resolve.New(resolve.Options{
 		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp,
 	})

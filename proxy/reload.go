@@ -27,22 +27,22 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 	}
 	old := s.policy.table.Load()
 	o.Engine, o.Loops, o.DNS, o.Log, o.AccessLogger = old.opts.Engine, old.opts.Loops, old.opts.DNS, old.opts.Log, old.opts.AccessLogger
+	forget := s.counters.mark()
 	next, fresh, err := s.compile(o, old)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.begin(ctx, fresh)
 	}
-	if err = s.begin(ctx, fresh); err == nil {
+	if err == nil {
 		err = s.relay.SetListeners(s.listeners(o), func() { s.policy.table.Store(next) })
 	}
 	if err != nil {
 		for _, t := range fresh {
 			t.stop()
 		}
+		forget()
 		return err
 	}
-	if err := s.limit(o); err != nil {
-		return err // the options allow no such limits
-	}
+	s.limit(o)
 	if !s.noWarm {
 		s.relay.SetWarm(next.pools())
 	}

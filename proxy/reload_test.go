@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -109,15 +110,24 @@ func TestFaultyReloadChangesNothing(t *testing.T) {
 	s := start(t, "epoll", "127.0.0.1", one.Port(), func(o *Options) { o.DNS.Servers, o.Log = []netip.AddrPort{ns.addr}, zap.New(core) })
 	taken := greeter(t, "127.0.0.1:0", "taken")
 	before := s.policy.table.Load()
+	shown := s.shownNames()
 
 	err := reloaded(s, func(o *Options) {
 		o.Upstreams[0].Port = taken.Port()
-		o.Listeners = append(o.Listeners, Listener{Name: "taken", Addr: taken, Upstream: "up"})
+		o.Upstreams = append(o.Upstreams, Upstream{Name: "new", Host: "127.0.0.1", Port: taken.Port()})
+		o.Listeners[0].Upstream = "new"
+		o.Listeners = append(o.Listeners, Listener{Name: "taken", Addr: taken, Routes: []Route{{SNI: []string{"a.example"}, Upstream: "up"}}})
 	})
 	var which *ListenError
 	require.ErrorAs(t, err, &which)
 	require.Equal(t, "taken", which.Listener)
+	require.Equal(t, shown, s.shownNames(), "no series of names that were never in use")
 
+	require.Error(t, reloaded(s, func(o *Options) {
+		o.AcceptRate = 1 << 30
+		o.Upstreams[0].Port = taken.Port()
+	}), "a limit that cannot be put into force")
+	require.Same(t, before, s.policy.table.Load())
 	require.ErrorContains(t, reloaded(s, func(o *Options) { o.Listeners[0].Upstream = "nobody" }), `no upstream "nobody"`)
 
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -135,6 +145,22 @@ func TestFaultyReloadChangesNothing(t *testing.T) {
 
 	s.StopAccepting()
 	require.Error(t, s.Reload(context.Background(), before.opts))
+}
+
+// shownNames are the listeners, upstreams and pairs of both that have series in the metrics.
+func (s *Server) shownNames() (names []string) {
+	st := s.Stats()
+	for name := range st.Accepted {
+		names = append(names, name)
+	}
+	for name := range st.Connect {
+		names = append(names, name)
+	}
+	for pair := range st.Active {
+		names = append(names, pair[0]+">"+pair[1])
+	}
+	slices.Sort(names)
+	return names
 }
 
 // A name that is new has addresses before a client depends on them.

@@ -65,14 +65,17 @@ func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*targe
 	return r, err
 }
 
-// limit puts the limits of the options into force. What is counted stays counted.
-func (s *Server) limit(o Options) error {
+// checkLimits reports limits that limit could not put into force.
+func (o Options) checkLimits() error {
+	return limit.Limits{PerSource: o.PerSource, Rate: o.AcceptRate}.Check()
+}
+
+// limit puts the limits of the options, which checkLimits accepts, into force. What is counted stays counted.
+func (s *Server) limit(o Options) {
 	for _, l := range s.counters.allListeners() {
-		if err := l.sources.SetLimits(limit.Limits{PerSource: o.PerSource}); err != nil {
-			return err
-		}
+		_ = l.sources.SetLimits(limit.Limits{PerSource: o.PerSource})
 	}
-	return s.policy.limits.SetLimits(limit.Limits{Rate: o.AcceptRate})
+	_ = s.policy.limits.SetLimits(limit.Limits{Rate: o.AcceptRate})
 }
 
 // upstreams names the upstreams of the listener's clients, by route.

@@ -89,6 +89,9 @@ func (u *upstreamCounters) stats(st *Stats) {
 			st.Dials[[2]string{u.name, r.String()}] = n
 		}
 	}
+	if n := u.outpaced.Load(); n > 0 {
+		st.Dials[[2]string{u.name, relay.Outpaced.String()}] = n
+	}
 	st.Connect[u.name], st.FirstByte[u.name], st.Duration[u.name] = u.connect.stats(), u.firstByte.stats(), u.duration.stats()
 }
 

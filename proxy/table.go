@@ -20,6 +20,9 @@ type table struct {
 // targets: the caller has them watched, and in the end either stops them or has them succeed those of old. compile changes
 // nothing that old uses.
 func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, err error) {
+	if err := o.checkLimits(); err != nil {
+		return nil, nil, err
+	}
 	next = &table{opts: o}
 	if old != nil {
 		next.rules = slices.Clone(old.rules)

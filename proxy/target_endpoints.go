@@ -50,7 +50,7 @@ func (e *endpoints) of(tr *traffic) *relay.Endpoint {
 func (e *endpoints) make(tr *traffic) (all []*relay.Endpoint) {
 	for _, local := range e.local {
 		all = append(all, &relay.Endpoint{
-			Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Tally: tr.bytes, Tag: e, Header: e.target.header(), Local: local,
+			Addr: e.addr.Addr, Timeout: e.target.opts.ConnectTimeout, Stagger: e.target.opts.Stagger, Tally: tr.bytes, Tag: e, Header: e.target.header(), Local: local,
 			Warm: e.target.warmPool(),
 		})
 	}

@@ -13,7 +13,7 @@ func newCheck() *cobra.Command {
 		Long: "Loads and validates the configuration exactly as serve would. Every fault is reported at once on stderr,\n" +
 			"with file, line and key, and the exit status is 2. Otherwise the effective configuration is printed as YAML,\n" +
 			"which itself passes check unchanged.",
-		Example: "  l4fwd check --config /etc/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
+		Example: "  l4fwd check --config /etc/l4fwd/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l := config.Load(cmd.Flags())

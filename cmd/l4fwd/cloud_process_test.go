@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 	"github.com/l4fwd/l4fwd/eip/sim"
 )
@@ -82,9 +83,9 @@ func newMachine(t *testing.T, who sim.Machine, ec2, asg string) *machine {
 }
 
 // state is what status tells.
-func (p *process) state(t *testing.T) State {
+func (p *process) state(t *testing.T) admin.State {
 	t.Helper()
-	var s State
+	var s admin.State
 	o := l4fwd(t, nil, "status", "--admin", p.admin, "--output", "json")
 	require.NoError(t, json.Unmarshal([]byte(o.stdout), &s), o.stderr)
 	return s
@@ -152,7 +153,7 @@ func TestSpotTakesTheInstanceAway(t *testing.T) {
 	p := prepare(t, m.env).start(t).ready(t)
 	c := p.dial(t)
 	exchange(t, c)
-	m.metadata.Interrupt("terminate", time.Now().Add(awayReserve+2*time.Second)) // two of its drain.timeout of 5 min
+	m.metadata.Interrupt("terminate", time.Now().Add(22*time.Second)) // two of its drain.timeout of 5 min: the rest is for the address
 	p.exits(t, exitOK)
 	require.Empty(t, r.ec2.Holders())
 	require.Contains(t, p.log.String(), `"outcome":"timeout","closed":1`)

@@ -44,7 +44,7 @@ func compileListener(in config.Listener, c *choices) proxy.Listener {
 func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 	up := proxy.Upstream{
 		Name: u.Name, Host: u.Address.Host, Port: u.Address.Port,
-		ConnectTimeout: u.Connect.Timeout, Attempts: u.Connect.Attempts,
+		ConnectTimeout: u.Connect.Timeout, Attempts: u.Connect.Attempts, Stagger: u.Connect.Stagger,
 		MaxConnections: u.MaxConnections, Removed: proxy.Removed(u.OnRemoved),
 		Check:   proxy.Check{Interval: u.Check.Interval, Timeout: u.Check.Timeout, Rise: u.Check.Rise, Fall: u.Check.Fall},
 		Outlier: proxy.Outlier(u.Outlier), Warm: proxy.Warm(u.Warm),

@@ -3,52 +3,77 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// wait returns when the daemon has ended: nil after a drain, also one cut short; an error when something broke.
+// drains is the drain of a daemon: there is at most one.
+type drains struct {
+	begun atomic.Bool
+	state atomic.Pointer[admin.DrainState] // nil before a drain
+	asked chan string                      // of size 1: who asked for it
+}
+
+// errDraining is why a daemon that drains is not ready.
+var errDraining = errors.New("a drain has begun")
+
+// check is the condition of the readiness.
+func (s *drains) check() error {
+	if s.begun.Load() {
+		return errDraining
+	}
+	return nil
+}
+
+// Drain begins a drain on behalf of by, unless one has begun, and reports whether it did.
+func (d *daemon) Drain(by string) bool {
+	if d.drains.begun.Load() {
+		return false
+	}
+	select {
+	case d.drains.asked <- by:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns when the daemon has ended: nil after a drain, also one that was cut short; an error if something broke.
 func (d *daemon) wait(signals *signals) error {
 	var broken error
-	var who string
-	for who == "" {
+	var by string
+	for by == "" {
 		select {
 		case s := <-signals.end:
-			who = signalName(s)
-		case who = <-d.asked:
+			by = signalName(s)
+		case by = <-d.drains.asked:
 		case broken = <-d.failed:
-			who = "failure"
+			by = "failure"
 			d.log.Error("failed while running, draining", zap.Error(broken))
 		case s := <-signals.unsupported:
 			d.log.Warn(unsupportedSignal(s))
 		}
 	}
-	left := d.drain(who, signals)
+	left := d.drain(by, signals)
 	if err := errors.Join(broken, left); err != nil {
 		return failure(err)
 	}
 	return nil
 }
 
-// errCutShort is the cause of a drain's end by a second signal.
+// errCutShort is the cause of the end of a drain that a second signal cuts short.
 var errCutShort = errors.New("a second signal")
 
-// drain ends the forwarder: not ready, lame duck, stop accepting, wait, close; then the daemon's place in AWS. The error is
-// about an Elastic IP that was not released.
-func (d *daemon) drain(who string, signals *signals) error {
+// drain ends the forwarder: not ready, lame duck, stop accepting, wait, close. Then it ends the daemon's place in AWS. The
+// error is about an Elastic IP that was not released.
+func (d *daemon) drain(by string, signals *signals) error {
 	begun := time.Now()
-	d.draining.Store(true)
-	d.stopReloads()
-	d.cloud.settle()
-	d.fwd.CloseWarm()
-	lameDuck, timeout := d.settings().Drain.LameDuck, d.settings().Drain.Timeout
-	d.drainState.Store(&DrainState{By: who, Begun: begun.UTC().Truncate(time.Second), Until: begun.Add(lameDuck + timeout).UTC().Truncate(time.Second)})
-	d.notify.Stopping(lameDuck + timeout + d.cloud.leaveTime() + 10*time.Second)
-	d.log.Info("draining", zap.String("by", who), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),
-		zap.Int64("connections", d.fwd.Stats().Relay.Active))
+	lameDuck, timeout := d.beginDrain(by)
 
 	ctx, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
@@ -56,7 +81,7 @@ func (d *daemon) drain(who string, signals *signals) error {
 
 	waiting, cancel := context.WithTimeout(ctx, lameDuck+timeout)
 	defer cancel()
-	defer d.cloud.beforeAway(cancel)()
+	defer d.cloud.BeforeAway(cancel)()
 	sleep(waiting, lameDuck)
 	d.fwd.StopAccepting()
 	outcome, reason := "complete", relay.Operator
@@ -69,7 +94,29 @@ func (d *daemon) drain(who string, signals *signals) error {
 	left := d.fwd.Stats().Relay.Active
 	d.fwd.Close(reason)
 	d.log.Info("drained", zap.String("outcome", outcome), zap.Int64("closed", left), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
-	return d.cloud.leave(ctx)
+	return d.cloud.Leave(ctx)
+}
+
+// beginDrain ends the readiness, and all that would begin something new but accepting clients. It announces the drain and
+// returns how long clients are still accepted, and how long connections may take after that. A daemon that was never ready
+// has no clients to wait for: no load balancer has sent any.
+func (d *daemon) beginDrain(by string) (lameDuck, timeout time.Duration) {
+	wasReady := d.health.WasReady()
+	d.drains.begun.Store(true)
+	d.stopReloads()
+	d.cloud.Settle()
+	d.fwd.CloseWarm()
+	cfg := d.settings.Load().Drain
+	lameDuck, timeout = cfg.LameDuck, cfg.Timeout
+	if !wasReady {
+		lameDuck = 0
+	}
+	now := time.Now()
+	d.drains.state.Store(&admin.DrainState{By: by, Begun: inSeconds(now), Until: inSeconds(now.Add(lameDuck + timeout))})
+	d.notify.Stopping(lameDuck + timeout + d.cloud.LeaveTime() + 10*time.Second)
+	d.log.Info("draining", zap.String("by", by), zap.Duration("lame_duck", lameDuck), zap.Duration("timeout", timeout),
+		zap.Int64("connections", d.fwd.Stats().Relay.Active))
+	return lameDuck, timeout
 }
 
 // sleep waits for d or the end of ctx.
@@ -79,18 +126,5 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-t.C:
-	}
-}
-
-// askDrain begins a drain, unless one has begun, and reports whether it did.
-func (d *daemon) askDrain(who string) bool {
-	if d.draining.Load() {
-		return false
-	}
-	select {
-	case d.asked <- who:
-		return true
-	default:
-		return false
 	}
 }

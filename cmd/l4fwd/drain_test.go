@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"testing"
@@ -34,13 +35,41 @@ func TestTheOrderOfADrain(t *testing.T) {
 				if c.signalAfter > 0 {
 					time.AfterFunc(c.signalAfter, func() { s.end <- syscall.SIGTERM })
 				}
+				require.NoError(t, d.ready())
 				begun := time.Now()
 				require.NoError(t, d.drain("test", s))
 				require.Equal(t, c.took, time.Since(begun))
 				require.Equal(t, []string{"close warm", "stop accepting", "wait", "close " + c.reason}, fwd.calls)
-				require.Error(t, d.notDraining())
-				require.False(t, d.askDrain("again"))
+				require.ErrorIs(t, d.drains.check(), errDraining)
+				require.False(t, d.Drain("again"))
 			})
 		})
 	}
+}
+
+// No load balancer has sent a client to a daemon that was never ready: there is nobody to wait for.
+func TestADaemonThatWasNeverReadySkipsTheLameDuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fwd := newFakeDaemon(t)
+		fwd.upstreams = errors.New("no address yet")
+		close(fwd.idle)
+		require.Error(t, d.ready())
+		begun := time.Now()
+		require.NoError(t, d.drain("test", &signals{end: make(chan os.Signal, 2)}))
+		require.Zero(t, time.Since(begun))
+		require.Equal(t, d.drains.state.Load().Begun, d.drains.state.Load().Until.Add(-5*time.Minute))
+	})
+}
+
+// It was ready once, so clients may come for as long as the lame duck lasts.
+func TestADaemonThatIsNoLongerReadyHasItsLameDuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fwd := newFakeDaemon(t)
+		require.NoError(t, d.ready())
+		fwd.upstreams = errors.New("no address any more")
+		close(fwd.idle)
+		begun := time.Now()
+		require.NoError(t, d.drain("test", &signals{end: make(chan os.Signal, 2)}))
+		require.Equal(t, 5*time.Second, time.Since(begun))
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
+	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
 
 func newEIP() *cobra.Command {
@@ -37,22 +38,26 @@ func newEIPList() *cobra.Command {
 		Use:   "list",
 		Short: "Show the pool and who holds what",
 		Long: "Lists the addresses of eip.pool as EC2 shows them. The formats azure-cli and tfvars are for the firewall of the\n" +
-			"Azure OpenAI resource: every address of the pool, held or free, so that it can stay as it is.",
+			"Azure OpenAI resource: every address of the pool, held or free, so that it can stay as it is. STATE is the holder's in its\n" +
+			"Auto Scaling group. A retained instance serves nothing and keeps its address: the table says how to free it.",
 		Example: "  l4fwd eip list --eip-pool tag:l4fwd-pool=aoai\n" +
 			"  RG=my-group NAME=my-openai sh -c \"$(l4fwd eip list --eip-pool tag:l4fwd-pool=aoai --format azure-cli)\"\n" +
-			"  l4fwd eip list --config /etc/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
+			"  l4fwd eip list --config /etc/l4fwd/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			write, known := eipFormats[format]
 			if !known {
 				return usage(fmt.Errorf("flag --format: %q is not a choice; use one of table, json, azure-cli, tfvars", format))
 			}
-			return withPool(cmd, time.Minute, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
-				all, err := eip.List(ctx, client, pool)
+			return withPool(cmd, time.Minute, func(ctx context.Context, aws clients, pool eip.Selector) error {
+				all, err := eip.List(ctx, aws.ec2, pool)
 				if err != nil {
 					return err
 				}
-				return write(cmd.OutOrStdout(), all)
+				if format == "table" || format == "json" {
+					return write(cmd.OutOrStdout(), withStates(ctx, cmd.ErrOrStderr(), aws.autoScaling, all))
+				}
+				return write(cmd.OutOrStdout(), withoutStates(all))
 			})
 		},
 	}
@@ -126,8 +131,8 @@ func newEIPClaim() *cobra.Command {
 			if timeout <= 0 {
 				return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
 			}
-			return withPool(cmd, timeout, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
-				o, err := at.options(ctx, client, pool)
+			return withPool(cmd, timeout, func(ctx context.Context, aws clients, pool eip.Selector) error {
+				o, err := at.options(ctx, aws.ec2, pool)
 				if err != nil {
 					return err
 				}
@@ -158,8 +163,8 @@ func newEIPRelease() *cobra.Command {
 			"  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withPool(cmd, 30*time.Second, func(ctx context.Context, client eip.Client, pool eip.Selector) error {
-				o, err := at.options(ctx, client, pool)
+			return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, pool eip.Selector) error {
+				o, err := at.options(ctx, aws.ec2, pool)
 				if err != nil {
 					return err
 				}
@@ -185,9 +190,15 @@ func printHold(cmd *cobra.Command, hold eip.Hold) error {
 	return err
 }
 
-// withPool runs do with a client of EC2 and the pool of the configuration, for at most timeout. As of the verbs that ask
-// a daemon, faults in other keys are none of its business.
-func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context, eip.Client, eip.Selector) error) error {
+// clients are the services of AWS that the verbs call.
+type clients struct {
+	ec2         eip.Client
+	autoScaling lifecycle.Client
+}
+
+// withPool runs do with the clients and the pool of the configuration, for at most timeout. Faults of the configuration in keys
+// that have nothing to do with the pool are ignored.
+func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context, clients, eip.Selector) error) error {
 	l := config.Load(cmd.Flags())
 	var faults config.Faults
 	for _, f := range l.Faults {
@@ -208,7 +219,7 @@ func withPool(cmd *cobra.Command, timeout time.Duration, do func(context.Context
 	if err != nil {
 		return failure(err)
 	}
-	err = do(ctx, eip.NewClient(cfg), l.Config.EIP.Pool)
+	err = do(ctx, clients{eip.NewClient(cfg), lifecycle.NewClient(cfg)}, l.Config.EIP.Pool)
 	if e := (*exitError)(nil); err == nil || errors.As(err, &e) {
 		return err
 	}

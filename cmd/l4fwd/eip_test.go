@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,8 +16,8 @@ import (
 	"github.com/l4fwd/l4fwd/eip/sim"
 )
 
-// cloud points the SDK at a simulated EC2 with n addresses of the pool.
-func cloud(t *testing.T, n int) *sim.EC2 {
+// simulatedEC2 points the SDK at a simulated EC2 with n addresses of the pool.
+func simulatedEC2(t *testing.T, n int) *sim.EC2 {
 	t.Helper()
 	s := sim.NewEC2(sim.EC2Options{})
 	for range n {
@@ -23,10 +25,11 @@ func cloud(t *testing.T, n int) *sim.EC2 {
 	}
 	s.AddAddress(nil) // somebody else's
 	s.AddInterface("eni-0000000a", "i-0000000a", netip.MustParseAddr("10.0.0.10"))
-	server := httptest.NewServer(s)
+	server, scaling := httptest.NewServer(s), httptest.NewServer(sim.NewAutoScaling())
 	t.Cleanup(server.Close)
+	t.Cleanup(scaling.Close)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_EC2": server.URL, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ENDPOINT_URL_EC2": server.URL, "AWS_ENDPOINT_URL_AUTO_SCALING": scaling.URL, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 	} {
@@ -44,7 +47,7 @@ func eipVerb(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestEIPByHand(t *testing.T) {
-	s := cloud(t, 2)
+	s := simulatedEC2(t, 2)
 	at := []string{testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10"}
 	code, claimed, stderr := eipVerb(append([]string{"claim"}, at...)...)
 	require.Equal(t, exitOK, code, stderr)
@@ -56,7 +59,7 @@ func TestEIPByHand(t *testing.T) {
 
 	code, table, _ := eipVerb("list", testPool)
 	require.Equal(t, exitOK, code)
-	require.Regexp(t, address+` +`+allocation+` +i-0000000a +eni-0000000a +10.0.0.10\n`, table)
+	require.Regexp(t, address+` +`+allocation+` +i-0000000a +eni-0000000a +10.0.0.10 +-\n`, table)
 	require.Contains(t, table, "2 addresses, 1 free\n")
 
 	code, released, _ := eipVerb(append([]string{"release"}, at...)...)
@@ -69,7 +72,7 @@ func TestEIPByHand(t *testing.T) {
 }
 
 func TestEIPListFormats(t *testing.T) {
-	cloud(t, 2)
+	simulatedEC2(t, 2)
 	_, azure, _ := eipVerb("list", testPool, "--format=azure-cli")
 	require.Equal(t, `az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.1
 az cognitiveservices account network-rule add --resource-group "$RG" --name "$NAME" --ip-address 198.51.0.2
@@ -83,8 +86,52 @@ az cognitiveservices account network-rule add --resource-group "$RG" --name "$NA
 	require.Equal(t, "198.51.0.2", all[1].Public.String())
 }
 
+// An instance that Auto Scaling retains keeps an address that the pool misses. Nothing showed that.
+func TestEIPListShowsRetainedHolders(t *testing.T) {
+	s := simulatedEC2(t, 3)
+	s.AddInterface("eni-0000000b", "i-0000000b", netip.MustParseAddr("10.0.0.11"))
+	s.Move(allocationOf(1), "eni-0000000a")
+	s.Move(allocationOf(2), "eni-0000000b")
+	asg := sim.NewAutoScaling()
+	asg.Group("aoai", sim.Hook{Name: "down", Transition: sim.Terminating, Timeout: time.Millisecond})
+	asg.Retain("aoai")
+	for _, id := range []string{"i-0000000a", "i-0000000b"} {
+		asg.Launch("aoai", id, sim.NewMetadata(sim.Machine{Instance: id}))
+	}
+	asg.Terminate("i-0000000b")
+	require.Eventually(t, func() bool { return asg.State("i-0000000b") == "Terminating:Retained" }, 10*time.Second, time.Millisecond)
+	server := httptest.NewServer(asg)
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL_AUTO_SCALING", server.URL)
+
+	code, table, stderr := eipVerb("list", testPool)
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+	require.Regexp(t, `i-0000000a +eni-0000000a +10.0.0.10 +InService\n`, table)
+	require.Regexp(t, `i-0000000b +eni-0000000b +10.0.0.11 +Terminating:Retained\n`, table)
+	require.Contains(t, table, "198.51.0.2 is held by i-0000000b, which Auto Scaling retains")
+	require.Contains(t, table, "l4fwd eip release --interface eni-0000000b --private-ip 10.0.0.11, ")
+	require.NotContains(t, table, "held by i-0000000a")
+	_, text, _ := eipVerb("list", testPool, "--format=json")
+	require.Contains(t, text, `"lifecycle_state": "Terminating:Retained"`)
+
+	asg.Deny("DescribeAutoScalingInstances")
+	code, table, stderr = eipVerb("list", testPool)
+	require.Equal(t, exitOK, code, "the list is of use without the states")
+	require.Contains(t, stderr, "l4fwd: the holders' states are not known: autoscaling:DescribeAutoScalingInstances: AccessDenied: ")
+	require.Contains(t, table, "3 addresses, 1 free\n")
+	calls := len(asg.Calls())
+	code, _, stderr = eipVerb("list", testPool, "--format=tfvars")
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+	require.Len(t, asg.Calls(), calls, "the firewall's formats need no states")
+}
+
+// allocationOf is the id of the n-th address of a simulated EC2.
+func allocationOf(n int) string { return fmt.Sprintf("eipalloc-%017x", n) }
+
 func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
-	cloud(t, 101)
+	simulatedEC2(t, 101)
 	for _, format := range []string{"azure-cli", "tfvars"} {
 		code, stdout, stderr := eipVerb("list", testPool, "--format", format)
 		require.Equal(t, exitFailure, code)
@@ -97,7 +144,7 @@ func TestEIPListOfMoreThanAzureTakes(t *testing.T) {
 
 // On an instance a claim by hand is for the instance's own interface, as that of the daemon is; flags override.
 func TestEIPByHandOnAnInstance(t *testing.T) {
-	s := cloud(t, 2)
+	s := simulatedEC2(t, 2)
 	s.AddInterface("eni-0000000b", "i-0000000a", netip.MustParseAddr("10.0.0.11"))
 	metadata := sim.NewMetadata(sim.Machine{Region: "eu-central-1", Account: "123456789012", Instance: "i-0000000a",
 		MAC: "02:00:00:00:00:01", Interface: "eni-0000000a", PrivateIP: "10.0.0.10"})
@@ -132,7 +179,7 @@ func TestEIPByHandOnAnInstance(t *testing.T) {
 }
 
 func TestEIPFaults(t *testing.T) {
-	cloud(t, 1)
+	simulatedEC2(t, 1)
 	for _, c := range []struct {
 		args []string
 		code int
@@ -172,7 +219,7 @@ func TestEIPWithoutItsEnvironment(t *testing.T) {
 		{"AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:1", []string{"list", testPool}, "EC2 cannot be reached at http://127.0.0.1:1/: dial tcp 127.0.0.1:1: connect: connection refused; check AWS_REGION"},
 	} {
 		t.Run(c.env+"="+c.value, func(t *testing.T) {
-			cloud(t, 1)
+			simulatedEC2(t, 1)
 			t.Setenv(c.env, c.value)
 			code, _, stderr := eipVerb(c.args...)
 			require.Equal(t, exitFailure, code)

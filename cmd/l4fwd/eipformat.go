@@ -7,12 +7,10 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/l4fwd/l4fwd/eip"
 )
 
 // eipFormats are the ways to print a pool.
-var eipFormats = map[string]func(io.Writer, []eip.Address) error{
+var eipFormats = map[string]func(io.Writer, []listed) error{
 	"table":     writePoolTable,
 	"json":      writePoolJSON,
 	"azure-cli": writeAzureCLI,
@@ -22,16 +20,16 @@ var eipFormats = map[string]func(io.Writer, []eip.Address) error{
 // maxAzureRules is how many IP rules the firewall of an Azure AI resource takes.
 const maxAzureRules = 100
 
-func tooMany(all []eip.Address) error {
+func tooMany(all []listed) error {
 	if len(all) > maxAzureRules {
 		return fmt.Errorf("the pool has %d addresses, and the firewall of an Azure AI resource takes %d rules: select fewer", len(all), maxAzureRules)
 	}
 	return nil
 }
 
-func writePoolTable(w io.Writer, all []eip.Address) error {
+func writePoolTable(w io.Writer, all []listed) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE")
+	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE\tSTATE")
 	free := 0
 	for _, a := range all {
 		private := "-"
@@ -41,23 +39,25 @@ func writePoolTable(w io.Writer, all []eip.Address) error {
 		if a.Free() {
 			free++
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.Public, a.Allocation, cmp.Or(a.Holder(), "free"), cmp.Or(a.Interface, "-"), private)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Public, a.Allocation, cmp.Or(a.Holder(), "free"), cmp.Or(a.Interface, "-"), private, cmp.Or(a.State, "-"))
 	}
 	if err := t.Flush(); err != nil { // which keeps the first error
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d addresses, %d free\n", len(all), free)
-	return err
+	if _, err := fmt.Fprintf(w, "%d addresses, %d free\n", len(all), free); err != nil {
+		return err
+	}
+	return writeRetained(w, all)
 }
 
-func writePoolJSON(w io.Writer, all []eip.Address) error {
+func writePoolJSON(w io.Writer, all []listed) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(all)
 }
 
 // writeAzureCLI writes one command a rule. Azure refuses /31 and /32, so the addresses are plain.
-func writeAzureCLI(w io.Writer, all []eip.Address) error {
+func writeAzureCLI(w io.Writer, all []listed) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func writeAzureCLI(w io.Writer, all []eip.Address) error {
 	return err
 }
 
-func writeTFVars(w io.Writer, all []eip.Address) error {
+func writeTFVars(w io.Writer, all []listed) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -30,7 +31,7 @@ func explainStart(err error) error {
 func explainReload(err error, used []netip.AddrPort) error {
 	var le *proxy.ListenError
 	if !errors.As(err, &le) {
-		return &passingError{err}
+		return reload.Passing(err)
 	}
 	for _, own := range used {
 		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
@@ -38,14 +39,8 @@ func explainReload(err error, used []netip.AddrPort) error {
 				le.Listener, le.Addr, own)
 		}
 	}
-	return &passingError{explainStart(err)}
+	return reload.Passing(explainStart(err))
 }
-
-// passingError is a failure that may pass by itself: a port that another process has, a name that does not resolve.
-type passingError struct{ err error }
-
-func (p *passingError) Error() string { return p.err.Error() }
-func (p *passingError) Unwrap() error { return p.err }
 
 // explainListen says why who could not listen on addr and what to do about it; flag is one that would help.
 func explainListen(who, flag string, addr netip.AddrPort, err error) error {

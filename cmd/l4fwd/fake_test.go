@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -107,12 +108,14 @@ func (f *fakeForwarder) Stats() proxy.Stats {
 // newFakeDaemon is a daemon around a fake, with nothing running.
 func newFakeDaemon(t *testing.T) (*daemon, *fakeForwarder) {
 	t.Helper()
-	d := newDaemon(loadWith(t, "--upstream", "dais24.example:443").Config)
+	l := loadWith(t, "--upstream", "dais24.example:443")
+	d := newDaemon(l.Config)
 	d.log.SetLevel("error")
 	t.Cleanup(func() { d.log.Close(0) })
 	fwd := &fakeForwarder{active: 3, idle: make(chan struct{})}
 	d.fwd = fwd
-	d.register(fwd)
+	d.reload = d.newReloader(l, func() *config.Loaded { return l })
+	d.register()
 	return d, fwd
 }
 
@@ -120,7 +123,7 @@ func newFakeDaemon(t *testing.T) (*daemon, *fakeForwarder) {
 func scrapeText(t *testing.T, d *daemon) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	d.healthMux().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	d.healthHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	require.Equal(t, 200, w.Code, w.Body.String())
 	return w.Body.String()
 }
@@ -132,6 +135,6 @@ func TestMetricsShowTheDaemonsState(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "l4fwd_eip_")
-	d.draining.Store(true)
+	d.drains.begun.Store(true)
 	require.Contains(t, scrapeText(t, d), "l4fwd_draining 1\n")
 }

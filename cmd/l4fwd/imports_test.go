@@ -15,11 +15,16 @@ const module = "github.com/l4fwd/l4fwd/"
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
-	"cmd/l4fwd": {"cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/systemd",
-		"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health"},
+	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/logging",
+		"cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd",
+		"proxy", "proxy/relay", "eip", "eip/instance", "health"},
+	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
+	"cmd/l4fwd/internal/cloud":   {"eip", "eip/instance", "eip/lifecycle"},
 	"cmd/l4fwd/internal/config":  {"proxy/preface", "eip"},
+	"cmd/l4fwd/internal/hangup":  {},
 	"cmd/l4fwd/internal/logging": {},
 	"cmd/l4fwd/internal/metrics": {"proxy", "proxy/relay", "eip", "eip/lifecycle"},
+	"cmd/l4fwd/internal/reload":  {},
 	"cmd/l4fwd/internal/systemd": {},
 	"cmd/l4fwd/soak":             {},
 	// For tests only.
@@ -48,14 +53,15 @@ var mayImport = map[string][]string{
 
 // doors says which packages may import a library.
 var doors = map[string][]string{
-	"github.com/spf13/cobra":         {"cmd/l4fwd"},
-	"github.com/spf13/pflag":         {"cmd/l4fwd", "cmd/l4fwd/internal/config"},
-	"github.com/spf13/viper":         {"cmd/l4fwd/internal/config"},
-	"github.com/fsnotify/":           {"cmd/l4fwd/internal/config"},
-	"github.com/prometheus/":         {"cmd/l4fwd/internal/metrics"},
-	"github.com/coreos/":             {"cmd/l4fwd/internal/systemd"},
-	"github.com/aws/":                {"eip", "eip/answer", "eip/instance", "eip/lifecycle"},
-	"go.uber.org/zap":                {"cmd/l4fwd", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/systemd", "proxy", "eip", "eip/lifecycle", "health"},
+	"github.com/spf13/cobra": {"cmd/l4fwd"},
+	"github.com/spf13/pflag": {"cmd/l4fwd", "cmd/l4fwd/internal/config"},
+	"github.com/spf13/viper": {"cmd/l4fwd/internal/config"},
+	"github.com/fsnotify/":   {"cmd/l4fwd/internal/config"},
+	"github.com/prometheus/": {"cmd/l4fwd/internal/metrics"},
+	"github.com/coreos/":     {"cmd/l4fwd/internal/systemd"},
+	"github.com/aws/":        {"eip", "eip/answer", "eip/instance", "eip/lifecycle"},
+	"go.uber.org/zap": {"cmd/l4fwd", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/systemd",
+		"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/reload", "proxy", "eip", "eip/lifecycle", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve", "deploy/check/cloud"},
 	"golang.org/x/sys/":              {"cmd/l4fwd", "cmd/l4fwd/internal/systemd", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
@@ -87,6 +93,18 @@ func TestImportsRunDownwards(t *testing.T) {
 					require.Contains(t, may, pkg, "%s must not import %s: that library has another door", pkg, i)
 				}
 			}
+		}
+	}
+}
+
+// The rooms of cmd/l4fwd meet in package main only. metrics has the types that admin shows.
+func TestRoomsDoNotKnowEachOther(t *testing.T) {
+	const rooms = "cmd/l4fwd/internal/"
+	for pkg, imports := range mayImport {
+		for _, i := range imports {
+			both := strings.HasPrefix(pkg, rooms) && strings.HasPrefix(i, rooms)
+			require.True(t, !both || pkg == rooms+"admin" && i == rooms+"metrics", "%s may import %s", pkg, i)
+			require.False(t, strings.HasPrefix(pkg, rooms) && i == "cmd/l4fwd", "%s points back at the daemon", pkg)
 		}
 	}
 }

@@ -115,6 +115,9 @@ func TestEveryVerbHasAnExampleAndTakesConfig(t *testing.T) {
 		}
 		require.NotEmpty(t, verb.Example, verb.Name())
 		require.NotNil(t, verb.Flags().Lookup("config"), verb.Name())
+		if !verb.Hidden && verb.Name() != "help" {
+			require.Contains(t, exitStatuses, "\n  "+verb.Name()+" ", "the table of exit statuses has every verb")
+		}
 	}
 	o := l4fwd(t, nil, "serve", "--help")
 	require.Equal(t, exitOK, o.code)

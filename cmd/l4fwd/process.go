@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
@@ -95,4 +97,40 @@ func fitToFiles(configured, warm int, log *zap.Logger) int {
 		return allowed
 	}
 	return configured
+}
+
+// raiseFileLimit raises the soft limit of open files to the hard one and returns the limit in effect. Go's runtime does
+// the same at start, unless the program was built without package os's help; here it is said and checked.
+func raiseFileLimit() (uint64, error) {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0, err
+	}
+	if lim.Cur >= lim.Max {
+		return lim.Cur, nil
+	}
+	raised := lim
+	raised.Cur = lim.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err != nil {
+		return lim.Cur, err
+	}
+	return raised.Cur, nil
+}
+
+// openFiles is how many descriptors the process has open, or -1 if that is unknown, as it is off Linux. Since Linux 6.2 the
+// size of /proc/self/fd is their number; before that it is 0, and the entries are counted.
+func openFiles() int {
+	if info, err := os.Stat("/proc/self/fd"); err == nil && info.Size() > 0 {
+		return int(info.Size())
+	}
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return -1
+	}
+	return len(names) - 1 // without dir itself
 }

@@ -188,17 +188,17 @@ func TestASocketNamesTheDefaultListener(t *testing.T) {
 	d, _ := newFakeDaemon(t)
 	d.log.Close(0)
 	d.log = logging.New(logging.Options{Level: "debug", Out: &log})
-	d.defaultListener = true
+	d.sockets.unnamed = true
 	everywhere, err := config.ParseListen(":443")
 	require.NoError(t, err)
-	d.cfg.Listeners = []config.Listener{{Name: ":443", Address: everywhere}}
+	cfg := config.Config{Listeners: []config.Listener{{Name: ":443", Address: everywhere}}}
 	listeners := []proxy.Listener{{Name: ":443", Addr: netip.MustParseAddrPort("[::]:443")}}
 	addr := netip.MustParseAddrPort("10.0.0.1:8443")
-	require.NoError(t, d.inherit(listeners, []systemd.Socket{{Name: "l4fwd.socket", FD: 3, Addr: addr}}))
+	require.NoError(t, d.sockets.assign(&cfg, listeners, []systemd.Socket{{Name: "l4fwd.socket", FD: 3, Addr: addr}}, d.log.Logger))
 	d.log.Close(time.Second)
 	require.Equal(t, []proxy.Listener{{Name: "10.0.0.1:8443", Addr: addr, FD: 3}}, listeners)
-	require.Equal(t, "10.0.0.1:8443", d.cfg.Listeners[0].Name)
-	require.Equal(t, "systemd", d.state().Sources["10.0.0.1:8443"])
+	d.settings.Store(&cfg)
+	require.Equal(t, map[string]string{"10.0.0.1:8443": "systemd"}, d.State().Sources)
 	require.Empty(t, log.String())
 }
 

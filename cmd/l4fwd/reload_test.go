@@ -165,6 +165,7 @@ func TestAFaultyFileChangesNothing(t *testing.T) {
 	p.writes(t, fmt.Sprintf("listen: [%q, %q]\nupstream: %q\n", listen, taken, one))
 	p.reload(t, saidFailed)
 	require.Contains(t, p.log.String(), "cannot listen on "+taken)
+	require.NotContains(t, p.get("/metrics"), taken, "no series of a listener that never was")
 
 	_, port, err := net.SplitHostPort(listen)
 	require.NoError(t, err)

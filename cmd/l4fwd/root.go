@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/hangup"
 )
 
 // newRoot builds the command tree. Without a verb the command is serve.
@@ -19,12 +20,17 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Forward TCP connections to an upstream",
 		Long: "l4fwd accepts TCP connections and relays them to an upstream, untouched. Without a verb it serves.\n\n" +
 			"A setting is taken from its flag, else from the environment (L4FWD_<KEY>), else from the file, else it has\n" +
-			"its default. docs/CONFIG.md describes all keys.",
-		Example:       "  l4fwd --upstream example.openai.azure.com:443\n  l4fwd check --config /etc/l4fwd.yaml\n  l4fwd status",
+			"its default. docs/CONFIG.md describes all keys.\n\n" + exitStatuses,
+		Example:       "  l4fwd --upstream example.openai.azure.com:443\n  l4fwd check --config /etc/l4fwd/l4fwd.yaml\n  l4fwd status",
 		Args:          verbOrNothing,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          serveVerb,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if cmd.HasParent() && cmd.Name() != "serve" {
+				hangup.Default()
+			}
+		},
 
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -60,7 +66,23 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// newLater is a verb of a later version: whatever follows it, it says so.
+// exitStatuses is a part of the help of l4fwd itself: every visible verb has its line.
+const exitStatuses = `Exit status:
+  serve        0 after a drain, also one cut short by its timeout; 1 a failure while running, or an Elastic IP
+               that was not released; 2 bad flags or configuration
+  check        0 the configuration is valid; 2 it is not
+  status       0 ready; 1 not ready; 3 no daemon answers
+  drain        0 the drain has begun; 1 it has not, or no daemon answers
+  eip          0 done; 1 failed
+  version      0
+  every verb   2 bad flags`
+
+// laterVerbs are the verbs of the interface that this version does not have yet.
+var laterVerbs = []string{"conns", "doctor", "top", "upgrade"}
+
+const notYet = "is not supported by this version yet"
+
+// newLater is a verb of a later version: it says so, whatever follows it.
 func newLater(verb string) *cobra.Command {
 	return &cobra.Command{
 		Use:                verb,

@@ -1,22 +1,26 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/cloud"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -31,7 +35,7 @@ func newServe() *cobra.Command {
 			"ends it at once, still releasing the Elastic IP.",
 		Example: "  l4fwd serve --upstream example.openai.azure.com:443\n" +
 			"  l4fwd serve --upstream 10.2.0.4:443 --listen :8443 --health :8081\n" +
-			"  l4fwd serve --config /etc/l4fwd.yaml --log-level debug",
+			"  l4fwd serve --config /etc/l4fwd/l4fwd.yaml --log-level debug",
 		Args: noArgs,
 		RunE: serveVerb,
 	}
@@ -49,32 +53,23 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) })
 }
 
-// daemon is what the parts of a running l4fwd share.
+// daemon is a running l4fwd.
 type daemon struct {
-	cfg        config.Config // of the start; see settings for what is in use
-	build      metrics.Build
-	log        *logging.Log
-	started    time.Time
-	health     *health.Health
-	notify     *systemd.Notifier
-	fwd        forwarder
-	cloud      *presence // nil: no address is to be held
-	nowhere    error     // why none can be, though eip.pool is set; nil where it can, or is to be
-	rates      *metrics.Sampler
-	draining   atomic.Bool
-	drainState atomic.Pointer[DrainState] // nil before a drain
-	asked      chan string                // a request to drain: who asked
-	failed     chan error                 // what broke while running
+	settings atomic.Pointer[config.Config] // the configuration in use
+	loops    int
+	started  time.Time
+	log      *logging.Log
+	health   *health.Health
+	notify   *systemd.Notifier
+	sockets  sockets
+	cloud    *cloud.Cloud // nil: there is no eip.pool
+	fwd      forwarder
+	rates    *metrics.Sampler
+	reload   *reload.Reloader
+	drains   drains
+	failed   chan error // what broke while running
 
-	defaultListener bool // no listener was configured
-
-	mu      sync.Mutex
-	sources map[string]string         // where sockets come from that were not opened, by listener
-	sockets map[string]netip.AddrPort // those of the service manager, by listener
-
-	inUse       atomic.Pointer[config.Config] // nil: cfg, since nothing was reloaded
-	reloaded    atomic.Pointer[reloadState]   // nil: nothing was reloaded
-	stopReloads func()                        // returns when no reload is under way
+	stopReloads func() // returns when no reload is under way
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again.
@@ -83,21 +78,18 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 	defer signals.release()
 
 	d := newDaemon(l.Config)
-	d.defaultListener = l.DefaultListener
 	defer d.log.Close(2 * time.Second)
 	for _, f := range l.Faults.Sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
-	d.cfg.Loops = setProcessors(d.cfg.Loops, d.log.Logger)
-	fitWarm(&d.cfg, d.log.Logger)
-	d.cfg.Limits.MaxConnections = fitToFiles(d.cfg.Limits.MaxConnections, warmFiles(d.cfg), d.log.Logger)
+	cfg := d.fitToMachine()
 
-	healthPort, err := listenHealth(d.cfg.Health)
+	healthPort, err := listenHealth(cfg.Health)
 	if err != nil {
 		return d.cannotStart(err)
 	}
 	defer healthPort.Close()
-	adminPort, err := listenAdmin(d.cfg.Admin)
+	adminPort, err := listenAdmin(cfg.Admin)
 	if err != nil {
 		return d.cannotStart(err)
 	}
@@ -106,24 +98,27 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 	if d.cloud, err = d.locate(); err != nil {
 		return d.cannotStart(err)
 	}
+	d.sockets.unnamed = l.DefaultListener
 	if d.fwd, err = d.forward(); err != nil {
 		return d.cannotStart(explainStart(err))
 	}
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
+	d.reload = d.newReloader(l, again)
+	d.register()
 
-	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthMux(), logging.Std(d.log.Logger)))()
-	defer d.serveHTTP("admin", adminPort, newAdminServer(d, adminPort))()
+	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthHandler(), logging.Std(d.log.Logger)))()
+	defer d.serveHTTP("admin", adminPort, d.adminServer(adminPort))()
 
 	d.announce(healthPort, adminPort)
-	defer d.cloud.run()()
+	defer d.cloud.Run()()
 	defer d.watch()()
-	d.stopReloads = d.followConfig(l, again, signals)
+	d.stopReloads = d.reloadOnDemand(l, signals)
 	defer d.stopReloads()
 	return d.wait(signals)
 }
 
-// cannotStart is a failure to start. People read it as plain text at the end of stderr; where lines are JSON, those who
-// collect them get it as one too.
+// cannotStart is a failure to start. People read it as plain text at the end of stderr. Where lines are JSON, it is a line
+// too, for those who collect them.
 func (d *daemon) cannotStart(err error) error {
 	if d.log.JSON() {
 		d.log.Error("cannot start", zap.Error(err))
@@ -133,61 +128,92 @@ func (d *daemon) cannotStart(err error) error {
 
 func newDaemon(cfg config.Config) *daemon {
 	log := logging.New(logging.Options{Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
-	return &daemon{
-		cfg: cfg, build: thisBuild(), started: time.Now(),
-		log: log, stopReloads: func() {},
-		health: health.New(), notify: systemd.NewNotifier(log.Logger),
-		asked: make(chan string, 1), failed: make(chan error, 2),
+	d := &daemon{
+		loops: cfg.Loops, started: time.Now(), log: log,
+		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},
+		drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
 	}
+	d.settings.Store(&cfg)
+	return d
 }
 
-// forward starts the forwarder and the conditions that depend on it.
+// fitToMachine replaces settings that the machine decides: the number of loops, and limits that follow from open files.
+func (d *daemon) fitToMachine() *config.Config {
+	cfg := *d.settings.Load()
+	d.loops = setProcessors(cfg.Loops, d.log.Logger)
+	cfg.Loops = d.loops
+	fitWarm(&cfg, d.log.Logger)
+	cfg.Limits.MaxConnections = fitToFiles(cfg.Limits.MaxConnections, warmFiles(cfg), d.log.Logger)
+	d.settings.Store(&cfg)
+	return &cfg
+}
+
+// forward starts the forwarder.
 func (d *daemon) forward() (forwarder, error) {
-	options, err := compile(d.cfg, d.log.Logger)
+	cfg := *d.settings.Load()
+	cfg.Listeners = slices.Clone(cfg.Listeners) // one may get the name of its socket
+	options, err := compile(cfg, d.log.Logger)
 	if err != nil {
 		return nil, err
 	}
 	options.AccessLogger = d.log.Access
-	sockets, release, err := systemd.Sockets()
+	passed, release, err := systemd.Sockets()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if err := d.inherit(options.Listeners, sockets); err != nil {
+	if err := d.sockets.assign(&cfg, options.Listeners, passed, d.log.Logger); err != nil {
 		return nil, err
 	}
-	fwd, err := proxy.Start(options)
-	if err != nil {
-		return nil, err
-	}
-	d.register(fwd)
-	return fwd, nil
+	d.settings.Store(&cfg)
+	return proxy.Start(options)
 }
 
-// register makes the forwarder's state part of the daemon's.
-func (d *daemon) register(fwd forwarder) {
-	d.rates = metrics.NewSampler(fwd.Stats)
-	d.health.Register("listeners", fwd.ListenersReady)
-	d.health.Register("upstream", fwd.UpstreamsReady)
-	d.health.Describe("upstream", fwd.UpstreamNotes)
-	d.cloud.register()
-	d.health.Register("draining", d.notDraining)
+// register makes the state of the parts that of the daemon.
+func (d *daemon) register() {
+	d.rates = metrics.NewSampler(d.fwd.Stats)
+	d.health.Register("listeners", d.fwd.ListenersReady)
+	d.health.Register("upstream", d.fwd.UpstreamsReady)
+	d.health.Describe("upstream", d.fwd.UpstreamNotes)
+	d.cloud.Register(d.health.Register)
+	d.health.Register("draining", d.drains.check)
 	d.health.Register("config", func() error { return nil })
-	d.health.Describe("config", d.configNotes)
+	d.health.Describe("config", d.reload.Notes)
 }
 
-func (d *daemon) notDraining() error {
-	if d.draining.Load() {
-		return errorText("a drain has begun")
+// locate finds the daemon's place in AWS; nil if it is to have none.
+func (d *daemon) locate() (*cloud.Cloud, error) {
+	cfg := d.settings.Load()
+	if !cfg.EIP.Wanted() {
+		return nil, nil
 	}
-	return nil
+	return cloud.Locate(cloud.Options{
+		Pool: cfg.EIP.Pool, Required: cfg.EIP.Required, Release: eip.Policy(cfg.EIP.Release), VerifyInterval: cfg.EIP.VerifyInterval,
+		Groups: cfg.Lifecycle.ASG == config.FollowAuto, Spot: cfg.Lifecycle.Spot == config.FollowAuto, Interval: lifecycleInterval,
+		Logger: d.log.Logger,
+
+		Drain:        d.Drain,
+		Wait:         func(ctx context.Context) error { return d.fwd.Wait(ctx) },
+		Connections:  func() int64 { return d.fwd.Stats().Relay.Active },
+		DrainTimeout: func() time.Duration { return d.settings.Load().Drain.Timeout },
+		Ready:        d.ready,
+	})
 }
 
-func (d *daemon) healthMux() http.Handler {
+// lifecycleInterval is how often the instance metadata are asked; 0: the watcher's own 5 s. Tests are in more of a hurry.
+var lifecycleInterval time.Duration
+
+func (d *daemon) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	health.Handle(mux, d.health, d.fwd.Alive)
 	mux.Handle("GET /metrics", metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics")))))
-	return named(serverHealth, mux)
+	return admin.Named(admin.HealthPort, mux)
+}
+
+func (d *daemon) adminServer(port net.Listener) *http.Server {
+	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
+	srv.WriteTimeout = admin.WriteTimeout
+	return srv
 }
 
 // serveHTTP serves until the function it returns is called, which closes the port and every connection to it.
@@ -208,35 +234,22 @@ func (d *daemon) serveHTTP(name string, port net.Listener, srv *http.Server) (st
 	}
 }
 
-// announce says what runs where, to the log and to the service manager. Ready means accepting: with a resolver that is
-// down the unit still starts, and STATUS and /readyz tell what is missing.
+// announce logs what runs where, and tells the service manager. Ready means accepting: with a resolver that is down the unit
+// still starts, and STATUS and /readyz show what is missing.
 func (d *daemon) announce(healthPort, adminPort net.Listener) {
-	s := d.fwd.Status()
+	s, build, cfg := d.fwd.Status(), thisBuild(), d.settings.Load()
 	d.log.Info("started",
-		zap.String("version", d.build.Version), zap.String("commit", d.build.Commit),
+		zap.String("version", build.Version), zap.String("commit", build.Commit),
 		zap.Int("pid", os.Getpid()),
 		zap.String("engine", s.Engine), zap.String("engine_reason", s.EngineReason),
-		zap.Int("loops", s.Loops), zap.Int("max_connections", d.cfg.Limits.MaxConnections),
+		zap.Int("loops", s.Loops), zap.Int("max_connections", cfg.Limits.MaxConnections),
 		zap.String("health", healthPort.Addr().String()), zap.String("admin", adminPort.Addr().String()))
 	addrs := d.fwd.Addrs()
-	for i, in := range d.cfg.Listeners {
+	for i, in := range cfg.Listeners {
 		if i < len(addrs) {
 			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Serves()),
-				zap.String("source", sourceOf(d.sources, in.Name)))
+				zap.String("source", d.sockets.source(in.Name)))
 		}
 	}
 	d.notify.Ready()
-}
-
-// scrape is the daemon's state for /metrics.
-func (d *daemon) scrape() *metrics.Scrape {
-	st, last := d.fwd.Stats(), d.lastReload()
-	s := &metrics.Scrape{
-		Stats: st, Rates: d.rates.Rates(st), Build: d.build,
-		Draining: d.draining.Load(), Loaded: last.at, ReloadFailed: len(last.faults) > 0,
-		Files: openFiles(), LinesDropped: st.AccessDropped + d.log.Dropped(),
-		Sockets: len(d.settings().Listeners) * max(d.cfg.Loops, 1),
-	}
-	d.cloud.measure(s)
-	return s
 }

@@ -5,29 +5,30 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/hangup"
 )
 
 // signals are those the daemon reacts to.
 type signals struct {
 	end         chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
-	reload      chan os.Signal // SIGHUP; room for one, since one reload serves all that came before it
-	unsupported chan os.Signal // SIGUSR2: of a later version; it must not end the process
+	reload      chan os.Signal // SIGHUP
+	unsupported chan os.Signal // SIGUSR2, for a later version: it must not end the process
 }
 
-// catchSignals takes the signals from the runtime. SIGPIPE is ignored: a log that nobody reads any more is no reason to
-// drop connections.
+// catchSignals takes the signals from the runtime; SIGHUP is taken already. SIGPIPE is ignored: a log that nobody reads any
+// more is no reason to drop connections.
 func catchSignals() *signals {
-	s := &signals{end: make(chan os.Signal, 2), reload: make(chan os.Signal, 1), unsupported: make(chan os.Signal, 1)}
+	s := &signals{end: make(chan os.Signal, 2), reload: hangup.Signals, unsupported: make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
-	signal.Notify(s.reload, syscall.SIGHUP)
 	signal.Notify(s.unsupported, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
 
+// release gives the signals their usual effects again, but SIGHUP: one during a drain must not change the exit status.
 func (s *signals) release() {
 	signal.Stop(s.end)
-	signal.Stop(s.reload)
 	signal.Stop(s.unsupported)
 	signal.Reset(syscall.SIGPIPE)
 }
@@ -49,7 +50,7 @@ func (s *signals) onEnd(fn func()) (stop func()) {
 	}
 }
 
-// signalName is what an operator calls a signal that ends the daemon; the runtime's own name of SIGTERM is "terminated".
+// signalName is the operator's name of a signal that ends the daemon. The runtime's own name of SIGTERM is "terminated".
 func signalName(s os.Signal) string {
 	switch s {
 	case syscall.SIGTERM:

@@ -2,14 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
@@ -48,23 +48,19 @@ func checkOutput(output string) error {
 }
 
 func showStatus(cmd *cobra.Command, output string) error {
-	c, err := newClient(cmd)
+	c, err := adminClient(cmd)
 	if err != nil {
 		return err
 	}
-	var raw json.RawMessage
-	var s State
-	if err := c.call(http.MethodGet, "/api/v1/status", &raw); err != nil {
+	s, raw, err := c.State()
+	if err != nil {
 		return unanswered(err)
-	}
-	if err := json.Unmarshal(raw, &s); err != nil || s.PID == 0 {
-		return unanswered(c.foreign(""))
 	}
 	var out bytes.Buffer
 	if output == "json" {
 		out.Write(append(raw, '\n')) // as the daemon wrote it, which may be of another version
 	} else {
-		writeState(&out, s)
+		admin.WriteText(&out, s)
 	}
 	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
 		return failure(err)
@@ -77,7 +73,7 @@ func showStatus(cmd *cobra.Command, output string) error {
 
 // unanswered gives the error its exit status.
 func unanswered(err error) error {
-	if errors.Is(err, errNoDaemon) {
+	if errors.Is(err, admin.ErrNoDaemon) {
 		return &exitError{exitNoDaemon, err}
 	}
 	return failure(err)
@@ -92,16 +88,16 @@ func newDrain() *cobra.Command {
 		Example: "  l4fwd drain\n  l4fwd drain --admin unix:/run/l4fwd/admin.sock",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := newClient(cmd)
+			c, err := adminClient(cmd)
 			if err != nil {
 				return err
 			}
-			var answer drainAnswer
-			if err := c.call(http.MethodPost, "/api/v1/drain", &answer); err != nil {
+			begun, err := c.Drain()
+			if err != nil {
 				return failure(err)
 			}
 			said := "a drain runs already"
-			if answer.Begun {
+			if begun {
 				said = "draining"
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), said)
@@ -111,4 +107,29 @@ func newDrain() *cobra.Command {
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags(), "admin")
 	return cmd
+}
+
+// adminClient speaks to the daemon at the admin address of flags, environment and file. It ignores faults in other keys: a
+// running daemon must be reachable while its file is being edited.
+func adminClient(cmd *cobra.Command) (*admin.Client, error) {
+	l := config.Load(cmd.Flags())
+	var faults config.Faults
+	for _, f := range l.Faults {
+		// A daemon may be reached at an address on which none may listen.
+		if !f.Warning && (l.Broken || f.Key == "admin.address" && l.Config.Admin.Address.Local()) {
+			faults = append(faults, f)
+		}
+	}
+	if len(faults) > 0 {
+		faults.Print(cmd.ErrOrStderr())
+		return nil, silent(exitUsage)
+	}
+	e := l.Config.Admin.Address
+	if e.Off() {
+		return nil, usage(errors.New("admin.address is off: name the daemon's with --admin ADDR"))
+	}
+	if e.Addr.IsValid() && e.Addr.Addr().IsUnspecified() {
+		e.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), e.Addr.Port())
+	}
+	return admin.NewClient(cmd.Name(), e.Network(), e.Address()), nil
 }

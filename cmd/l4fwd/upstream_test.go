@@ -170,7 +170,9 @@ func TestABackupTakesOverAndReturns(t *testing.T) {
 	for range 20 {
 		require.True(t, p.answers(t, "one")())
 	}
-	require.Contains(t, p.get("/metrics"), `l4fwd_upstream_addresses{state="backup",upstream="up"} 1`)
+	p.eventually(t, func() bool { // the backup is unchecked until its first check
+		return strings.Contains(p.get("/metrics"), `l4fwd_upstream_addresses{state="backup",upstream="up"} 1`)
+	})
 
 	one.die()
 	for range 50 {

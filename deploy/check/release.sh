@@ -23,7 +23,7 @@ second() { # other directory, umask, time stamps and time zone; no git
 same() { grep ' l4fwd-v1.2.3-linux-' "$work/first/SHA256SUMS" | diff - "$work/second/SHA256SUMS"; }
 checksums() { cd "$work/first" && [ "$(wc -l <SHA256SUMS)" = 4 ] && sha256sum --check --strict SHA256SUMS; }
 content() {
-  local files='CHANGELOG.md CONFIG.md LICENSE METRICS.md README.md RUNBOOK.md l4fwd l4fwd.cdx.json' linux='60-l4fwd.conf l4fwd.env l4fwd.service l4fwd.socket l4fwd.yaml' p want
+  local files='CAPACITY.md CHANGELOG.md CONFIG.md EIP.md LICENSE METRICS.md README.md ROUTING.md RUNBOOK.md SECURITY.md WARM.md alerts.yaml all-keys.yaml dashboard.json l4fwd l4fwd.cdx.json' linux='60-l4fwd.conf l4fwd.env l4fwd.service l4fwd.socket l4fwd.yaml' p want
   for p in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do
     want=$files
     [[ $p != linux-* ]] || want="$files $linux"

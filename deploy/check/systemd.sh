@@ -48,7 +48,10 @@ reasons() { # each setting has a comment above it, and is one the kernel knows
 build_binary() { cd "$root" && CGO_ENABLED=0 go build -o "$work/l4fwd" ./cmd/l4fwd; }
 # sample: check names the placeholder that an operator replaces, and has no other complaint.
 named() { sed 's/NAME\.openai/demo.openai/' "$2" >"$work/named.yaml" && "$1" check --config "$work/named.yaml"; }
-sample() { "$work/l4fwd" check --config "$units/l4fwd.yaml" 2>&1 | grep -q 'has a placeholder, NAME;' && named "$work/l4fwd" "$units/l4fwd.yaml"; }
+sample() { # as it is, it is refused, and says why
+  local said
+  ! said=$("$work/l4fwd" check --config "$units/l4fwd.yaml" 2>&1) && [[ $said == *'has a placeholder, NAME;'* ]] && named "$work/l4fwd" "$units/l4fwd.yaml"
+}
 
 packages() { OUT=$1 ARCHS=$(go env GOARCH) "$root/deploy/package/build.sh"; }
 same() { (cd "$work/first" && sha256sum ./*.deb ./*.rpm) | (cd "$work/second" && sha256sum --check --strict -); }
@@ -61,18 +64,28 @@ expected() { # MODE PATH of every file in a package
 644 /usr/lib/sysctl.d/60-l4fwd.conf
 644 /usr/lib/systemd/system/l4fwd.service
 644 /usr/lib/systemd/system/l4fwd.socket
+644 /usr/share/doc/l4fwd/CAPACITY.md
 644 /usr/share/doc/l4fwd/CHANGELOG.md
 644 /usr/share/doc/l4fwd/CONFIG.md
+644 /usr/share/doc/l4fwd/EIP.md
+644 /usr/share/doc/l4fwd/METRICS.md
 644 /usr/share/doc/l4fwd/README.md
+644 /usr/share/doc/l4fwd/ROUTING.md
 644 /usr/share/doc/l4fwd/RUNBOOK.md
+644 /usr/share/doc/l4fwd/SECURITY.md
+644 /usr/share/doc/l4fwd/WARM.md
+644 /usr/share/doc/l4fwd/all-keys.yaml
 644 /usr/share/doc/l4fwd/copyright
 644 /usr/share/doc/l4fwd/l4fwd.cdx.json
+644 /usr/share/l4fwd/alerts.yaml
+644 /usr/share/l4fwd/dashboard.json
 LIST
 }
 content() { # content ROOT: the files are those expected, root's, and the units and settings those of this checkout
   diff <(expected) <(cd "$1" && find etc/l4fwd usr -type f -printf '%m /%p\n' | sort -k2) &&
     [ -z "$(find "$1"/etc/l4fwd "$1"/usr ! -user "$(id -u)")" ] &&
     cmp "$1/usr/lib/systemd/system/l4fwd.service" "$units/l4fwd.service" && cmp "$1/usr/lib/sysctl.d/60-l4fwd.conf" "$conf" &&
+    cmp "$1/usr/share/l4fwd/alerts.yaml" "$root/deploy/prometheus/alerts.yaml" &&
     "$1/usr/bin/l4fwd" version && named "$1/usr/bin/l4fwd" "$1/etc/l4fwd/l4fwd.yaml" >/dev/null
 }
 dpkg_to() { # dpkg_to ROOT ARGUMENT...: with a database of its own and without the machine's other packages

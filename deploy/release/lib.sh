@@ -19,6 +19,8 @@ collect() { # collect OS ARCH DIR: all that a release of this platform holds
   mkdir -p "$3"
   go_build "$1" "$2" "$3/l4fwd"
   sh "$root/deploy/release/sbom.sh" "$3/l4fwd" >"$3/l4fwd.cdx.json"
-  install -m 0644 "$root"/{LICENSE,README.md,CHANGELOG.md} "$root"/docs/{CONFIG,METRICS,RUNBOOK}.md "$3"
+  install -m 0644 "$root"/{LICENSE,README.md,CHANGELOG.md} "$root"/docs/{CAPACITY,CONFIG,EIP,METRICS,ROUTING,RUNBOOK,SECURITY,WARM}.md "$root/docs/all-keys.yaml" "$3"
+  install -m 0644 "$root/deploy/prometheus/alerts.yaml" "$3"
+  install -m 0644 "$root/deploy/grafana/l4fwd.json" "$3/dashboard.json"
   [ "$1" != linux ] || install -m 0644 "$root"/deploy/systemd/l4fwd.{service,socket,yaml,env} "$root/deploy/systemd/sysctl.d/60-l4fwd.conf" "$3"
 }

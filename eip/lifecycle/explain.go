@@ -27,7 +27,7 @@ func denied(err error) bool {
 	return false
 }
 
-// explain says what an action failed for; for a missing permission, which one it is.
+// explain wraps the error of an action with its name; for a missing permission, with the permission and the resource. nil stays nil.
 func (g *group) explain(action string, err error) error {
 	switch {
 	case err == nil:
@@ -38,7 +38,7 @@ func (g *group) explain(action string, err error) error {
 	return fmt.Errorf("autoscaling:%s: %w", action, err)
 }
 
-// resource is what the permission for an action is given on. The describing ones know no resources.
+// resource is the ARN on which an action needs its permission. Describing actions cannot be narrowed.
 func (g *group) resource(action string) string {
 	if strings.HasPrefix(action, "Describe") {
 		return "*"
@@ -50,6 +50,7 @@ func (g *group) resource(action string) string {
 	return fmt.Sprintf("arn:%s:autoscaling:%s:%s:autoScalingGroup:*:autoScalingGroupName/%s", partition(g.id.Region), g.id.Region, account, g.name)
 }
 
+// partition is the first part of the ARNs of a region.
 func partition(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
@@ -60,13 +61,13 @@ func partition(region string) string {
 	return "aws"
 }
 
-// brief is an error without the SDK's account of the request: our words, then the code and the message of AWS.
+// brief is the text of an error without the request that the SDK describes in it: our words, then the code and message of AWS.
 func brief(err error) string {
 	var op *smithy.OperationError
 	var api smithy.APIError
 	if errors.As(err, &op) && errors.As(err, &api) {
 		ours, _, _ := strings.Cut(err.Error(), ": "+op.Error())
-		// What follows in a denial is a thousand letters for aws sts decode-authorization-message.
+		// The rest of a denial is a thousand characters for aws sts decode-authorization-message.
 		message, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message:")
 		return ours + ": " + api.ErrorCode() + ": " + message
 	}

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Done says that an order was carried out: the connections have ended and the address was given back. The hook that waits
-// for it is then completed.
+// Done reports that the daemon has carried out an order: its connections have ended and its address was released. The hook that
+// waits for that is then completed.
 func (w *Watcher) Done(order Order) {
 	w.mu.Lock()
 	w.done = order
 	w.mu.Unlock()
-	w.poke()
+	w.wakeUp()
 }
 
-// Finish is the end of a drain: it returns once no hook of a termination is left to complete. If the instance is not on
-// its way out, that is at once. Where ctx ends first, the error tells what was waited for.
+// Finish ends a drain: it returns once no termination hook is left to complete, at once if the instance is not being terminated. If
+// ctx ends first, the error says what it waited for.
 func (w *Watcher) Finish(ctx context.Context) error {
 	w.mu.Lock()
 	w.ending = true
 	w.mu.Unlock()
-	w.poke()
+	w.wakeUp()
 	select {
 	case <-w.finished:
 		w.mu.Lock()
@@ -36,32 +36,33 @@ func (w *Watcher) Finish(ctx context.Context) error {
 	}
 }
 
-func (w *Watcher) poke() {
+// wakeUp makes Run look again now.
+func (w *Watcher) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// carriedOut reports whether the present order was.
-func (w *Watcher) carriedOut() bool {
+// isDone reports whether the daemon has carried out the present order.
+func (w *Watcher) isDone() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ending || w.done == w.order
 }
 
-// silenced reports whether it is of no use yet to ask the API.
-func (w *Watcher) silenced() bool {
+// apiPaused reports whether the API is not asked for now, since a permission is missing. A drain that ends asks all the same.
+func (w *Watcher) apiPaused() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.ending && time.Now().Before(w.quiet)
+	return !w.ending && time.Now().Before(w.pausedUntil)
 }
 
-// finish lets Finish return.
+// finish lets Finish return if nothing is left to do.
 func (w *Watcher) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	over := w.order.Intent != Leave || !w.o.Groups || w.group.left || w.refused != nil
+	over := w.order.Intent != Leave || !w.o.Groups || w.group.terminationDone || w.refused != nil
 	select {
 	case <-w.finished:
 	default:

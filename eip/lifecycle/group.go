@@ -12,7 +12,7 @@ import (
 	"github.com/l4fwd/l4fwd/eip/instance"
 )
 
-// callTimeout bounds one call with all its retries, so that notices in the metadata are not missed for it.
+// callTimeout bounds one call with all its retries. Meanwhile no notice in the metadata is seen.
 const callTimeout = 10 * time.Second
 
 // Transitions as the API names them.
@@ -25,9 +25,9 @@ const (
 type hook struct {
 	name, transition string
 	timeout          time.Duration // from one heartbeat to the next
-	completed        bool          // in the present transition
-	beat             time.Time     // when the next heartbeat is due; zero: at once
-	unheard          bool          // a heartbeat was refused: the hook does not wait
+	completed        bool          // in the present transition, by us or by somebody else
+	nextBeat         time.Time     // when the next heartbeat is due; zero: at once
+	notWaiting       bool          // a heartbeat was refused, since the hook does not wait
 }
 
 func (h *hook) String() string {
@@ -40,27 +40,27 @@ func (h *hook) String() string {
 	return h.name + " (" + h.transition + ")"
 }
 
-// group is what Auto Scaling told of the instance and its group. It belongs to Run's goroutine.
+// group is what Auto Scaling answered about the instance and its group. Run's goroutine owns it.
 type group struct {
 	client Client
 	id     instance.Identity
 
-	target  string // from the metadata
-	known   bool   // the API has answered
-	name    string // empty: in no group
-	current string // the lifecycle state
-	hooks   []*hook
-	left    bool // nothing is left to do for the termination
-	unseen  int  // answers in a row that did not show the instance against what the metadata say
+	target          string // the target state in the metadata
+	known           bool   // the API has answered
+	name            string // empty: in no group
+	current         string // the lifecycle state
+	hooks           []*hook
+	terminationDone bool // no termination hook is left to complete
+	notListed       int  // answers in a row without the instance, although its metadata say that it is in a group
 }
 
-// believedAfter is how many answers in a row that do not show the instance are believed where its metadata say that it is in
-// a group: a new one may not be listed yet.
+// believedAfter is how many answers in a row without the instance are believed if its metadata say that it is in a group: a new
+// instance may not be listed yet.
 const believedAfter = 3
 
-var errUnseen = errors.New("the instance, whose metadata say that it is in a group, is not listed by Auto Scaling")
+var errNotListed = errors.New("the instance, whose metadata say that it is in a group, is not listed by Auto Scaling")
 
-// lookup asks for the state the instance is in, and for the hooks of a group that is new to us.
+// lookup asks the API for the state of the instance, and for the hooks of its group if they are not known yet.
 func (g *group) lookup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -75,15 +75,15 @@ func (g *group) lookup(ctx context.Context) error {
 		}
 	}
 	if name == "" && g.target != "" && g.target != "Detached" {
-		if g.unseen++; g.unseen < believedAfter {
-			return errUnseen
+		if g.notListed++; g.notListed < believedAfter {
+			return errNotListed
 		}
 	}
-	g.unseen = 0
+	g.notListed = 0
 	fresh := !g.known || name != g.name
 	g.current = current
 	if name != "" && fresh {
-		if g.hooks, err = g.list(ctx, name); err != nil {
+		if g.hooks, err = g.listHooks(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -91,8 +91,8 @@ func (g *group) lookup(ctx context.Context) error {
 	return nil
 }
 
-// list asks for the hooks of a group.
-func (g *group) list(ctx context.Context, name string) ([]*hook, error) {
+// listHooks asks the API for the hooks of a group.
+func (g *group) listHooks(ctx context.Context, name string) ([]*hook, error) {
 	out, err := g.client.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: &name})
 	if err != nil {
 		return nil, g.explain("DescribeLifecycleHooks", err)
@@ -107,21 +107,25 @@ func (g *group) list(ctx context.Context, name string) ([]*hook, error) {
 	return hooks, nil
 }
 
-// forget makes the next lookup ask for everything anew: a transition has begun, and hooks may have been added since.
-func (g *group) forget() { g.known, g.left = false, false }
+// lookAgain makes the next lookup ask for the hooks again: a transition has begun, and hooks may have been added since.
+func (g *group) lookAgain() { g.known, g.terminationDone = false, false }
 
+// warm reports whether the instance is in the warm pool.
 func (g *group) warm() bool { return strings.HasPrefix(g.current, "Warmed:") }
 
-// launching reports whether the instance is to be in service, and was not yet when the API was last asked.
+// launching reports whether the instance is to be in service and was not when the API last answered.
 func (g *group) launching() bool {
 	return g.target == "InService" && g.name != "" && g.current != "InService"
 }
 
-// waits reports whether the instance is in a state in which a hook can be completed.
-func (g *group) waits() bool { return strings.HasSuffix(g.current, ":Wait") }
+// retained reports whether Auto Scaling retains the instance.
+func (g *group) retained() bool { return IsRetained(g.current) }
 
-// of returns the hooks of a transition.
-func (g *group) of(transition string) []*hook {
+// waiting reports whether the instance is in a state in which a hook can be completed.
+func (g *group) waiting() bool { return strings.HasSuffix(g.current, ":Wait") }
+
+// hooksOf returns the hooks of a transition.
+func (g *group) hooksOf(transition string) []*hook {
 	var some []*hook
 	for _, h := range g.hooks {
 		if h.transition == transition {
@@ -131,7 +135,7 @@ func (g *group) of(transition string) []*hook {
 	return some
 }
 
-// complete lets the transition go on, as far as this hook is concerned.
+// complete completes a hook with the result CONTINUE.
 func (g *group) complete(ctx context.Context, h *hook) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -141,7 +145,7 @@ func (g *group) complete(ctx context.Context, h *hook) error {
 	return g.explain("CompleteLifecycleAction", err)
 }
 
-// heartbeat begins the hook's time anew.
+// heartbeat restarts the timeout of a hook.
 func (g *group) heartbeat(ctx context.Context, h *hook) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -1,10 +1,10 @@
-// Package lifecycle follows what EC2 Auto Scaling and Spot intend to do with the instance, says what the daemon is to do
-// about it, and answers the group's lifecycle hooks: that of a launch once the daemon is ready, that of a termination once
-// it has drained and given its address back.
+// Package lifecycle follows what EC2 Auto Scaling and Spot intend to do with the instance, orders what the daemon is to do about it,
+// and completes the group's lifecycle hooks: the launch hook once the daemon is ready, the termination hook once it has drained
+// and released its address.
 //
-// The instance metadata tell the state that Auto Scaling takes the instance to, and are asked every 5 s. The state it is
-// in, which decides whether a hook can be answered, only the Auto Scaling API tells; it is asked only while a hook may be
-// waiting.
+// The instance metadata have the state that Auto Scaling takes the instance to. They are read every 5 s. The state that the
+// instance is in decides whether a hook can be completed. Only the Auto Scaling API has it, and is asked only while a hook
+// may be waiting.
 package lifecycle
 
 import (
@@ -34,22 +34,23 @@ const (
 	Detached    State = "detached"    // no longer of the group
 	Warmed      State = "warmed"      // in the warm pool
 	Terminating State = "terminating" // on the way out of the group, and of existence
+	Retained    State = "retained"    // kept outside of the desired capacity, since a termination hook was abandoned
 	Interrupted State = "interrupted" // Spot takes the instance away in two minutes
 	Rebalancing State = "rebalancing" // Spot advises to leave before it does
 )
 
-// States lists them all.
-var States = []State{Unknown, Alone, Pending, InService, Standby, Detached, Warmed, Terminating, Interrupted, Rebalancing}
+// States lists all states.
+var States = []State{Unknown, Alone, Pending, InService, Standby, Detached, Warmed, Terminating, Retained, Interrupted, Rebalancing}
 
 // Intent is what the daemon is to do.
 type Intent string
 
 // The intents.
 const (
-	Wait  Intent = "wait"  // claim nothing yet
+	Wait  Intent = "wait"  // claim no address yet
 	Serve Intent = "serve" // hold an address, be ready
-	Idle  Intent = "idle"  // be not ready, and keep all there is
-	Rest  Intent = "rest"  // be not ready, let connections end, give the address back, stay
+	Idle  Intent = "idle"  // be not ready, but keep connections and address
+	Rest  Intent = "rest"  // be not ready, let connections end, release the address, keep running
 	Leave Intent = "leave" // the same, and exit
 )
 
@@ -66,11 +67,11 @@ type Status struct {
 	State   State    `json:"state"`
 	Intent  Intent   `json:"intent"`
 	Why     string   `json:"why,omitempty"`     // of the intent
-	Target  string   `json:"target,omitempty"`  // as the instance metadata tell it
-	Current string   `json:"current,omitempty"` // as the Auto Scaling API told it last
+	Target  string   `json:"target,omitempty"`  // in the instance metadata
+	Current string   `json:"current,omitempty"` // as the Auto Scaling API last answered
 	Group   string   `json:"group,omitempty"`
 	Hooks   []string `json:"hooks,omitempty"` // of the group, as name (launch) or name (terminate)
-	Fault   string   `json:"fault,omitempty"` // what failed last and has not worked since
+	Fault   string   `json:"fault,omitempty"` // what failed and has not worked since
 }
 
 // Metadata is what the watcher reads from the instance; *instance.Metadata is one.
@@ -88,14 +89,14 @@ type Client interface {
 	RecordLifecycleActionHeartbeat(context.Context, *autoscaling.RecordLifecycleActionHeartbeatInput, ...func(*autoscaling.Options)) (*autoscaling.RecordLifecycleActionHeartbeatOutput, error)
 }
 
-// NewClient returns a client of Auto Scaling with that configuration. It takes for answers only what Auto Scaling says.
+// NewClient returns a client of Auto Scaling with that configuration. An answer that is not from Auto Scaling is an error.
 func NewClient(cfg aws.Config) Client {
 	return autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) {
 		o.APIOptions = append(o.APIOptions, answer.Service{Name: "Auto Scaling", Result: true}.Genuine)
 	})
 }
 
-// orderOf is what a target state asks for.
+// orderOf is the order for a target state.
 func orderOf(target string) Order {
 	switch {
 	case target == "":
@@ -108,6 +109,8 @@ func orderOf(target string) Order {
 		return Order{Serve, Detached, "detached from its Auto Scaling group", time.Time{}}
 	case target == "Terminated", target == "Warmed:Terminated":
 		return Order{Leave, Terminating, "Auto Scaling terminates the instance", time.Time{}}
+	case IsRetained(target):
+		return Order{Leave, Retained, "Auto Scaling retains the instance, since a termination hook was abandoned", time.Time{}}
 	case strings.HasPrefix(target, "Warmed:"):
 		return Order{Rest, Warmed, "the instance is in the warm pool (" + target + ")", time.Time{}}
 	}
@@ -115,7 +118,7 @@ func orderOf(target string) Order {
 	return Order{Serve, Unknown, "unknown target state " + target, time.Time{}}
 }
 
-// orderOfSpot is what the notices of Spot ask for, and whether they ask for anything.
+// orderOfSpot is the order for the notices of Spot; false if there is none. A nil taken and a zero advised mean no notice.
 func orderOfSpot(taken *instance.Interruption, advised time.Time) (Order, bool) {
 	switch {
 	case taken != nil:
@@ -127,13 +130,13 @@ func orderOfSpot(taken *instance.Interruption, advised time.Time) (Order, bool) 
 	return Order{}, false
 }
 
-// outranks reports whether an order to leave takes the place of another order: of any other intent, or of one that leaves
-// more time.
+// outranks reports whether an order to leave replaces another order: one of another intent, or one without a time limit by one with
+// a limit.
 func (o Order) outranks(other Order) bool {
 	return o.Intent == Leave && (other.Intent != Leave || other.By.IsZero() && !o.By.IsZero())
 }
 
-// check is nil where the order lets the daemon be ready.
+// check returns nil if the order lets the daemon be ready, else an error that says why not.
 func (o Order) check() error {
 	switch o.Intent {
 	case Serve:

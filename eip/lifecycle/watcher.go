@@ -11,18 +11,18 @@ import (
 	"github.com/l4fwd/l4fwd/eip/instance"
 )
 
-// Options are what a Watcher is made of. Metadata and Identity are required, Client where Groups is set.
+// Options configure a Watcher. Metadata and Identity are required, and Client if Groups is set.
 type Options struct {
 	Metadata Metadata
 	Client   Client
 	Identity instance.Identity
 
-	Groups bool // watch the target state and answer the hooks of the group
-	Spot   bool // watch the notices of Spot
+	Groups bool // follow the target state and complete the hooks of the group
+	Spot   bool // follow the notices of Spot
 
-	Ready    func() error  // nil: a launch hook may be completed. Must not block. nil: at once
+	Ready    func() error  // returns nil if a launch hook may be completed. Must not block. A nil func: always
 	OnOrder  func(Order)   // called from Run's goroutine at each new order; must not block. nil: none
-	Interval time.Duration // between two looks, to which up to a fifth is added; 0: 5 s
+	Interval time.Duration // between two reads of the metadata, plus up to a fifth at random; 0: 5 s
 	Logger   *zap.Logger   // nil: none
 }
 
@@ -37,16 +37,16 @@ type Watcher struct {
 	done     Order // the order that the daemon has carried out
 	ending   bool  // Finish was called
 	status   Status
-	refused  error         // a permission is missing without which nothing can be finished
+	refused  error         // a permission is missing, so no hook can be completed
 	finished chan struct{} // closed: no hook is left to complete
 
-	// Of Run's goroutine.
-	group group
-	said  map[string]string // faults that were logged and last, by what failed
-	quiet time.Time         // until then the API is not asked: a permission was missing
+	// Run's goroutine owns these.
+	group       group
+	faults      map[string]string // faults that were logged and persist, by what failed
+	pausedUntil time.Time         // the API is not asked until then: a permission was missing
 }
 
-// New returns a Watcher whose order is to wait, until Run has looked.
+// New returns a Watcher whose order is to wait, until Run has read the metadata.
 func New(o Options) *Watcher {
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
@@ -60,23 +60,23 @@ func New(o Options) *Watcher {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	w := &Watcher{o: o, log: o.Logger, wake: make(chan struct{}, 1), finished: make(chan struct{}), said: map[string]string{}}
+	w := &Watcher{o: o, log: o.Logger, wake: make(chan struct{}, 1), finished: make(chan struct{}), faults: map[string]string{}}
 	w.order = Order{Intent: Wait, State: Unknown}
 	w.group = group{client: o.Client, id: o.Identity}
 	w.publish()
 	return w
 }
 
-// Run looks and acts until ctx ends.
+// Run follows the lifecycle until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		before, knew := w.Order(), w.group.known
-		w.look(ctx)
+		w.readMetadata(ctx)
 		if w.o.Groups {
 			if knew && w.Order() != before {
-				w.group.forget()
+				w.group.lookAgain()
 			}
-			w.answer(ctx)
+			w.answerHooks(ctx)
 		}
 		w.finish()
 		w.publish()
@@ -84,7 +84,8 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// sleep waits for the next look. A launch hook is not kept waiting for it once the daemon is ready; that costs no call.
+// sleep waits for the next read of the metadata. It ends early once a daemon that is launching becomes ready, so that the launch
+// hook is completed at once.
 func (w *Watcher) sleep(ctx context.Context) {
 	next := time.NewTimer(w.o.Interval + rand.N(w.o.Interval/5+1))
 	defer next.Stop()
@@ -110,33 +111,36 @@ func (w *Watcher) sleep(ctx context.Context) {
 	}
 }
 
-// look reads the metadata and gives the order that follows from them. What cannot be read changes nothing, and hides nothing
-// of the rest.
-func (w *Watcher) look(ctx context.Context) {
+// readMetadata reads the metadata and sets the order that follows from them. An item that cannot be read changes nothing, and does
+// not keep the others from being read.
+func (w *Watcher) readMetadata(ctx context.Context) {
 	order := w.Order()
 	if !w.o.Groups {
 		order = orderOf("")
-	} else if target, err := w.o.Metadata.TargetState(ctx); w.note("target state", err) {
+	} else if target, err := w.o.Metadata.TargetState(ctx); w.worked("target state", err) {
 		order = w.byTarget(ctx, target)
 	}
 	if w.o.Spot {
 		taken, err := w.o.Metadata.Interrupted(ctx)
-		w.note("spot interruption notice", err)
+		w.worked("spot interruption notice", err)
 		advised, err := w.o.Metadata.RebalanceAdvised(ctx)
-		w.note("spot rebalance recommendation", err)
+		w.worked("spot rebalance recommendation", err)
 		if spot, asked := orderOfSpot(taken, advised); asked && spot.outranks(order) {
 			order = spot
 		}
 	}
-	w.give(order)
+	w.setOrder(order)
 }
 
-// byTarget is the order for a target state. Where the metadata tell none, an instance may all the same be in the warm
-// pool, whose state the API tells; an API that does not answer is no reason not to serve.
+// byTarget is the order for a target state. If the metadata have none, the instance may still be in the warm pool; then the API has
+// its state. An API that does not answer is no reason not to serve.
 func (w *Watcher) byTarget(ctx context.Context, target string) Order {
 	w.group.target = target
-	if target == "" && !w.group.known && !w.silenced() {
-		w.note("group", w.group.lookup(ctx))
+	if target == "" && !w.group.known && !w.apiPaused() {
+		w.worked("group", w.group.lookup(ctx))
+	}
+	if w.group.known && w.group.retained() {
+		return orderOf(w.group.current)
 	}
 	if target == "" && w.group.warm() {
 		return orderOf("Warmed:Running")
@@ -144,9 +148,9 @@ func (w *Watcher) byTarget(ctx context.Context, target string) Order {
 	return orderOf(target)
 }
 
-// give makes an order the present one. One to leave stays, since who has begun to drain does not come back; but it can
-// get a time by which the instance is taken away.
-func (w *Watcher) give(order Order) {
+// setOrder makes an order the present one and calls OnOrder. An order to leave stays, since a daemon that has begun to drain does
+// not come back; but it can get a time limit.
+func (w *Watcher) setOrder(order Order) {
 	w.mu.Lock()
 	if order == w.order || w.order.Intent == Leave && !order.outranks(w.order) {
 		w.mu.Unlock()
@@ -163,28 +167,28 @@ func (w *Watcher) give(order Order) {
 	w.o.OnOrder(order)
 }
 
-// note logs what failed, once for as long as it fails in the same way, and reports whether it worked.
-func (w *Watcher) note(what string, err error) bool {
+// worked reports whether err is nil. It logs a fault once for as long as it stays the same, and its end.
+func (w *Watcher) worked(what string, err error) bool {
 	if err == nil {
-		if w.said[what] != "" {
+		if w.faults[what] != "" {
 			w.log.Info("lifecycle: works again", zap.String("what", what))
-			delete(w.said, what)
+			delete(w.faults, what)
 		}
 		return true
 	}
 	if denied(err) {
-		w.refuse(err)
+		w.permissionMissing(err)
 	}
-	if text := brief(err); w.said[what] != text {
-		w.said[what] = text
+	if text := brief(err); w.faults[what] != text {
+		w.faults[what] = text
 		w.log.Error("lifecycle: "+what, zap.String("error", text))
 	}
 	return false
 }
 
-// refuse is for a missing permission: it does not come while somebody waits for it in Finish, nor within seconds.
-func (w *Watcher) refuse(err error) {
-	w.quiet = time.Now().Add(time.Minute)
+// permissionMissing pauses the API for a minute, since a permission is not granted within seconds, and lets Finish return.
+func (w *Watcher) permissionMissing(err error) {
+	w.pausedUntil = time.Now().Add(time.Minute)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ending {
@@ -199,5 +203,5 @@ func (w *Watcher) Order() Order {
 	return w.order
 }
 
-// Check returns nil where the lifecycle lets the daemon be ready, else why not.
+// Check returns nil if the lifecycle lets the daemon be ready, else an error that says why not.
 func (w *Watcher) Check() error { return w.Order().check() }

@@ -27,6 +27,7 @@ type Hook struct {
 type AutoScaling struct {
 	mu      sync.Mutex
 	hooks   map[string][]Hook // by group
+	retain  map[string]bool   // groups whose instance lifecycle policy retains
 	members map[string]*asgMember
 	denied  map[string]bool // actions
 	faults  []string        // error codes of the next calls
@@ -45,7 +46,7 @@ type asgMember struct {
 
 // NewAutoScaling returns a region without groups.
 func NewAutoScaling() *AutoScaling {
-	return &AutoScaling{hooks: map[string][]Hook{}, members: map[string]*asgMember{}, denied: map[string]bool{}}
+	return &AutoScaling{hooks: map[string][]Hook{}, retain: map[string]bool{}, members: map[string]*asgMember{}, denied: map[string]bool{}}
 }
 
 // Group makes a group with its hooks.
@@ -53,6 +54,13 @@ func (a *AutoScaling) Group(name string, hooks ...Hook) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hooks[name] = hooks
+}
+
+// Retain gives a group the instance lifecycle policy that retains instances whose termination hook is abandoned or times out.
+func (a *AutoScaling) Retain(group string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.retain[group] = true
 }
 
 // Launch adds an instance to a group. What Auto Scaling wants of it is written to m.
@@ -145,13 +153,34 @@ func (a *AutoScaling) expire(m *asgMember) {
 		}
 		delete(m.waiting, name)
 		a.calls = append(a.calls, "timeout "+name)
-		if strings.Contains(m.state, "Pending") {
+		if a.transition(m.group, name) == Launching {
 			m.state, m.next, m.waiting = "Terminated", "", nil
 			m.metadata.Set("autoscaling/target-lifecycle-state", "Terminated")
 			return
 		}
+		if a.retained(m, name) {
+			return
+		}
 		a.proceed(m)
 	}
+}
+
+// retained retains an instance whose hook was abandoned, if it is a termination hook and the group's policy says so.
+func (a *AutoScaling) retained(m *asgMember, hook string) bool {
+	if a.transition(m.group, hook) != Terminating || !a.retain[m.group] {
+		return false
+	}
+	m.state, m.next, m.waiting = strings.TrimSuffix(m.state, ":Wait")+":Retained", "", nil
+	return true
+}
+
+func (a *AutoScaling) transition(group, hook string) string {
+	for _, h := range a.hooks[group] {
+		if h.Name == hook {
+			return h.Transition
+		}
+	}
+	return ""
 }
 
 func (a *AutoScaling) proceed(m *asgMember) {
@@ -235,8 +264,9 @@ func (a *AutoScaling) act(group, instance, hook, result string) error {
 		delete(m.waiting, hook)
 		a.proceed(m)
 	case "ABANDON":
-		m.waiting = nil
-		m.state, m.next = "Terminated", ""
+		if !a.retained(m, hook) {
+			m.state, m.next, m.waiting = "Terminated", "", nil
+		}
 	default:
 		return &asgFault{400, "ValidationError", "LifecycleActionResult must be CONTINUE or ABANDON"}
 	}

@@ -83,7 +83,7 @@ func (l *core) expire(slot uint32) {
 		l.finish(c, c.expired)
 	case phaseDialing:
 		if l.now < c.expires {
-			l.timers.set(slot, c.expires)
+			l.overdue(c) // the timer of an attempt fires early only for this
 			return
 		}
 		l.dialFailed(c, ConnectTimeout)

@@ -8,7 +8,8 @@ import "net/netip"
 //	   │           │            │
 //	   └───────────┴────────────┴──────► lingering ──► free
 //
-// A connection of a pool has no client: dialing ──► warm ──► free. Its socket may go on as another connection's.
+// A connection of a pool has no client: dialing ──► warm ──► free. Its socket may go on as another connection's. So may that
+// of an attempt beside another: dialing ──► free.
 type phase uint8
 
 const (
@@ -169,6 +170,7 @@ type conn struct {
 	mode       mode  // of the io_uring engine
 	calm       uint8 // small messages in a row in modeReady
 	queued     bool  // waits in the loop's list of connections that used up their budget
+	racer      bool  // has no client: an attempt for race.owner beside its own
 	pooled     bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one
 	reason     Reason
 	look       bool      // of the io_uring engine: its ends are to be looked at, see lookLater
@@ -184,6 +186,7 @@ type conn struct {
 	first      int64     // when the upstream's first byte was read; 0: not yet
 	active     int64     // when a byte last moved
 	expires    int64     // when the phase's own limit is reached
+	race       *race     // attempts beside each other; nil: none
 	replay     *buffer   // what was sent while unproved; nil: nothing
 }
 
@@ -238,6 +241,9 @@ func (c *conn) ending() ending {
 	u, d := &c.halves[client], &c.halves[upstream]
 	return endingOf(u.state, d.state, u.held(), d.held())
 }
+
+// hasClient reports whether a client is connected, which those of a pool and attempts beside others have not.
+func (c *conn) hasClient() bool { return !c.pooled && !c.racer }
 
 // halfClosed reports whether a direction has ended, or is known to end behind what is held.
 func (c *conn) halfClosed() bool {

@@ -55,11 +55,19 @@ func (l *core) dial(c *conn) {
 		c.dialed = l.now
 		c.expires = l.now + int64(ep.timeout())
 		if r = l.io.connect(c); r == None {
-			l.timers.set(c.slot, c.expires)
+			l.timers.set(c.slot, c.firstLook())
 			return
 		}
 		l.attemptFailed(c, r)
 	}
+}
+
+// firstLook is when the timer of an attempt that has just begun is to fire: when the next address is to be tried beside it.
+func (c *conn) firstLook() int64 {
+	if d := c.flow.Endpoint.Stagger; d > 0 {
+		return min(c.dialed+int64(d), c.expires)
+	}
+	return c.expires
 }
 
 // attemptFailed closes the socket of an attempt and tells the policy why it failed.
@@ -75,22 +83,37 @@ func (l *core) dialFailed(c *conn, r Reason) {
 		l.warmFailed(c, r)
 		return
 	}
+	if c.racer {
+		l.besideFailed(c, r)
+		return
+	}
 	l.attemptFailed(c, r)
-	l.dial(c)
+	l.raceOn(c)
 }
 
-// connected ends the dialing; the bytes may flow. The timer stays where it is: at its end the connection has
-// settled, and gets what only long ones need.
+// connected ends the dialing; the bytes may flow. A timer that fires before the connection has settled stays where it is,
+// and is set anew then: most connections end before. After it the connection gets what only long ones need.
 func (l *core) connected(c *conn) {
 	if c.pooled {
 		l.warmOpened(c)
 		return
 	}
+	if c.racer {
+		l.wonRace(c)
+		return
+	}
+	l.endBeside(c, func(begun int64) Reason {
+		if begun < c.dialed {
+			return Outpaced
+		}
+		return Superseded
+	})
 	c.phase = phaseRelaying
 	c.took = max(l.now-c.dialed, 1)
 	c.active = l.now
 	c.ends[upstream].wr = true
-	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < c.expires {
+	fires := c.firstLook()
+	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < fires || fires <= l.now {
 		l.timers.set(c.slot, at)
 	}
 	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))

@@ -65,8 +65,8 @@ func (l *core) lingerOn(c *conn) {
 
 // finish ends a connection: the policy gets the summary, the sockets are closed, the slot is free.
 func (l *core) finish(c *conn, reason Reason) {
-	if c.phase == phaseDialing && c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
-		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.dialed))
+	if c.phase == phaseDialing {
+		l.endDialing(c, reason)
 	}
 	orderly := l.orderly(c, reason)
 	s := c.summary(l, reason)
@@ -79,6 +79,14 @@ func (l *core) finish(c *conn, reason Reason) {
 	l.markProved(c)
 	l.conns.put(c)
 	l.shared.active.Add(-1)
+}
+
+// endDialing tells the policy of the attempts that end with the connection.
+func (l *core) endDialing(c *conn, reason Reason) {
+	if c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
+		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.dialed))
+	}
+	l.endBeside(c, func(int64) Reason { return reason })
 }
 
 // orderly reports whether closing may look like a proper end to the peers. If bytes are lost by it, or the connection
@@ -100,7 +108,7 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 // endAll ends every connection.
 func (l *core) endAll(reason Reason) {
 	l.conns.each(func(c *conn) {
-		if !c.pooled {
+		if c.hasClient() {
 			l.finish(c, reason)
 		}
 	})
@@ -109,7 +117,11 @@ func (l *core) endAll(reason Reason) {
 // endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
 func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 	l.conns.each(func(c *conn) {
-		if !c.pooled && c.phase != phaseLingering && match(&c.flow) {
+		switch {
+		case c.pooled || c.phase == phaseLingering || !match(&c.flow):
+		case c.racer:
+			l.besideFailed(c, reason)
+		default:
 			l.finish(c, reason)
 			n++
 		}
@@ -120,7 +132,7 @@ func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 // show gives f the summary of each connection as of now.
 func (l *core) show(f func(*Summary)) {
 	l.conns.each(func(c *conn) {
-		if !c.pooled {
+		if c.hasClient() {
 			s := c.summary(l, None)
 			f(&s)
 		}

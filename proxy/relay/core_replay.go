@@ -1,7 +1,5 @@
 package relay
 
-import "math"
-
 // adopt gives c the upstream's connection of w, which ends, and begins to relay.
 func (l *core) adopt(c, w *conn) {
 	p, from := w.pool(), &w.ends[upstream]
@@ -10,7 +8,7 @@ func (l *core) adopt(c, w *conn) {
 	*to = end{fd: from.fd, rd: from.rd, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
 	from.fd = -1
 	l.discard(w, false)
-	c.dialed, c.expires = l.now, math.MaxInt64
+	c.dialed, c.expires = l.now, l.now
 	if !l.io.adopted(c) {
 		l.dialFailed(c, Internal)
 		return

@@ -55,7 +55,7 @@ func (s *slab) put(c *conn) {
 	s.used--
 }
 
-// each calls f for every live connection. f may end the one it is given, and no other.
+// each calls f for every live connection. f may end the one it is given, and the attempts that are made for it.
 func (s *slab) each(f func(*conn)) {
 	for _, p := range s.pages {
 		for i := range p {

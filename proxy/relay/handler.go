@@ -16,11 +16,14 @@ type Handler interface {
 	// MaxPreface bytes, valid during the call only).
 	Preface(f *Flow, b []byte) Verdict
 	// Dial names the endpoint to connect to next; f.Attempts counts the attempts already made and f.Failure is how the
-	// last one failed. A nil endpoint ends the connection for the reason given with it.
+	// last one failed. A nil endpoint ends the connection for the reason given with it. With f.Pending above 0 the endpoint is
+	// tried beside those attempts, of which the policy knows, since it named their endpoints; a nil one is no end then: the
+	// others go on.
 	Dial(f *Flow) (*Endpoint, Reason)
 	// Dialed reports the attempt at f.Endpoint: None if it connected, else why not, after took. An attempt cut
-	// short from the client's side (reset, drain) is reported with that reason. Each Dial that gave an endpoint
-	// is followed by exactly one Dialed.
+	// short from the client's side (reset, drain) is reported with that reason, one that another attempt beat with Outpaced
+	// or Superseded. Each Dial that gave an endpoint is followed by exactly one Dialed; those of attempts beside each other
+	// come in any order, with f.Endpoint that of the attempt.
 	Dialed(f *Flow, failure Reason, took time.Duration)
 	// Closed is called once for each accepted connection, before its sockets are closed; also for one refused with
 	// LimitConnections before Accepted was asked.
@@ -54,6 +57,7 @@ type Endpoint struct {
 	Addr    netip.AddrPort
 	Local   netip.Addr    // to connect from, of the family of Addr; the zero value: as the routing table says
 	Timeout time.Duration // of one connect attempt; 0: DefaultConnectTimeout
+	Stagger time.Duration // without an answer for so long, the next endpoint is tried beside this one; 0: only after this one failed
 	Tally   *Tally        // where to count the bytes; nil: nowhere
 	Tag     any           // the policy's own
 	Warm    *Warm         // a pool that may have connections to Addr; nil: none
@@ -86,6 +90,7 @@ type Flow struct {
 	Client   netip.AddrPort // as accepted, IPv4 never mapped into IPv6
 	Endpoint *Endpoint      // the one being dialed or connected to; nil before the first
 	Attempts int            // connect attempts begun
+	Pending  int            // during Dial: how many of them are under way
 	Failure  Reason         // why the last attempt failed
 	Preface  bool           // the client's first bytes decide where to dial
 	Silent   Reason         // with Preface: why a client is refused that sends nothing until time runs out; None: PrefaceTimeout

@@ -32,10 +32,7 @@ func (c *portableConn) dial() Reason {
 			unwatch()
 			return cutShort(ctx)
 		}
-		begun := time.Now()
-		sock, failure := c.eng.attempt(ctx, ep)
-		c.attempted(sock, failure, max(time.Since(begun), 1))
-		if failure == None {
+		if c.race(ctx, ep) {
 			unwatch()
 			return cutShort(ctx) // in the instant of connecting
 		}
@@ -59,18 +56,6 @@ func (c *portableConn) nextEndpoint() (*Endpoint, Reason) {
 	c.flow.Endpoint = ep
 	c.flow.Attempts++
 	return ep, None
-}
-
-// attempted tells the policy how an attempt ended.
-func (c *portableConn) attempted(sock *net.TCPConn, failure Reason, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if failure == None {
-		c.ends[upstream], c.connect = sock, took
-	} else {
-		c.flow.Failure = failure
-	}
-	c.eng.opts.Handler.Dialed(&c.flow, failure, took)
 }
 
 // attempt tries one endpoint. On success the socket is the caller's.

@@ -53,6 +53,12 @@ const (
 	reasonCount
 )
 
+// What Handler.Dialed is told of an attempt that another one for the same client beat. No connection ends for these.
+const (
+	Outpaced   = reasonCount + 1 + iota // it began before the one that connected
+	Superseded                          // it began after that one, so that it says nothing of the address
+)
+
 // NumReasons is one more than the largest Reason, for arrays that are indexed by one.
 const NumReasons = int(reasonCount)
 
@@ -90,7 +96,12 @@ var reasonText = [reasonCount]string{
 
 // String returns the reason as metrics and logs spell it; None is the empty string.
 func (r Reason) String() string {
-	if r >= reasonCount {
+	switch {
+	case r == Outpaced:
+		return "outpaced"
+	case r == Superseded:
+		return "superseded"
+	case r >= reasonCount:
 		return "internal"
 	}
 	return reasonText[r]

@@ -112,7 +112,7 @@ func endedWhileDialing(r *rig) {
 		r.policy.mu.Lock()
 		defer r.policy.mu.Unlock()
 		for _, l := range r.policy.flows {
-			return l.dialing
+			return len(l.pending) > 0
 		}
 		return false
 	})

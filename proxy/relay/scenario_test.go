@@ -16,7 +16,7 @@ type scenario struct {
 
 // TestScenarios runs the table on every engine: go test -run 'TestScenarios/epoll/half-close'.
 func TestScenarios(t *testing.T) {
-	table := slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, instantScenarios,
+	table := slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, raceScenarios, instantScenarios,
 		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, linuxScenarios)
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -29,8 +30,9 @@ type testPolicy struct {
 // flowLog is what the policy was told of one connection.
 type flowLog struct {
 	accepted int
-	dialed   []Reason // how each attempt ended; None: connected
-	dialing  bool     // between Dial and Dialed
+	dialed   []Reason    // how each attempt ended; None: connected
+	pending  []*Endpoint // between Dial and Dialed
+	failure  Reason      // how the last attempt that was not beaten failed
 	closed   bool
 }
 
@@ -95,14 +97,16 @@ func (p *testPolicy) Dial(f *Flow) (*Endpoint, Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.log(f)
-	if l.dialing || l.accepted == 0 || f.Attempts != len(l.dialed) {
-		p.fault(f, "Dial at the wrong time, attempts %d: %+v", f.Attempts, *l)
+	if len(l.pending) != f.Pending || l.accepted == 0 || f.Attempts != len(l.dialed)+f.Pending {
+		p.fault(f, "Dial at the wrong time, attempts %d, pending %d: %+v", f.Attempts, f.Pending, *l)
 	}
-	if n := len(l.dialed); n > 0 && f.Failure != l.dialed[n-1] {
+	if n := len(l.dialed); n > 0 && f.Failure != l.failure {
 		p.fault(f, "Dial with failure %v after %v", f.Failure, l.dialed[n-1])
 	}
 	ep, r := p.next(f)
-	l.dialing = ep != nil
+	if ep != nil {
+		l.pending = append(l.pending, ep)
+	}
 	return ep, r
 }
 
@@ -122,11 +126,19 @@ func (p *testPolicy) Dialed(f *Flow, failure Reason, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.log(f)
-	if !l.dialing || f.Endpoint == nil || f.Attempts != len(l.dialed)+1 || took < 0 {
-		p.fault(f, "Dialed at the wrong time, attempts %d, took %v: %+v", f.Attempts, took, *l)
+	i := slices.Index(l.pending, f.Endpoint)
+	if i < 0 && f.Warm { // the policy chose one at another address, see Keeper.Choose
+		i = len(l.pending) - 1
 	}
-	l.dialing = false
+	if i < 0 || f.Endpoint == nil || f.Attempts != len(l.dialed)+len(l.pending) || took < 0 {
+		p.fault(f, "Dialed at the wrong time, attempts %d, took %v: %+v", f.Attempts, took, *l)
+	} else {
+		l.pending = slices.Delete(l.pending, i, i+1)
+	}
 	l.dialed = append(l.dialed, failure)
+	if failure != Outpaced && failure != Superseded {
+		l.failure = failure
+	}
 }
 
 func (p *testPolicy) Closed(s *Summary) {
@@ -134,7 +146,7 @@ func (p *testPolicy) Closed(s *Summary) {
 	e.Summary.Flow = &e.Flow
 	p.mu.Lock()
 	l := p.log(s.Flow)
-	if l.closed || l.dialing || s.Reason == None {
+	if l.closed || len(l.pending) > 0 || s.Reason == None {
 		p.fault(s.Flow, "Closed at the wrong time, reason %v: %+v", s.Reason, *l)
 	}
 	if s.Attempts != len(l.dialed) {

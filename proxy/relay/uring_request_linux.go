@@ -104,7 +104,7 @@ func (l *uringLoop) epollReady(q *ring.CQE) {
 func (l *uringLoop) connectDone(q *ring.CQE) {
 	l.live--
 	c, s := l.find(q.Data)
-	if c == nil || c.phase != phaseDialing || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
+	if c == nil || c.phase != phaseDialing || !c.ends[s].poll || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
 		delete(l.cancelling, q.Data) // of an attempt that was given up
 		return
 	}

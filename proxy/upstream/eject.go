@@ -11,6 +11,9 @@ const maxEjections = 10
 
 // Connected reports that an attempt at an address succeeded. It ends an ejection.
 func (s *Set) Connected(a *Address) {
+	if a.slow.Load() > 0 {
+		a.slow.Store(0)
+	}
 	if a.failures.Load() == 0 {
 		return
 	}
@@ -33,6 +36,10 @@ func (s *Set) Connected(a *Address) {
 		s.notify(c)
 	}
 }
+
+// Outpaced reports that an attempt had no answer yet when one at another address, begun later for the same client, connected.
+// The address is avoided for a while.
+func (s *Set) Outpaced(a *Address, now time.Time) { a.outpaced(now) }
 
 // Failed reports that an attempt failed for a reason that lies with the address. It ejects the address if Outlier says so.
 func (s *Set) Failed(a *Address, now time.Time) {

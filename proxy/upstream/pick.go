@@ -13,18 +13,35 @@ import (
 // address that did not fail lately goes first, then one that is checked, then one of another family than the last tried, so
 // that a family without a route costs one attempt. Balance decides between the rest.
 func (s *Set) Pick(tried []*Address) *Address {
+	a := s.pick(tried)
+	if a != nil {
+		a.active.Add(1)
+	}
+	return a
+}
+
+// PickBeside is Pick for an attempt beside others that are under way, at addresses of tried. It returns nil if no further
+// address is usable: what is ejected or failed its check is worth an attempt only when nothing else is left.
+func (s *Set) PickBeside(tried []*Address) *Address {
+	a := s.pick(tried)
+	if a == nil || slices.Contains(tried, a) || !a.Usable(time.Now()) {
+		return nil
+	}
+	a.active.Add(1)
+	return a
+}
+
+func (s *Set) pick(tried []*Address) *Address {
 	snap := s.cur.Load()
-	var a *Address
 	switch len(snap.list) {
 	case 0:
 		return nil
 	case 1:
-		a = snap.list[0]
-	default:
-		c := choice{set: s, snap: snap, tried: tried, now: time.Now().UnixNano(), turn: s.turn.Add(1)}
-		a = c.choose()
+		return snap.list[0]
 	}
-	a.active.Add(1)
+	c := choice{set: s, snap: snap, tried: tried, now: time.Now().UnixNano(), turn: s.turn.Add(1)}
+	a := c.choose()
+	a.tryAgain(c.now)
 	return a
 }
 
@@ -149,7 +166,7 @@ func (c *choice) rank(i int) (rank int, weight int64) {
 	case c.now < a.ejected.Load():
 		rank |= rankEjected
 	}
-	if a.avoided(c.now) {
+	if a.avoided(c.now) || len(c.tried) > 0 && a.slow.Load() > 0 {
 		rank |= rankAvoided
 	}
 	if !c.set.proven(a) {

@@ -47,50 +47,6 @@ func (a ListenAddr) String() string {
 	return a.text
 }
 
-// Endpoint is where the health or the admin port is served. The zero value is nowhere.
-type Endpoint struct {
-	Addr netip.AddrPort
-	Unix string // path of a socket
-}
-
-// Off reports whether the port is not served at all.
-func (e Endpoint) Off() bool { return e == Endpoint{} }
-
-// Local reports whether only this machine can reach it.
-func (e Endpoint) Local() bool { return e.Unix != "" || e.Addr.Addr().IsLoopback() }
-
-// Network is the network as net.Listen and net.Dial take it.
-func (e Endpoint) Network() string {
-	if e.Unix != "" {
-		return "unix"
-	}
-	return "tcp"
-}
-
-// Address is the address as net.Listen and net.Dial take it.
-func (e Endpoint) Address() string {
-	if e.Unix != "" {
-		return e.Unix
-	}
-	return e.Addr.String()
-}
-
-// String is the address as a file has it.
-func (e Endpoint) String() string {
-	switch {
-	case e.Off():
-		return "off"
-	case e.Unix != "":
-		return "unix:" + e.Unix
-	case e.Addr.Addr() == netip.IPv6Unspecified():
-		return ":" + strconv.Itoa(int(e.Addr.Port()))
-	}
-	return e.Addr.String()
-}
-
-// maxUnixPath is what fits into sockaddr_un with its final zero, on every system; see unix(7). In bytes.
-const maxUnixPath = 103
-
 // ParseListen reads IP:PORT, localhost:PORT, or :PORT for every address of both families.
 func ParseListen(text string) (ListenAddr, error) {
 	ap, err := parseLocal(text)
@@ -100,6 +56,7 @@ func ParseListen(text string) (ListenAddr, error) {
 	return ListenAddr{ap, text}, nil
 }
 
+// parseLocal reads the address of a listener, or of a port of the daemon.
 func parseLocal(text string) (netip.AddrPort, error) {
 	const allowed = "write IP:PORT, or :PORT for every address"
 	host, port, err := splitPort(text)
@@ -134,6 +91,7 @@ func zoneless(addr netip.Addr) bool {
 	return addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == ""
 }
 
+// zoneFault says how to write an address that is zoneless.
 func zoneFault(text string, addr netip.Addr, port uint16) error {
 	zoned := netip.AddrPortFrom(addr.WithZone("eth0"), port)
 	return fault("%q has no interface", "a link-local address needs its interface: "+zoned.String(), text)
@@ -206,6 +164,7 @@ func bracketed(text string) string {
 	return "[" + text + "]:443"
 }
 
+// hostOr is host if it can be one, else other.
 func hostOr(host, other string) string {
 	if badHostName(host) == "" {
 		return host
@@ -244,34 +203,6 @@ func parseResolver(text string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fault("%q is not the address of a resolver", "write IP or IP:PORT, like 10.0.0.2", text)
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
-}
-
-// parseService reads IP:PORT, :PORT or off.
-func parseService(text string) (Endpoint, error) {
-	if text == "off" {
-		return Endpoint{}, nil
-	}
-	ap, err := parseLocal(text)
-	if err != nil {
-		f := asFault(err)
-		f.Allowed += ", or off"
-		return Endpoint{}, f
-	}
-	return Endpoint{Addr: ap}, nil
-}
-
-// ParseAdmin reads IP:PORT, unix:PATH or off.
-func ParseAdmin(text string) (Endpoint, error) {
-	path, ok := strings.CutPrefix(text, "unix:")
-	switch {
-	case !ok:
-		return parseService(text)
-	case path == "" || strings.HasPrefix(path, "@"):
-		return Endpoint{}, fault("%q is not the path of a socket", "write unix:PATH, like unix:/run/l4fwd/admin.sock", text)
-	case len(path) > maxUnixPath:
-		return Endpoint{}, fault("the path is %d bytes long", "a socket's path has at most 103 bytes", len(path))
-	}
-	return Endpoint{Unix: path}, nil
 }
 
 // splitPort cuts HOST:PORT, with brackets around an IPv6 address.

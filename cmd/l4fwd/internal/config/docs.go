@@ -40,6 +40,7 @@ func restartKeys(keys []*key) []string {
 	return all
 }
 
+// writeKeys writes the table of one section, then the sections below it.
 func writeKeys(b *strings.Builder, title string, keys []*key) {
 	fmt.Fprintf(b, "## %s\n\n| key | default | allowed | flag, variable | |\n|---|---|---|---|---|\n", title)
 	for _, k := range keys {
@@ -64,6 +65,7 @@ func writeKeys(b *strings.Builder, title string, keys []*key) {
 	}
 }
 
+// defaultText is the cell for the default of a key.
 func defaultText(k *key) string {
 	switch {
 	case k.required:

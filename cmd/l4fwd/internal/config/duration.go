@@ -65,6 +65,7 @@ func durationIn(text, low, high string) (time.Duration, error) {
 	return d, nil
 }
 
+// withRange adds the range to the advice of a fault.
 func withRange(f *Fault, low, high string) error {
 	between := "a duration from " + low + " to " + high
 	if f.Allowed == "" || f.Allowed == writeZero && mustDuration(low) > 0 {

@@ -57,6 +57,7 @@ type origin struct {
 	name string // flag --loops, or L4FWD_LOOPS
 }
 
+// String is the place as an editor finds it: FILE:LINE, or the name of a flag or a variable.
 func (o origin) String() string {
 	switch {
 	case o.file != "" && o.line > 0:
@@ -99,17 +100,20 @@ func (fs Faults) Print(w io.Writer) {
 	}
 }
 
-// maxFaults bounds what is kept of the faults of one configuration: a file that is something else has one a line.
+// maxFaults bounds what is kept of the faults of one configuration, and of its warnings: a file that is something else
+// has a fault in every line.
 const maxFaults = 1000
 
 // report collects what is found about a configuration.
 type report struct {
 	faults  Faults
-	left    int               // faults that were not kept
+	bad     int               // faults, those that were not kept too
+	warned  int               // warnings, in the same way
 	origins map[string]origin // where each value came from, by key with indices; a default has none
 	spelled map[string]string // the key as it was written, where a shorthand stood for it
 }
 
+// newReport is a report of nothing.
 func newReport() *report {
 	return &report{origins: map[string]origin{}, spelled: map[string]string{}}
 }
@@ -119,11 +123,14 @@ func (r *report) add(key string, err error) { r.addAt(r.origins[key], key, err) 
 
 // addAt reports a fault at a place.
 func (r *report) addAt(where origin, key string, err error) {
-	if len(r.faults) == maxFaults {
-		r.left++
+	f := asFault(err)
+	kept := &r.bad
+	if f.Warning {
+		kept = &r.warned
+	}
+	if *kept++; *kept > maxFaults {
 		return
 	}
-	f := asFault(err)
 	f.Where, f.Key = where, r.spelling(key)
 	r.faults = append(r.faults, f)
 }
@@ -131,16 +138,20 @@ func (r *report) addAt(where origin, key string, err error) {
 // warn reports something that is no reason to refuse the configuration.
 func (r *report) warn(key, what, allowed string) { r.warnAt(r.origins[key], key, what, allowed) }
 
+// warnAt is warn at a place.
 func (r *report) warnAt(where origin, key, what, allowed string) {
 	r.addAt(where, key, &Fault{What: what, Allowed: allowed, Warning: true})
 }
 
+// full reports whether no more faults are kept.
+func (r *report) full() bool { return r.bad > maxFaults }
+
 // all is every fault and warning found.
 func (r *report) all() Faults {
-	if r.left == 0 {
+	if r.bad <= maxFaults {
 		return r.faults
 	}
-	return append(r.faults, fault("there are %d more faults", "correct these first", r.left))
+	return append(r.faults, fault("there are more faults than these %d", "correct these first", maxFaults))
 }
 
 // spelling is the key as it was written.

@@ -1,67 +1,94 @@
 package config
 
-import (
-	"reflect"
-	"strings"
-)
+import "reflect"
 
-// field is what a key sets: a field of Config, seen through texts.
+// slot is a field of Config of any type.
+type slot interface {
+	value() any            // what the field holds
+	take(from slot)        // copies the value of a slot of the same type
+	equal(other slot) bool // reports whether a slot of the same type holds the same
+}
+
+// field is a slot that is seen through texts: what a key with a value, or with a list of values, sets.
 type field interface {
+	slot
 	check(text string) error // what is wrong with a text; a *Fault without a place
 	set(text string) error   // reads a text into the field; a list gets one more element
 	texts() []string         // as a file has it; one text unless the field is a list
 	clear()                  // empties a list
-	equal(other field) bool
-	take(from field) // copies the value
 }
+
+// entries is a slot with a list of sections, such as upstreams. An entry is read by keys of its own.
+type entries interface {
+	slot
+	grow() []*key       // appends an entry with the defaults of its keys, and returns these keys
+	size() int          // how many entries there are
+	entry(i int) []*key // the keys of one, bound to it
+}
+
+// bound is a slot that is a variable of type V.
+type bound[V any] struct{ at *V }
+
+// value is part of slot.
+func (b bound[V]) value() any { return *b.at }
+
+// take is part of slot.
+func (b bound[V]) take(from slot) { *b.at = from.value().(V) }
+
+// equal is part of slot.
+func (b bound[V]) equal(other slot) bool { return reflect.DeepEqual(*b.at, other.value()) }
 
 // single is the field of a key with one value.
 type single[T any] struct {
-	at     *T
+	bound[T]
 	parse  func(string) (T, error)
 	format func(T) string
 }
 
+// check is part of field.
 func (f single[T]) check(text string) error {
 	_, err := f.parse(text)
 	return err
 }
 
+// set is part of field. A text with a fault leaves the value as it is.
 func (f single[T]) set(text string) error {
 	v, err := f.parse(text)
-	if err != nil {
-		return err
+	if err == nil {
+		*f.at = v
 	}
-	*f.at = v
-	return nil
+	return err
 }
 
-func (f single[T]) texts() []string    { return []string{f.format(*f.at)} }
-func (f single[T]) clear()             {}
-func (f single[T]) take(from field)    { *f.at = *from.(single[T]).at }
-func (f single[T]) equal(o field) bool { return reflect.DeepEqual(*f.at, *o.(single[T]).at) }
+// texts is part of field.
+func (f single[T]) texts() []string { return []string{f.format(*f.at)} }
+
+// clear is part of field.
+func (f single[T]) clear() {}
 
 // list is the field of a key with a list of values. An empty one is nil.
 type list[T any] struct {
-	at     *[]T
+	bound[[]T]
 	parse  func(string) (T, error)
 	format func(T) string
 }
 
+// check is part of field.
 func (f list[T]) check(text string) error {
 	_, err := f.parse(text)
 	return err
 }
 
+// set is part of field. A text with a fault adds nothing.
 func (f list[T]) set(text string) error {
 	v, err := f.parse(text)
-	if err != nil {
-		return err
+	if err == nil {
+		*f.at = append(*f.at, v)
 	}
-	*f.at = append(*f.at, v)
-	return nil
+	return err
 }
 
+// texts is part of field.
 func (f list[T]) texts() []string {
 	texts := make([]string, len(*f.at))
 	for i, v := range *f.at {
@@ -70,45 +97,28 @@ func (f list[T]) texts() []string {
 	return texts
 }
 
-func (f list[T]) clear()             { *f.at = nil }
-func (f list[T]) take(from field)    { *f.at = *from.(list[T]).at }
-func (f list[T]) equal(o field) bool { return reflect.DeepEqual(*f.at, *o.(list[T]).at) }
+// clear is part of field.
+func (f list[T]) clear() { *f.at = nil }
 
-// entries is the field of a key with a list of sections, such as upstreams. Its entries are read by their own keys.
-type entries[T any] struct {
-	at   *[]T
+// entriesOf is a list of sections of type T. An empty one is nil.
+type entriesOf[T any] struct {
+	bound[[]T]
 	keys func(*T) []*key
 }
 
-// grow appends an entry with the defaults of its keys, and returns these keys.
-func (f entries[T]) grow() []*key {
-	*f.at = append(*f.at, *new(T))
-	keys := f.entry(len(*f.at) - 1)
+// grow is part of entries.
+func (e entriesOf[T]) grow() []*key {
+	*e.at = append(*e.at, *new(T))
+	keys := e.entry(e.size() - 1)
 	setDefaults(keys)
 	return keys
 }
 
-func (f entries[T]) size() int          { return len(*f.at) }
-func (f entries[T]) entry(i int) []*key { return f.keys(&(*f.at)[i]) }
-func (f entries[T]) sample() []*key     { return f.keys(new(T)) }
+// size is part of entries.
+func (e entriesOf[T]) size() int { return len(*e.at) }
 
-func (f entries[T]) check(text string) error { return fault("%q is no section", "write keys", text) }
-func (f entries[T]) set(text string) error   { return f.check(text) }
-func (f entries[T]) texts() []string         { return nil }
-func (f entries[T]) clear()                  { *f.at = nil }
-func (f entries[T]) take(from field)         { *f.at = *from.(entries[T]).at }
-func (f entries[T]) equal(o field) bool      { return reflect.DeepEqual(*f.at, *o.(entries[T]).at) }
-
-// growing is an entries of any type.
-type growing interface {
-	grow() []*key
-	size() int
-	entry(i int) []*key
-	sample() []*key
-}
+// entry is part of entries. The keys are bound to the entry until the next one is added.
+func (e entriesOf[T]) entry(i int) []*key { return e.keys(&(*e.at)[i]) }
 
 // asText is the format of values that are texts.
 func asText[T ~string](v T) string { return string(v) }
-
-// joined writes a list as flags and variables do.
-func joined(texts []string) string { return strings.Join(texts, ",") }

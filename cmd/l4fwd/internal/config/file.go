@@ -55,6 +55,7 @@ func (f *file) broke(line int, err error) *yaml.Node {
 	return nil
 }
 
+// complain reports a fault in a line of the file; line 0 is the file as a whole.
 func (f *file) complain(line int, key string, err error) {
 	f.addAt(origin{file: f.path, line: line}, key, err)
 }
@@ -86,6 +87,7 @@ func (f *file) section(n *yaml.Node, keys []*key, path string, layer map[string]
 	}
 }
 
+// unknown reports a key that there is not, and one that may be meant.
 func (f *file) unknown(line int, at, name string, keys []*key) {
 	allowed := "known keys: " + strings.Join(names(keys), ", ")
 	if near := meant(name, keys); near != "" {
@@ -159,9 +161,12 @@ func (f *file) entries(n *yaml.Node, k *key, at string, line int) {
 		return
 	}
 	for i, item := range n.Content {
+		if f.full() {
+			return
+		}
 		path := fmt.Sprintf("%s[%d]", at, i)
 		f.origins[path] = origin{file: f.path, line: item.Line}
-		keys := k.field.(growing).grow()
+		keys := k.entries.grow()
 		f.section(item, keys, path, nil)
 		f.missing(item, keys, path)
 	}

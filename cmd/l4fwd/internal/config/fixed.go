@@ -4,8 +4,8 @@ package config
 // have a new one.
 func KeepFixed(next, used *Config) (kept []string) {
 	walk(next.keys(), used.keys(), func(n, u *key) {
-		if n.restart && !n.field.equal(u.field) {
-			n.field.take(u.field)
+		if n.restart && !n.slot().equal(u.slot()) {
+			n.slot().take(u.slot())
 			kept = append(kept, n.path)
 		}
 	})
@@ -16,7 +16,7 @@ func KeepFixed(next, used *Config) (kept []string) {
 func Changed(a, b *Config) []string {
 	changed := []string{} // an empty list rather than none in the log
 	walk(a.keys(), b.keys(), func(x, y *key) {
-		if !x.field.equal(y.field) {
+		if !x.slot().equal(y.slot()) {
 			changed = append(changed, x.path)
 		}
 	})

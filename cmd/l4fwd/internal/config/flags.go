@@ -14,6 +14,7 @@ type textFlag struct {
 	values []string // every one that was given
 }
 
+// String is the value for --help: the default, or what was given.
 func (f *textFlag) String() string {
 	switch {
 	case f.key == nil:
@@ -43,6 +44,7 @@ type onceFlag struct {
 	values []string
 }
 
+// Set takes the first value only.
 func (f *onceFlag) Set(text string) error {
 	if f.values = append(f.values, text); len(f.values) > 1 {
 		return &RepeatedFlag{f.name, f.values}
@@ -66,12 +68,15 @@ type RepeatedFlag struct {
 	values []string
 }
 
+// Error names the flag and its values.
 func (e *RepeatedFlag) Error() string {
 	return repeatedName(e.name) + ": " + repeatedValues(e.values) + "; write it once"
 }
 
+// repeatedName is the place of a fault: a flag that was given twice.
 func repeatedName(flag string) string { return "flag --" + flag + " is given twice" }
 
+// repeatedValues lists the values of such a flag.
 func repeatedValues(values []string) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {

@@ -29,8 +29,9 @@ type key struct {
 	flag string // its flag
 	arg  string // how --help writes the flag's value
 
-	field field  // nil for a section
-	keys  []*key // of a section, or of an entry of a list
+	field   field   // nil for a section, and for a list of sections
+	entries entries // nil unless it is a list of sections
+	keys    []*key  // of a section, or of an entry of a list
 }
 
 // section is a key that holds keys of its own.
@@ -38,18 +39,17 @@ func section(name string, keys []*key) *key { return &key{name: name, keys: keys
 
 // sections is a key that holds a list of sections. Only a file can give it.
 func sections[T any](name string, at *[]T, keys func(*T) []*key, doc string) *key {
-	f := entries[T]{at, keys}
-	return &key{name: name, field: f, keys: f.sample(), doc: doc, allowed: "list, see below"}
+	return &key{name: name, entries: entriesOf[T]{bound[[]T]{at}, keys}, keys: keys(new(T)), doc: doc, allowed: "list, see below"}
 }
 
 // value is a key with one value that is written as text.
 func value[T any](name string, at *T, parse func(string) (T, error), format func(T) string, doc string) *key {
-	return &key{name: name, field: single[T]{at, parse, format}, doc: doc, texts: true, allowed: "text"}
+	return &key{name: name, field: single[T]{bound[T]{at}, parse, format}, doc: doc, texts: true, allowed: "text"}
 }
 
 // values is a key with a list of values that are written as texts.
 func values[T any](name string, at *[]T, parse func(string) (T, error), format func(T) string, doc string) *key {
-	return &key{name: name, field: list[T]{at, parse, format}, doc: doc, texts: true, many: true, allowed: "list"}
+	return &key{name: name, field: list[T]{bound[[]T]{at}, parse, format}, doc: doc, texts: true, many: true, allowed: "list"}
 }
 
 // choice is a key with one of a few values.
@@ -109,10 +109,21 @@ func (k *key) shorthand() *key { k.short = true; return k }
 func (k *key) fixed() *key { k.restart = true; return k }
 
 // isSection reports whether the key holds keys of its own.
-func (k *key) isSection() bool { return k.field == nil }
+func (k *key) isSection() bool { return k.field == nil && k.entries == nil }
 
 // isSections reports whether the key holds a list of sections.
-func (k *key) isSections() bool { _, ok := k.field.(growing); return ok }
+func (k *key) isSections() bool { return k.entries != nil }
+
+// slot is where the key's value is; nil for a section.
+func (k *key) slot() slot {
+	switch {
+	case k.entries != nil:
+		return k.entries
+	case k.field != nil:
+		return k.field
+	}
+	return nil
+}
 
 // place gives the keys below prefix their paths, and hands down what is said of a section.
 func place(keys []*key, prefix string, restart bool) []*key {
@@ -164,6 +175,7 @@ func walk(a, b []*key, f func(a, b *key)) {
 	}
 }
 
+// find returns the key of that name, or nil.
 func find(keys []*key, name string) *key {
 	for _, k := range keys {
 		if k.name == name {
@@ -173,6 +185,7 @@ func find(keys []*key, name string) *key {
 	return nil
 }
 
+// names are the names of the keys.
 func names(keys []*key) []string {
 	all := make([]string, len(keys))
 	for i, k := range keys {

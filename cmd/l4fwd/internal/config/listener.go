@@ -19,6 +19,7 @@ type Listener struct {
 	Routes       []Route        // the first that matches wins
 }
 
+// keys are its keys, bound to in.
 func (in *Listener) keys() []*key {
 	return []*key{
 		value("name", &in.Name, parseName, asText[string],
@@ -52,6 +53,7 @@ type Route struct {
 	Upstream string
 }
 
+// keys are its keys, bound to r.
 func (r *Route) keys() []*key {
 	return []*key{
 		values("sni", &r.SNI, parsePattern, asText[string],

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -196,4 +198,79 @@ upstreams:
 	require.Contains(t, said, "no listener uses the upstream c")
 	require.Equal(t, 2, strings.Count(said, "\n"), said)
 	require.Equal(t, "a,b", l.Config.Listeners[0].Serves())
+}
+
+// A file that is something else has a fault in every line. What is kept of them is bounded, and warnings hide no fault.
+func TestManyFaultsAreBounded(t *testing.T) {
+	l, said := try(t, "--config", write(t, strings.Repeat("x: 1\n", 1)+strings.Repeat("y"+strings.Repeat("z", 20)+": 1\n", 2*maxFaults)))
+	require.True(t, l.Faults.Bad())
+	require.Equal(t, maxFaults+1, strings.Count(said, "\n"))
+	require.Contains(t, said, "l4fwd: there are more faults than these 1000; correct these first\n")
+
+	var text strings.Builder
+	text.WriteString("listen: [\":443\"]\nupstreams:\n")
+	for i := range maxFaults + 10 { // each but the first is a warning: no listener uses it
+		fmt.Fprintf(&text, "- {name: u%d, address: \"h%d.example:443\"}\n", i, i)
+	}
+	l, _ = try(t, "--config", write(t, text.String()))
+	require.False(t, l.Faults.Bad())
+	require.Len(t, l.Faults, maxFaults)
+	l, said = try(t, "--config", write(t, text.String()+"admin: {address: \":9901\"}\n"))
+	require.True(t, l.Faults.Bad())
+	require.Contains(t, said, ": admin.address: [::]:9901 is reachable from other machines")
+}
+
+// A file with over 2,400 routes was told to use fewer aliases, of which it had none.
+func TestManyRoutesAreNoAliases(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("upstream: a.example:443\nlisteners:\n- address: \":8443\"\n  routes:\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "  - {sni: [h%d.example], upstream: a.example}\n", i)
+	}
+	l, said := try(t, "--config", write(t, text.String()))
+	require.Empty(t, said)
+	require.Len(t, l.Config.Listeners[0].Routes, 10_000)
+}
+
+// Mistakes that a first evening brings.
+func TestMistakesGetASuggestion(t *testing.T) {
+	for text, want := range map[string]string{
+		"upstreams: [{address: 'a.example:443', max_conns: 5}]":             "upstreams[0].max_conns: unknown key; did you mean max_connections? ",
+		"upstream: a.example:443\nlimits: {maxconn: 5}":                     "limits.maxconn: unknown key; did you mean max_connections? ",
+		"upstreams: [{address: 'a.example:443', timeout: 5s}]":              "upstreams[0].timeout: unknown key; did you mean connect.timeout? ",
+		"upstream: a.example:443\nmax_connections: 5":                       "max_connections: unknown key; did you mean limits.max_connections? ",
+		"upstream: a.example:443\nlisten: [:8443]":                          `is not valid YAML: did not find expected node content (an address that begins with a colon needs quotes: [":8443"])`,
+		"upstream: a.example:443\nlisteners: [{address: :8443}, {a: [:1]}]": `(an address that begins with a colon needs quotes: [":1"])`,
+		"upstream: a.example:443\nengine: io_uring":                         `engine: "io_uring" is not a choice, did you mean uring?; use one of auto, uring, epoll, portable`,
+		"upstream: a.example:443\nlog: {level: warning}":                    `log.level: "warning" is not a choice, did you mean warn?; `,
+	} {
+		_, said := try(t, "--config", write(t, text))
+		require.Contains(t, said, want, text)
+	}
+}
+
+// As a secret store leaves it, a variable may end with a new line.
+func TestSpaceAroundVariablesIsCutOff(t *testing.T) {
+	for name, text := range map[string]string{
+		"L4FWD_UPSTREAM": "a.example:443\n", "L4FWD_LISTEN": " :8443, :8444 \n", "L4FWD_LOOPS": "\t2", "L4FWD_DRAIN_TIMEOUT": "1m ",
+		"L4FWD_LOG_LEVEL": "debug\r\n", "L4FWD_ADMIN": " unix:/run/a.sock", "L4FWD_EIP_REQUIRED": "false\n", "L4FWD_LIMITS_BUFFERED": "1GiB\n",
+		"L4FWD_EIP_POOL": "tag:a=b\n", "L4FWD_ENGINE": " \n", "L4FWD_NONSENSE": "\n",
+	} {
+		t.Setenv(name, text)
+	}
+	path := write(t, "log: {access: all}\n")
+	t.Setenv("L4FWD_CONFIG", path+"\n")
+	l, said := try(t)
+	require.Empty(t, said)
+	c := l.Config
+	require.Equal(t, hostPort("a.example:443"), c.Upstreams[0].Address)
+	require.Equal(t, []string{":8443", ":8444"}, []string{c.Listeners[0].Name, c.Listeners[1].Name})
+	require.Equal(t, 2, c.Loops)
+	require.Equal(t, time.Minute, c.Drain.Timeout)
+	require.Equal(t, Log{Level: LevelDebug, Access: AccessAll}, c.Log)
+	require.Equal(t, "unix:/run/a.sock", c.Admin.Address.String())
+	require.False(t, c.EIP.Required)
+	require.EqualValues(t, 1<<30, c.Limits.Buffered)
+	require.Equal(t, "tag:a=b", c.EIP.Pool.String())
+	require.Equal(t, EngineAuto, c.Engine, "only space counts as not set")
 }

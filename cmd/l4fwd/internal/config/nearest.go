@@ -36,6 +36,7 @@ func abbreviates(word, full string) bool {
 	return true
 }
 
+// fewestEdits is the candidate with the fewest letters of difference: at most a third of those of word, and one at least.
 func fewestEdits(word string, candidates []string) string {
 	best, bestDistance := "", max(1, len(word)/3)+1
 	for _, c := range candidates {

@@ -9,6 +9,7 @@ import (
 // Render writes the configuration as a file with every key, which loads to the same configuration.
 func Render(c Config) ([]byte, error) { return encode(renderSection(c.keys(), nil)) }
 
+// encode writes a node as YAML.
 func encode(root *yaml.Node) ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
@@ -39,14 +40,15 @@ func renderSection(keys []*key, comment func(*key) string) *yaml.Node {
 	return n
 }
 
+// renderValue writes what follows a key.
 func renderValue(k *key, comment func(*key) string) *yaml.Node {
 	if k.isSection() {
 		return renderSection(k.keys, comment)
 	}
-	if e, ok := k.field.(growing); ok {
+	if k.isSections() {
 		n := &yaml.Node{Kind: yaml.SequenceNode}
-		for i := range e.size() {
-			n.Content = append(n.Content, renderSection(place(e.entry(i), k.path+"[].", k.restart), comment))
+		for i := range k.entries.size() {
+			n.Content = append(n.Content, renderSection(place(k.entries.entry(i), k.path+"[].", k.restart), comment))
 		}
 		return n
 	}
@@ -69,6 +71,7 @@ func scalarNode(text string, k *key) *yaml.Node {
 	return textNode(text)
 }
 
+// textNode is a text, with quotes where YAML would read something else.
 func textNode(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)

@@ -12,6 +12,7 @@ type Timeouts struct {
 	Preface, Idle, HalfClose time.Duration
 }
 
+// keys are its keys, bound to t.
 func (t *Timeouts) keys() []*key {
 	return []*key{
 		duration("preface", &t.Preface, "5s", "10ms", "1h",
@@ -30,6 +31,7 @@ type Keepalive struct {
 	UserTimeout    time.Duration // 0: Idle + Interval × Count
 }
 
+// keys are its keys, bound to k.
 func (k *Keepalive) keys() []*key {
 	return []*key{
 		duration("idle", &k.Idle, "60s", "1s", "9h",
@@ -50,6 +52,7 @@ type Limits struct {
 	Buffered                              int64 // bytes
 }
 
+// keys are its keys, bound to l.
 func (l *Limits) keys() []*key {
 	return []*key{
 		number("max_connections", &l.MaxConnections, 0, 0, 10_000_000,
@@ -73,6 +76,7 @@ type DNS struct {
 	MinTTL, MaxTTL, Timeout time.Duration
 }
 
+// keys are its keys, bound to d.
 func (d *DNS) keys() []*key {
 	return []*key{
 		values("servers", &d.Servers, parseResolver, netip.AddrPort.String,
@@ -97,6 +101,7 @@ type EIP struct {
 // Wanted reports whether an address is to be held at all.
 func (e EIP) Wanted() bool { return e.Pool.String() != "" }
 
+// keys are its keys, bound to e.
 func (e *EIP) keys() []*key {
 	return []*key{
 		value("pool", &e.Pool, parsePool, eip.Selector.String,
@@ -116,6 +121,7 @@ type Lifecycle struct {
 	ASG, Spot Following
 }
 
+// keys are its keys, bound to l.
 func (l *Lifecycle) keys() []*key {
 	return []*key{
 		choice("asg", &l.ASG, FollowAuto,
@@ -136,6 +142,7 @@ type Drain struct {
 	LameDuck, Timeout time.Duration
 }
 
+// keys are its keys, bound to d.
 func (d *Drain) keys() []*key {
 	return []*key{
 		duration("lame_duck", &d.LameDuck, "5s", "0s", "1h",
@@ -148,6 +155,7 @@ func (d *Drain) keys() []*key {
 // Health is the port for load balancers and Prometheus.
 type Health struct{ Address Endpoint }
 
+// keys are its keys, bound to h.
 func (h *Health) keys() []*key {
 	return []*key{
 		value("address", &h.Address, parseService, Endpoint.String,
@@ -163,6 +171,7 @@ type Admin struct {
 	AllowRemote bool
 }
 
+// keys are its keys, bound to a.
 func (a *Admin) keys() []*key {
 	return []*key{
 		value("address", &a.Address, ParseAdmin, Endpoint.String,
@@ -182,6 +191,7 @@ type Log struct {
 	Progress time.Duration // 0: no such lines
 }
 
+// keys are its keys, bound to l.
 func (l *Log) keys() []*key {
 	return []*key{
 		choice("level", &l.Level, LevelInfo,

@@ -35,6 +35,7 @@ func StateOf(path string) FileState {
 	return stateOf(text)
 }
 
+// stateOf is the state of a file that holds text.
 func stateOf(text []byte) FileState { return FileState{There: true, Sum: sha256.Sum256(text)} }
 
 // NamesFile reports whether a text is probably meant as the name of a configuration file.

@@ -162,6 +162,7 @@ func (s sources) unusable(keys []*key) {
 // kubernetes matches the variables a pod gets for each service of its namespace, such as L4FWD_PORT_443_TCP_ADDR.
 var kubernetes = regexp.MustCompile(`^L4FWD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
+// unknownVariable warns of a variable that sets nothing.
 func (s sources) unknownVariable(name string, keys []*key, known []string) {
 	if k := find(keys, strings.ToLower(strings.TrimPrefix(name, variablePrefix))); k != nil && k.isSections() {
 		s.addAt(origin{name: name}, k.path, fault("a variable cannot set it", "write it into the file"))

@@ -23,6 +23,7 @@ type Upstream struct {
 	SendProxy       SendProxy
 }
 
+// keys are its keys, bound to u.
 func (u *Upstream) keys() []*key {
 	return []*key{
 		value("name", &u.Name, parseName, asText[string],
@@ -70,6 +71,7 @@ type Connect struct {
 	Stagger  time.Duration // 0: one attempt after the other
 }
 
+// keys are its keys, bound to c.
 func (c *Connect) keys() []*key {
 	return []*key{
 		duration("timeout", &c.Timeout, "5s", "10ms", "5m",
@@ -89,6 +91,7 @@ type Check struct {
 	Path              string // of a check over HTTPS
 }
 
+// keys are its keys, bound to c.
 func (c *Check) keys() []*key {
 	return []*key{
 		choice("type", &c.Type, CheckTCP,
@@ -119,6 +122,7 @@ type Outlier struct {
 	MaxEjectedPercent int
 }
 
+// keys are its keys, bound to o.
 func (o *Outlier) keys() []*key {
 	return []*key{
 		number("failures", &o.Failures, 5, 0, 1_000_000,
@@ -140,6 +144,7 @@ type Warm struct {
 // maxWarm bounds warm.connections.
 const maxWarm = 10_000
 
+// keys are its keys, bound to w.
 func (w *Warm) keys() []*key {
 	return []*key{
 		number("connections", &w.Connections, 0, 0, maxWarm,

@@ -51,18 +51,18 @@ func (v validator) routes(routes []Route, at string) {
 	}
 }
 
-// bound is an address to be listened on.
-type bound struct {
+// binding is an address to be listened on.
+type binding struct {
 	key  string
 	addr netip.AddrPort
 }
 
-// bounds are all addresses to be listened on.
-func (v validator) bounds() []bound {
-	var all []bound
+// bindings are all addresses to be listened on.
+func (v validator) bindings() []binding {
+	var all []binding
 	add := func(key string, addr netip.AddrPort) {
 		if addr.IsValid() {
-			all = append(all, bound{key, addr})
+			all = append(all, binding{key, addr})
 		}
 	}
 	for i, in := range v.c.Listeners {
@@ -75,24 +75,67 @@ func (v validator) bounds() []bound {
 
 // addresses finds addresses that cannot be listened on at the same time.
 func (v validator) addresses() {
-	byPort := map[uint16][]bound{}
-	for _, b := range v.bounds() {
+	ports := map[uint16]*taken{}
+	for _, b := range v.bindings() {
 		port := b.addr.Port()
 		if port == 0 {
 			continue
 		}
-		for _, a := range byPort[port] {
-			if overlap(a.addr.Addr(), b.addr.Addr(), service(a) || service(b)) {
-				v.taken(a, b)
-				break
-			}
+		if ports[port] == nil {
+			ports[port] = &taken{exact: map[netip.Addr]binding{}}
 		}
-		byPort[port] = append(byPort[port], b)
+		if a, there := ports[port].by(b); there {
+			v.complainOfTaken(a, b)
+		}
+		ports[port].add(b)
 	}
 }
 
-// taken complains of the later of two addresses, unless that is a default: then of the one that somebody wrote.
-func (v validator) taken(a, b bound) {
+// taken are the addresses of one port that are listened on.
+type taken struct {
+	exact map[netip.Addr]binding // the first of each
+	all   []binding
+}
+
+// add notes an address.
+func (t *taken) add(b binding) {
+	if _, there := t.exact[b.addr.Addr()]; !there {
+		t.exact[b.addr.Addr()] = b
+	}
+	t.all = append(t.all, b)
+}
+
+// by finds the first address that excludes b. For two listeners of the forwarder a single address beside the wildcard is
+// fine: the kernel prefers the more exact one. The ports for health and administration come last, so that only they are
+// compared with all.
+func (t *taken) by(b binding) (a binding, there bool) {
+	if !service(b) {
+		return t.sameAs(b.addr.Addr())
+	}
+	for _, a := range t.all {
+		if same := a.addr.Addr() == b.addr.Addr(); same || covers(a.addr.Addr(), b.addr.Addr()) || covers(b.addr.Addr(), a.addr.Addr()) {
+			return a, true
+		}
+	}
+	return binding{}, false
+}
+
+// sameAs finds the address itself, and for one wildcard that of the other family.
+func (t *taken) sameAs(addr netip.Addr) (a binding, there bool) {
+	same := []netip.Addr{addr}
+	if addr.IsUnspecified() {
+		same = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	for _, one := range same {
+		if a, there = t.exact[one]; there {
+			return a, true
+		}
+	}
+	return binding{}, false
+}
+
+// complainOfTaken reports the later of two addresses, unless that is a default: then of the one that somebody wrote.
+func (v validator) complainOfTaken(a, b binding) {
 	if !v.given(b.key) {
 		a, b = b, a
 	}
@@ -100,16 +143,7 @@ func (v validator) taken(a, b bound) {
 }
 
 // service reports whether b is not a listener of the forwarder.
-func service(b bound) bool { return !strings.HasPrefix(b.key, "listeners") }
-
-// overlap reports whether two addresses with the same port exclude each other. For listeners of the forwarder (strict
-// false) a single address beside the wildcard is fine: the kernel prefers the more exact one.
-func overlap(a, b netip.Addr, strict bool) bool {
-	if a == b || a.IsUnspecified() && b.IsUnspecified() {
-		return true
-	}
-	return strict && (covers(a, b) || covers(b, a))
-}
+func service(b binding) bool { return !strings.HasPrefix(b.key, "listeners") }
 
 // covers reports whether a is the wildcard of a family that b belongs to; the one of IPv6 takes IPv4 as well.
 func covers(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) }

@@ -47,17 +47,18 @@ func (v validator) upstreamCheck(at string, u Upstream) {
 // loops finds upstreams that are listeners of this very daemon: each connection would end only when every descriptor is
 // used up. Names are not looked up, except localhost.
 func (v validator) loops() {
-	bounds := v.bounds()
+	bindings := v.bindings()
 	for i, u := range v.c.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
-		v.loop(at+".address", u.Address, bounds)
+		v.loop(at+".address", u.Address, bindings)
 		for j, b := range u.Backups {
-			v.loop(fmt.Sprintf("%s.backups[%d]", at, j), b, bounds)
+			v.loop(fmt.Sprintf("%s.backups[%d]", at, j), b, bindings)
 		}
 	}
 }
 
-func (v validator) loop(key string, address HostPort, bounds []bound) {
+// loop reports an address that is one of this daemon.
+func (v validator) loop(key string, address HostPort, bindings []binding) {
 	addr := address.IP()
 	if address.Host == "localhost" {
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -65,7 +66,7 @@ func (v validator) loop(key string, address HostPort, bounds []bound) {
 	if !addr.IsValid() {
 		return
 	}
-	for _, b := range bounds {
+	for _, b := range bindings {
 		if b.addr.Port() == address.Port && (b.addr.Addr() == addr || b.addr.Addr().IsUnspecified() && ownAddress(addr)) {
 			v.add(key, fault("%q is this daemon's own %s, which would have it forward to itself", "name the server behind it", address, v.spelling(b.key)))
 			return

@@ -28,6 +28,7 @@ func parseChoice[T ~string](all []T) func(string) (T, error) {
 	}
 }
 
+// textsOf are the choices as texts.
 func textsOf[T ~string](all []T) []string {
 	texts := make([]string, len(all))
 	for i, c := range all {
@@ -60,6 +61,7 @@ func numberIn(text string, low, high int) (int, error) {
 	return n, nil
 }
 
+// parseBool reads true or false.
 func parseBool(text string) (bool, error) {
 	b, err := strconv.ParseBool(text)
 	if err != nil {
@@ -74,6 +76,7 @@ func parseAny(text string) (string, error) { return text, nil }
 // maxName is the length of a name in bytes. Names that are made from an address may be as long as a host name.
 const maxName = 253
 
+// parseName reads a name for logs and metrics.
 func parseName(s string) (string, error) {
 	const allowed = "use letters, digits and . _ - : * [ ] %, at most 253 of them"
 	switch {

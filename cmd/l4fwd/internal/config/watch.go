@@ -12,91 +12,111 @@ import (
 )
 
 const (
-	settle    = 200 * time.Millisecond // editors write in several steps: the file is looked at once it was left alone for so long
-	settleMax = 2 * time.Second        // or after so long all the same
-	glance    = 5 * time.Second        // and so often in any case: no event tells what a network file system holds, or that a directory that was gone is back
+	settle    = 200 * time.Millisecond // editors write in several steps: the file is read once nothing happened for this long
+	settleMax = 2 * time.Second        // or after this long in any case
+	// glance is how often the file is read in any case: no event tells of changes on a network file system, nor that a
+	// directory that was gone is back.
+	glance = 5 * time.Second
 )
 
-// Watch sends to changed when path may hold something else, until ctx ends. What is watched are the directories, since
-// editors and Kubernetes put another file, or another link, in the place of the old.
+// Watch sends to changed when path may hold something else, until ctx ends. It watches directories, since editors and
+// Kubernetes put another file, or another link, in the place of the old. A change that nobody has taken from changed yet
+// is not sent again.
 func Watch(ctx context.Context, path string, changed chan<- struct{}, log *zap.Logger) {
-	w, err := fsnotify.NewWatcher()
+	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		log.Error("the configuration file cannot be watched: changes take a SIGHUP", zap.Error(err))
 		return
 	}
-	defer w.Close()
-	tell := func() {
-		select {
-		case changed <- struct{}{}:
-		default: // told already
-		}
-	}
-	f := follower{w: w, path: path, log: log}
-	f.follow()
+	defer fs.Close()
+	w := watcher{fs: fs, path: path, log: log, changed: changed}
+	w.follow()
+	w.quiet = time.After(settle) // it may have changed since it was loaded, and may still be written
+	w.run(ctx)
+}
+
+// watcher watches the directories of every name on the way to path.
+type watcher struct {
+	fs      *fsnotify.Watcher
+	path    string
+	log     *zap.Logger
+	changed chan<- struct{}
+
+	names  []string          // the symbolic links on the way, and the file
+	dirs   []string          // their directories; an event of one itself says that it is gone
+	failed map[string]string // why a directory is not watched, by its name
+
+	quiet  <-chan time.Time // when nothing has happened for settle; nil: nothing has happened
+	latest <-chan time.Time // when settleMax has passed since the first event
+}
+
+// run handles one event after the other, until ctx ends.
+func (w *watcher) run(ctx context.Context) {
 	glances := time.NewTicker(glance)
 	defer glances.Stop()
-	quiet := time.After(settle) // it may have changed since it was loaded, and is being written perhaps
-	var latest <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case e := <-w.Events:
-			if !slices.Contains(f.names, e.Name) && !slices.Contains(f.dirs, e.Name) {
-				continue
-			}
-			quiet = time.After(settle)
-			if latest == nil {
-				latest = time.After(settleMax)
-			}
-			continue
-		case err := <-w.Errors: // events were lost, or the watch of a directory that was replaced: it is looked at all the same
-			log.Debug("watching the configuration file", zap.Error(err))
-		case <-quiet:
-		case <-latest:
+		case e := <-w.fs.Events:
+			w.happened(e)
+		case err := <-w.fs.Errors: // events were lost, or the watch of a directory that was replaced
+			w.log.Debug("watching the configuration file", zap.Error(err))
+			w.look()
+		case <-w.quiet:
+			w.look()
+		case <-w.latest:
+			w.look()
 		case <-glances.C:
-			if quiet != nil { // it is being written
-				continue
-			}
-		}
-		quiet, latest = nil, nil
-		f.follow()
-		tell()
-	}
-}
-
-// follower watches the directories of every name on the way to path.
-type follower struct {
-	w     *fsnotify.Watcher
-	path  string
-	log   *zap.Logger
-	names []string
-	dirs  []string          // their directories; an event of one itself says that it is gone
-	said  map[string]string // what is wrong with a directory, by its name
-}
-
-// follow finds the names and directories anew, and has these watched. What is wrong with one is logged once.
-func (f *follower) follow() {
-	f.names, f.dirs = linksOf(f.path), nil
-	for _, n := range f.names {
-		f.dirs = append(f.dirs, filepath.Dir(n))
-	}
-	for _, d := range f.w.WatchList() {
-		if !slices.Contains(f.dirs, d) {
-			_ = f.w.Remove(d) // it may be gone, and its watch with it
-		}
-	}
-	said := make(map[string]string)
-	for _, d := range f.dirs {
-		if err := f.w.Add(d); err != nil {
-			said[d] = err.Error()
-			if f.said[d] != said[d] {
-				f.log.Error("a directory of the configuration file cannot be watched: changes there are noticed later", zap.String("directory", d), zap.Error(err))
+			if w.quiet == nil { // else it is being written
+				w.look()
 			}
 		}
 	}
-	f.said = said
+}
+
+// happened waits for the end of what an event has begun, if it concerns the file.
+func (w *watcher) happened(e fsnotify.Event) {
+	if !slices.Contains(w.names, e.Name) && !slices.Contains(w.dirs, e.Name) {
+		return
+	}
+	w.quiet = time.After(settle)
+	if w.latest == nil {
+		w.latest = time.After(settleMax)
+	}
+}
+
+// look has the file read, and follows the names to it anew.
+func (w *watcher) look() {
+	w.quiet, w.latest = nil, nil
+	w.follow()
+	select {
+	case w.changed <- struct{}{}:
+	default: // the last one has not been taken yet
+	}
+}
+
+// follow finds the names and directories anew and watches these. What is wrong with one is logged once.
+func (w *watcher) follow() {
+	w.names, w.dirs = linksOf(w.path), nil
+	for _, n := range w.names {
+		w.dirs = append(w.dirs, filepath.Dir(n))
+	}
+	for _, d := range w.fs.WatchList() {
+		if !slices.Contains(w.dirs, d) {
+			_ = w.fs.Remove(d) // it may be gone, and its watch with it
+		}
+	}
+	failed := make(map[string]string)
+	for _, d := range w.dirs {
+		if err := w.fs.Add(d); err != nil {
+			failed[d] = err.Error()
+			if w.failed[d] != failed[d] {
+				w.log.Error("a directory of the configuration file cannot be watched: changes there are noticed later", zap.String("directory", d), zap.Error(err))
+			}
+		}
+	}
+	w.failed = failed
 }
 
 // linksOf returns each name whose replacement changes what path leads to: the symbolic links on the way, and the file.

@@ -37,6 +37,7 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	}
 }
 
+// rootOf is what a document holds; nil if it is empty.
 func rootOf(doc *yaml.Node) *yaml.Node {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
 		return nil
@@ -119,6 +120,7 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// isNull reports whether nothing, or null, stands where a value is expected.
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 // describe says what a node is, for a fault.

@@ -26,7 +26,7 @@ var directions = []string{"upload", "download"}
 // dialReasons are the reasons for which a connect attempt fails.
 var dialReasons = []string{
 	relay.ConnectRefused.String(), relay.ConnectTimeout.String(), relay.ConnectUnreachable.String(), relay.NoPorts.String(),
-	relay.LimitConnections.String(), relay.Internal.String(),
+	relay.LimitConnections.String(), relay.Internal.String(), relay.Outpaced.String(),
 }
 
 // endReasons are the reasons for which a connection ends once its upstream is chosen. limit_connections is a refusal, and

@@ -86,7 +86,8 @@ var table = []metric{
 		values: func(s *Scrape, emit emitter) { each2(s.Stats.Addresses, emit) }},
 	{name: "upstream_connect_errors_total", kind: counter, help: "Connect attempts to the upstream that failed, by reason.", labels: []string{"upstream", "reason"},
 		closed: map[string][]string{"reason": dialReasons},
-		doc:    "A connection makes several attempts, so it can succeed although one of them counts here.",
+		doc: "A connection makes several attempts, so it can succeed although one of them counts here. " +
+			"`outpaced`: an attempt begun later, at another address, connected first (`upstreams[].connect.stagger`).",
 		values: emitDials},
 	{name: "dns_lookups_total", kind: counter, help: "DNS lookups, by result.", labels: []string{"name", "result"},
 		closed: map[string][]string{"result": proxy.LookupResults()},

@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// ErrNoDaemon says that nothing answered as l4fwd would.
+var ErrNoDaemon = errors.New("no daemon answers")
+
+const (
+	dialTimeout   = 3 * time.Second
+	answerTimeout = 10 * time.Second
+	largestAnswer = 64 << 20
+)
+
+// Client speaks to a running daemon over its admin port.
+type Client struct {
+	verb string // which wants to know, for its errors
+	name string // of the port, as an operator writes it
+	host string // the header Host
+	http *http.Client
+}
+
+// NewClient returns a client for a verb. network and address are as net.Dial takes them: tcp, or unix with a path.
+func NewClient(verb, network, address string) *Client {
+	c := &Client{verb: verb, name: address, host: address}
+	if network == "unix" {
+		c.name, c.host = "unix:"+address, "localhost"
+	}
+	log.SetOutput(io.Discard) // net/http prints there what a server that speaks first has sent
+	c.http = &http.Client{
+		Timeout: answerTimeout,
+		// A foreign server's redirect leads to no daemon.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				d := net.Dialer{Timeout: dialTimeout}
+				return d.DialContext(ctx, network, address)
+			},
+		},
+	}
+	return c
+}
+
+// State returns the daemon's state, and the JSON that it sent, which may be of another version. An error that wraps
+// ErrNoDaemon means that no daemon answered.
+func (c *Client) State() (State, json.RawMessage, error) {
+	var raw json.RawMessage
+	if err := c.Call(http.MethodGet, "/api/v1/status", &raw); err != nil {
+		return State{}, nil, err
+	}
+	var s State
+	if err := json.Unmarshal(raw, &s); err != nil || s.PID == 0 {
+		return State{}, nil, c.foreign("")
+	}
+	return s, raw, nil
+}
+
+// Drain begins a drain. begun is false if one runs already.
+func (c *Client) Drain() (begun bool, err error) {
+	var answer drainAnswer
+	err = c.Call(http.MethodPost, "/api/v1/drain", &answer)
+	return answer.Begun, err
+}
+
+// Call sends a request and decodes the JSON of the answer into out. An error that wraps ErrNoDaemon means that no daemon
+// answered.
+func (c *Client) Call(method, path string, out any) error {
+	req, err := http.NewRequest(method, "http://"+c.host+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreached(err)
+	}
+	defer resp.Body.Close()
+	if server := resp.Header.Get("Server"); server != AdminPort {
+		return c.foreign(server)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer))
+	if err != nil {
+		return c.unreached(err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answers %s: %.200s", c.name, resp.Status, bytes.TrimSpace(body))
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return c.foreign("")
+	}
+	return nil
+}
+
+// unreached explains a request without a whole answer: nobody listens, or the server does not speak HTTP.
+func (c *Client) unreached(err error) error {
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() {
+		return fmt.Errorf("%w on %s: nothing came within %s", ErrNoDaemon, c.name, c.http.Timeout)
+	}
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return fmt.Errorf("%w on %s: %w%s", ErrNoDaemon, c.name, errno, adviceFor(errno))
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w on %s: %w", ErrNoDaemon, c.name, err)
+	}
+	return c.foreign("")
+}
+
+// foreignServer is the error of an answer that is not of l4fwd's admin port. It does not quote the answer.
+type foreignServer struct{ text string }
+
+func (f *foreignServer) Error() string { return f.text }
+func (f *foreignServer) Unwrap() error { return ErrNoDaemon }
+
+func (c *Client) foreign(server string) error {
+	hint := ""
+	if server == HealthPort {
+		hint = "; is this health.address? " + c.verb + " needs admin.address, default 127.0.0.1:9901"
+	}
+	return &foreignServer{fmt.Sprintf("what answers at %s is not l4fwd's admin address%s", c.name, hint)}
+}
+
+// adviceFor says what to do about an error of the connection.
+func adviceFor(errno syscall.Errno) string {
+	switch errno {
+	case syscall.EACCES, syscall.EPERM:
+		return "; the socket belongs to another user: try sudo"
+	case syscall.ECONNREFUSED, syscall.ENOENT:
+		return "; is it running, and with this admin.address? Name another one with --admin"
+	}
+	return ""
+}

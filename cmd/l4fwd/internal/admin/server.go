@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Daemon is what the port shows, and what it can begin.
+type Daemon interface {
+	State() State
+	// Drain begins a drain on behalf of by, unless one has begun, and reports whether it did. It does not wait.
+	Drain(by string) bool
+}
+
+// WriteTimeout is how long an answer may take: a profile takes as long as it is asked to.
+const WriteTimeout = 5 * time.Minute
+
+// NewHandler answers the requests to a port that listens on addr.
+func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
+	h := handlers{d, log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("POST /api/v1/drain", h.drain)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return Named(AdminPort, guard(mux, addr))
+}
+
+// The header Server of the daemon's two ports. The verbs tell the ports from each other and from foreign servers by it.
+const (
+	AdminPort  = "l4fwd-admin"
+	HealthPort = "l4fwd-health"
+)
+
+// Named has next answer under the header Server.
+func Named(server string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", server)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// handlers answer for a daemon.
+type handlers struct {
+	Daemon
+	log *zap.Logger
+}
+
+func (h handlers) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, h.State())
+}
+
+// drain begins a drain, as SIGTERM does. It answers at once: 202, or 200 if a drain had begun before.
+func (h handlers) drain(w http.ResponseWriter, r *http.Request) {
+	begun := h.Drain("the admin API")
+	status := http.StatusOK
+	if begun {
+		status = http.StatusAccepted
+		h.log.Info("drain requested", zap.String("from", r.RemoteAddr))
+	}
+	writeJSON(w, status, drainAnswer{Draining: true, Begun: begun})
+}
+
+// drainAnswer is the answer to POST /api/v1/drain.
+type drainAnswer struct {
+	Draining bool `json:"draining"`
+	Begun    bool `json:"begun"` // by this request, not by an earlier one
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(v) // the caller may be gone
+}

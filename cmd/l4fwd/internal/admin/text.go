@@ -1,0 +1,193 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// WriteText writes the state for a person who was woken up at night: first what is wrong, then where it may come from. out
+// is a buffer, whose errors are not looked at.
+func WriteText(out io.Writer, s State) {
+	writeReadiness(out, s)
+	p := s.Proxy
+	fmt.Fprintf(out, "\nl4fwd %s (%s), pid %d, up %s\n", s.Build.Version, s.Build.Commit, s.PID, age(s.Uptime))
+	fmt.Fprintf(out, "engine %s, %d loops (%s)\n", p.Engine, p.Loops, p.EngineReason)
+	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
+		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
+	writeCloud(out, s)
+	writeConfig(out, s.Config)
+	fmt.Fprintln(out)
+	writeListeners(out, p.Listeners, s.Sources)
+	fmt.Fprintln(out)
+	writeUpstreams(out, p.Upstreams)
+}
+
+func writeReadiness(out io.Writer, s State) {
+	switch {
+	case s.Draining:
+		fmt.Fprintf(out, "DRAINING, %d connections open\n", s.Proxy.Active)
+		if dr := s.Drain; dr != nil {
+			fmt.Fprintf(out, "  begun %s by %s; what is open at %s is closed\n", dr.Begun.Format(time.RFC3339), dr.By, dr.Until.Format(time.RFC3339))
+		}
+	case s.Ready:
+		fmt.Fprintln(out, "ready")
+	default:
+		fmt.Fprintln(out, "NOT READY")
+	}
+	for _, c := range s.Conditions {
+		if !c.OK && c.Name != "draining" {
+			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Reason)
+		}
+	}
+}
+
+// writeConfig prints what an operator must know of the configuration; nothing while all is well.
+func writeConfig(out io.Writer, c ConfigState) {
+	if len(c.Faults) > 0 {
+		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing:\n  %s\n", c.Tried.Format(time.RFC3339), strings.Join(c.Faults, "\n  "))
+	}
+	if len(c.Fixed) > 0 {
+		fmt.Fprintf(out, "new values that take a restart: %s\n", strings.Join(c.Fixed, ", "))
+	}
+}
+
+func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[string]string) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "LISTENER\tADDRESS\tSOURCE\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
+	for _, l := range all {
+		address := l.Addr.String()
+		if !l.Open {
+			address += " (closed)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, cmp.Or(sources[l.Name], SourceOpened), l.Upstream, l.Active, l.Accepted, l.Refused)
+	}
+	_ = w.Flush() // out is a buffer
+	for _, l := range all {
+		if len(l.Reasons) > 0 {
+			fmt.Fprintf(out, "%s: refused since the start: %s\n", l.Name, counts(l.Reasons))
+		}
+	}
+}
+
+// counts writes numbers by name, the largest first.
+func counts(of map[string]uint64) string {
+	names := slices.SortedFunc(maps.Keys(of), func(a, b string) int {
+		return cmp.Or(cmp.Compare(of[b], of[a]), strings.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, of[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "UPSTREAM\tADDRESS\tSTATE\tACTIVE\tTOTAL\tUP\tDOWN\tDNS AGE\t")
+	for _, u := range all {
+		dns := "-"
+		if u.DNSAge > 0 {
+			dns = age(u.DNSAge)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, standing(u), u.Active, u.Total,
+			size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
+		for _, a := range u.Addresses {
+			failed := ""
+			if a.Failures > 0 {
+				failed = fmt.Sprintf(", %d failed", a.Failures)
+			}
+			fmt.Fprintf(w, "\t%s\t%s%s\t%d\t\t\t\t\t\n", a.Addr, a.State, failed, a.Active)
+		}
+	}
+	_ = w.Flush()
+	for _, u := range all {
+		for _, a := range u.Addresses {
+			if a.Why != "" {
+				fmt.Fprintf(out, "%s: %s %s: %s\n", u.Name, a.Addr, a.State, a.Why)
+			}
+		}
+		switch {
+		case u.Failing:
+			fmt.Fprintf(out, "%s: FAILING: %s\n", u.Name, u.Detail)
+		case u.Detail != "":
+			fmt.Fprintf(out, "%s: %s\n", u.Name, u.Detail)
+		}
+		if w := u.Warm; w != nil {
+			fmt.Fprintf(out, "%s: warm connections: %d of %d ready%s\n", u.Name, w.Ready, w.Wanted, because(w.Why))
+		}
+		if u.DNSError != "" {
+			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
+		}
+	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return "; last: " + why
+}
+
+// standing is an upstream's state in a word. What an operator must act on is in capitals.
+func standing(u proxy.UpstreamStatus) string {
+	switch {
+	case !u.Usable:
+		return "UNUSABLE"
+	case u.Failing:
+		return "FAILING"
+	}
+	return "usable"
+}
+
+func limitText(n int) string {
+	if n == 0 {
+		return "any number"
+	}
+	return fmt.Sprint(n)
+}
+
+func busyText(busy []float64) string {
+	if len(busy) == 0 {
+		return ""
+	}
+	parts := make([]string, len(busy))
+	for i, b := range busy {
+		parts[i] = fmt.Sprintf("%.0f%%", 100*b)
+	}
+	return "; loops busy " + strings.Join(parts, " ")
+}
+
+// size writes bytes with the unit that leaves three digits: 1.5 MB.
+func size(bytes float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB", "TB"} {
+		if bytes < 999.5 || unit == "TB" {
+			if unit == "B" || bytes >= 99.95 {
+				return fmt.Sprintf("%.0f %s", bytes, unit)
+			}
+			return fmt.Sprintf("%.1f %s", bytes, unit)
+		}
+		bytes /= 1000
+	}
+	return ""
+}
+
+// age writes seconds as 12s, 3m12s, 5h3m or 12d4h.
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

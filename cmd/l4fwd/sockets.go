@@ -1,0 +1,105 @@
+package main
+
+import (
+	"net/netip"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// sockets knows which listeners accept from a socket of the service manager. The zero value is for a daemon that got none.
+type sockets struct {
+	// unnamed: the only listener is there because none was configured, and takes the address of its socket as its name.
+	unnamed bool
+
+	mu sync.Mutex
+	at map[string]netip.AddrPort // by listener
+}
+
+// assign gives the sockets to the listeners of cfg, whose compiled form is listeners, and warns of those that are not as
+// configured: clients are accepted where the socket is.
+func (s *sockets) assign(cfg *config.Config, listeners []proxy.Listener, passed []systemd.Socket, log *zap.Logger) error {
+	assigned, err := systemd.Assign(len(listeners), passed, func(i int) string { return listeners[i].Name })
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = map[string]netip.AddrPort{}
+	for i, socket := range assigned {
+		in := &listeners[i]
+		if socket == nil {
+			continue
+		}
+		if s.unnamed {
+			in.Name = socket.Addr.String()
+			cfg.Listeners[i].Name = in.Name
+		} else {
+			compareSocket(*in, cfg.Listeners[i].Address.String(), *socket, log)
+		}
+		in.FD, in.Addr = socket.FD, socket.Addr
+		s.at[in.Name] = socket.Addr
+	}
+	return nil
+}
+
+// compareSocket warns of a socket that differs from the configuration of its listener.
+func compareSocket(in proxy.Listener, configured string, s systemd.Socket, log *zap.Logger) {
+	if in.Addr.Addr() != s.Addr.Addr() || in.Addr.Port() != s.Addr.Port() && in.Addr.Port() != 0 {
+		log.Warn("the socket from systemd has another address than the listener: clients are accepted at the socket's",
+			zap.String("listener", in.Name), zap.String("configured", configured), zap.Stringer("socket", s.Addr),
+			zap.String("do", "write the address of ListenStream= under listeners"))
+	}
+	if named := in.Name != configured; named && in.Name != s.Name {
+		log.Warn("the socket from systemd has another name than the listener: it was taken by its position",
+			zap.String("listener", in.Name), zap.String("socket_name", s.Name), zap.Stringer("socket", s.Addr),
+			zap.String("do", "write FileDescriptorName="+in.Name+" in the socket unit"))
+	}
+}
+
+// reassign gives listeners that accept from a socket its address again, for a reload of the configuration cfg.
+func (s *sockets) reassign(cfg *config.Config, listeners []proxy.Listener, unnamed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range listeners {
+		in := &listeners[i]
+		if unnamed && s.unnamed {
+			for name := range s.at {
+				in.Name, cfg.Listeners[i].Name = name, name
+			}
+		}
+		if addr, ok := s.at[in.Name]; ok {
+			in.Addr = addr
+		}
+	}
+}
+
+// forget drops the sockets whose listener is gone: the relay has closed them.
+func (s *sockets) forget(listeners []config.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := make(map[string]bool, len(listeners))
+	for _, in := range listeners {
+		left[in.Name] = true
+	}
+	for name := range s.at {
+		if !left[name] {
+			delete(s.at, name)
+		}
+	}
+}
+
+// source is where the socket of a listener comes from.
+func (s *sockets) source(listener string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, passed := s.at[listener]; passed {
+		return admin.SourceSystemd
+	}
+	return admin.SourceOpened
+}
