@@ -23,17 +23,36 @@ type CheckType uint8
 
 // The choices of CheckType.
 const (
-	CheckNone CheckType = iota // nothing
-	CheckTCP                   // connects
-	CheckTLS                   // a handshake, with the certificate verified for Upstream.Host
+	CheckNone  CheckType = iota // nothing
+	CheckTCP                    // connects
+	CheckTLS                    // a handshake, with the certificate verified for Upstream.Host
+	CheckHTTPS                  // that, and a GET of Check.Path without a key: any answer passes
 )
 
-var checkTypes = []string{CheckNone: "none", CheckTCP: "tcp", CheckTLS: "tls"}
+var checkTypes = []string{CheckNone: "none", CheckTCP: "tcp", CheckTLS: "tls", CheckHTTPS: "https"}
 
 func (c CheckType) String() string { return enum.Name(checkTypes, c) }
 
 // UnmarshalText reads a CheckType.
 func (c *CheckType) UnmarshalText(text []byte) error { return enum.Parse(checkTypes, text, c) }
+
+// Admission says whether an upstream must admit this instance's public address before the instance is ready. It needs a check
+// of type https, which alone can tell.
+type Admission uint8
+
+// The choices of Admission.
+const (
+	AdmissionStart  Admission = iota // once; later refusals are shown, and do not end readiness
+	AdmissionStrict                  // at each check
+	AdmissionOff                     // never
+)
+
+var admissions = []string{AdmissionStart: "start", AdmissionStrict: "strict", AdmissionOff: "off"}
+
+func (a Admission) String() string { return enum.Name(admissions, a) }
+
+// UnmarshalText reads an Admission.
+func (a *Admission) UnmarshalText(text []byte) error { return enum.Parse(admissions, text, a) }
 
 // SendProxy says which PROXY header the connections to an upstream begin with. Its value is the version.
 type SendProxy uint8

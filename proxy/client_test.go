@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/health/probe"
 	"github.com/l4fwd/l4fwd/proxy/preface"
 	"github.com/l4fwd/l4fwd/proxy/relay"
-	"github.com/l4fwd/l4fwd/proxy/upstream"
 )
 
 // echoServer sends back what it gets.
@@ -133,7 +133,7 @@ func TestHealthChecksOfAnNLBLeaveNoTrace(t *testing.T) {
 		for _, routes := range [][]Route{nil, {{SNI: []string{"one.example"}, Upstream: "up"}}} {
 			d := open(t, engine, Listener{
 				Upstream: "up", Routes: routes, AcceptProxy: ProxyRequired, AllowSources: prefixes("10.1.0.0/16"), AllowVPCE: []string{endpointID},
-			}, func(o *Options) { o.PrefaceTimeout = 800 * time.Millisecond }, to("up", up))
+			}, func(o *Options) { o.PrefaceTimeout = 400 * time.Millisecond }, to("up", up))
 			for _, end := range []func(*net.TCPConn){
 				func(c *net.TCPConn) { c.CloseWrite() },
 				func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
@@ -346,8 +346,10 @@ func TestChecksSendAHeader(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for _, version := range []int{1, 2} {
-		require.NoError(t, upstream.ProbeTLS("one.example", roots, checkHeader(SendProxy(version)))(ctx, up.addr))
+		_, err := probe.TLS(ctx, probe.TLSRequest{Addr: up.addr, ServerName: "one.example", Roots: roots, First: checkHeader(SendProxy(version))})
+		require.NoError(t, err)
 		require.Equal(t, preface.Result{Version: version, Local: true}, <-heard)
 	}
-	require.Error(t, upstream.ProbeTLS("one.example", roots, checkHeader(0))(ctx, up.addr))
+	_, err = probe.TLS(ctx, probe.TLSRequest{Addr: up.addr, ServerName: "one.example", Roots: roots})
+	require.Error(t, err)
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,6 +22,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/l4fwd/l4fwd/health/probe"
 	"github.com/l4fwd/l4fwd/proxy/preface"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -67,6 +69,12 @@ func tlsServer(t *testing.T, name string) *server {
 	})
 }
 
+// probeTCP is the Prober of tests whose checks connect.
+func probeTCP(ctx context.Context, p Probe) (string, error) {
+	_, err := probe.TCP(ctx, p.Addr)
+	return "", err
+}
+
 // harness is a forwarder with everything it says about its connections.
 type harness struct {
 	*testing.T
@@ -81,7 +89,7 @@ func open(t *testing.T, engine string, in Listener, change func(*Options), ups .
 	in.Name, in.Addr = "in", netip.MustParseAddrPort("127.0.0.1:0")
 	o := Options{
 		Engine: engine, Loops: 2, Listeners: []Listener{in}, Upstreams: ups,
-		PrefaceTimeout: 5 * time.Second, Access: AccessAll, Log: zap.New(core),
+		PrefaceTimeout: 5 * time.Second, Access: AccessAll, Log: zap.New(core), Prober: probeTCP,
 	}
 	if change != nil {
 		change(&o)

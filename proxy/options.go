@@ -27,6 +27,8 @@ type Options struct {
 
 	DNS DNS
 
+	Prober Prober // makes the checks of upstreams; not used without any
+
 	Access AccessLog   // which connections get an access-log line
 	Log    *zap.Logger // events; nil: nothing is logged
 
@@ -75,6 +77,8 @@ type Upstream struct {
 	MaxConnections int           // beyond it a client is refused with LimitUpstream; 0: no limit
 	Balance        Balance
 	Check          Check
+	Admission      Admission // with a check of type CheckHTTPS
+	Required       bool      // this instance is not ready while the upstream has no usable address
 	Outlier        Outlier
 	Removed        Removed
 	Warm           Warm
@@ -93,6 +97,7 @@ type HostPort struct {
 // Check is active checking of each address of an upstream; the zero value checks nothing.
 type Check struct {
 	Type              CheckType
+	Path              string // CheckHTTPS: what is asked for, beginning with a slash
 	Interval, Timeout time.Duration
 	Rise, Fall        int // checks in a row that must pass before an address is used again, or fail before it is out
 }

@@ -4,12 +4,9 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -25,6 +22,8 @@ type Server struct {
 	policy   *policy
 	counters *counters
 	lookups  lookups
+	prober   Prober
+	egress   egress
 	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
 	once     sync.Once
@@ -48,7 +47,7 @@ func Start(o Options) (*Server, error) {
 	if access == nil {
 		access = o.Log
 	}
-	s := &Server{log: o.Log, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
+	s := &Server{log: o.Log, prober: o.Prober, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
 	first, fresh, err := s.compile(o, nil)
 	if err != nil {
 		s.policy.access.close()
@@ -97,38 +96,6 @@ func (s *Server) Addrs() []netip.AddrPort { return s.relay.Addrs() }
 
 // Alive returns nil once every loop has turned, or an error that names one that did not before ctx ended.
 func (s *Server) Alive(ctx context.Context) error { return s.relay.Alive(ctx) }
-
-// ListenersReady returns nil while clients are accepted.
-func (s *Server) ListenersReady() error {
-	if s.stopped.Load() {
-		return errors.New("not accepting: the listeners are closed")
-	}
-	return nil
-}
-
-// UpstreamsReady returns nil while each upstream has an address that is neither failed by its check nor ejected, else it
-// says which has none, and why.
-func (s *Server) UpstreamsReady() error {
-	var faults []string
-	for _, t := range s.targets() {
-		if err := t.ready(); err != nil {
-			faults = append(faults, err.Error())
-		}
-	}
-	if faults != nil {
-		return errors.New(strings.Join(faults, "; "))
-	}
-	return nil
-}
-
-// UpstreamNotes says of each address that is in no good state why, one line each.
-func (s *Server) UpstreamNotes() []string {
-	var notes []string
-	for _, t := range s.targets() {
-		notes = append(notes, t.notes(time.Now())...)
-	}
-	return notes
-}
 
 // StopAccepting serves the clients the kernel has queued and closes the listeners. Open connections go on.
 func (s *Server) StopAccepting() {

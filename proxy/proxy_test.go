@@ -144,6 +144,7 @@ func start(t *testing.T, engine string, host string, port uint16, change func(*O
 		Listeners: []Listener{{Name: "in", Addr: netip.MustParseAddrPort("127.0.0.1:0"), Upstream: "up"}},
 		Upstreams: []Upstream{{Name: "up", Host: host, Port: port, ConnectTimeout: time.Second, Attempts: 3}},
 		DNS:       DNS{MinTTL: 100 * time.Millisecond, Timeout: 200 * time.Millisecond},
+		Prober:    probeTCP,
 	}
 	if change != nil {
 		change(&o)

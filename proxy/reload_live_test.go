@@ -66,13 +66,13 @@ func (d *harness) leaves(g *guest) {
 	require.Eventually(d, func() bool { return d.relay.Stats().Active < before }, 5*time.Second, time.Millisecond)
 }
 
-// turnsAway wants a client that says text to be refused for a reason.
+// turnsAway wants a client that says text to be refused for a reason, and waits until it counts no more as open.
 func (d *harness) turnsAway(reason string, text ...byte) {
 	d.Helper()
-	before := d.refusals(reason)
+	before, active := d.refusals(reason), d.relay.Stats().Active
 	got, _ := d.hello(text...)
 	require.Empty(d, got)
-	require.Eventually(d, func() bool { return d.refusals(reason) == before+1 }, 5*time.Second, time.Millisecond, "refused with %s: %v", reason, d.Stats().Refused)
+	require.Eventually(d, func() bool { return d.refusals(reason) == before+1 && d.relay.Stats().Active <= active }, 5*time.Second, time.Millisecond, "refused with %s: %v", reason, d.Stats().Refused)
 }
 
 // refusals counts the clients that were turned away for a reason, when they came or on the way to an upstream.

@@ -23,6 +23,7 @@ type Stats struct {
 	Warm          map[string]int64          // by upstream, where connections are kept warm: those that wait
 	WarmUsed      map[[2]string]uint64      // by upstream, where connections are kept warm, and result (one of WarmResults)
 	WarmRests     map[string]uint64         // by upstream, where connections are kept warm: rests of its loops
+	Admitted      map[string]bool           // by upstream, where a check asks: the last answer admitted this instance
 	Lookups       map[[2]string]uint64      // by name, result
 	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
 	AccessDropped uint64                    // access-log lines dropped because the log did not keep up
@@ -44,6 +45,7 @@ func (s *Server) Stats() Stats {
 		Connect: make(map[string]HistogramStats), FirstByte: make(map[string]HistogramStats), Duration: make(map[string]HistogramStats),
 		Warm: make(map[string]int64), WarmUsed: make(map[[2]string]uint64), WarmRests: make(map[string]uint64),
 		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
+		Admitted: make(map[string]bool),
 	}
 	for _, l := range s.counters.allListeners() {
 		l.stats(&st)
@@ -100,6 +102,9 @@ func (t *target) stats(st *Stats) {
 	if t.warm != nil {
 		st.Warm[name] = t.warm.ready.Load()
 		t.counters.warmStats(st)
+	}
+	if t.admission != nil {
+		st.Admitted[name] = t.admission.get().state == Admitted
 	}
 	for _, state := range AddressStates() {
 		st.Addresses[[2]string{name, state}] = 0

@@ -36,20 +36,22 @@ type ListenerStatus struct {
 
 // UpstreamStatus is one upstream's state.
 type UpstreamStatus struct {
-	Name      string          `json:"name"`
-	Address   string          `json:"address"` // as configured, host:port
-	Usable    bool            `json:"usable"`  // it has an address that is neither failed by its check nor ejected
-	Failing   bool            `json:"failing"` // the last attempt at every address failed
-	Detail    string          `json:"detail"`  // why it is not usable, or how it fails
-	Active    int64           `json:"active"`
-	MaxConns  int             `json:"max_connections"` // 0: no limit
-	Total     uint64          `json:"total"`
-	BytesUp   uint64          `json:"bytes_up"`
-	BytesDown uint64          `json:"bytes_down"`
-	DNSAge    float64         `json:"dns_age_seconds"` // age of the answer in use; 0 for a literal address
-	DNSError  string          `json:"dns_error,omitempty"`
-	Warm      *WarmStatus     `json:"warm,omitempty"` // nil: none are kept
-	Addresses []AddressStatus `json:"addresses"`
+	Name      string           `json:"name"`
+	Address   string           `json:"address"` // as configured, host:port
+	Usable    bool             `json:"usable"`  // it has an address that is neither failed by its check nor ejected, as far as is known
+	Failing   bool             `json:"failing"` // the last attempt at every address failed
+	Detail    string           `json:"detail"`  // why it is not usable, or how it fails
+	Active    int64            `json:"active"`
+	MaxConns  int              `json:"max_connections"` // 0: no limit
+	Total     uint64           `json:"total"`
+	BytesUp   uint64           `json:"bytes_up"`
+	BytesDown uint64           `json:"bytes_down"`
+	DNSAge    float64          `json:"dns_age_seconds"` // age of the answer in use; 0 for a literal address
+	DNSError  string           `json:"dns_error,omitempty"`
+	Warm      *WarmStatus      `json:"warm,omitempty"`      // nil: none are kept
+	Required  bool             `json:"required"`            // readiness takes this very upstream
+	Admission *AdmissionStatus `json:"admission,omitempty"` // nil: nobody asks
+	Addresses []AddressStatus  `json:"addresses"`
 }
 
 // AddressStatus is the standing of one upstream address.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -31,7 +32,7 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 	for _, u := range o.Upstreams {
 		t := old.same(u)
 		if t == nil {
-			if err := bindable(u.SourceAddresses); err != nil {
+			if err := cmp.Or(s.checkable(u), bindable(u.SourceAddresses)); err != nil {
 				return nil, nil, fmt.Errorf("upstream %q: %w", u.Name, err)
 			}
 			t = newTarget(u, s, o.Listeners, old.named(u.Name))

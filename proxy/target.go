@@ -26,6 +26,7 @@ type target struct {
 	sources    []*source // the primary first
 	hasBackups bool
 	warm       *warmKeeper // nil: no connection is kept warm
+	admission  *admission  // nil: nobody asks whether the upstream admits this instance
 
 	mu        sync.Mutex    // of the answers of the sources
 	listeners []Listener    // of this forwarder
@@ -66,6 +67,9 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 	for _, b := range o.Backups {
 		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
 	}
+	if o.Check.Type == CheckHTTPS && o.Admission != AdmissionOff {
+		t.admission = newAdmission(s.egress.current())
+	}
 	t.set = upstream.NewSet(t.setOptions(before))
 	t.keepWarm()
 	return t
@@ -75,6 +79,9 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 func (t *target) succeed(old *target) {
 	t.set.Succeed(t.sameNames(old))
 	old.forgetNames()
+	if t.admission != nil && old.admission != nil && t.opts.Host == old.opts.Host {
+		t.admission.inherit(old.admission.get())
+	}
 	t.fails.Store(old.fails.Load())
 	t.failsLog.last.Store(old.failsLog.last.Load())
 	t.onBackup.Store(old.onBackup.Load())

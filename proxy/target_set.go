@@ -20,18 +20,11 @@ func (t *target) setOptions(before *target) upstream.Options {
 		Balance: t.opts.Balance,
 		Outlier: upstream.Outlier(t.opts.Outlier),
 		Check: upstream.Check{
-			Interval: t.opts.Check.Interval, Timeout: t.opts.Check.Timeout, Rise: t.opts.Check.Rise, Fall: t.opts.Check.Fall,
+			Probe: t.probe(), Interval: t.opts.Check.Interval, Timeout: t.opts.Check.Timeout, Rise: t.opts.Check.Rise, Fall: t.opts.Check.Fall,
 		},
 		SlowStart: slowStart,
 		Tag:       t.endpoints,
 		OnChange:  t.changed,
-	}
-	switch t.opts.Check.Type {
-	case CheckTCP:
-		o.Check.Probe = upstream.ProbeTCP
-	case CheckTLS:
-		// Also of backups: whoever serves the clients of this upstream must answer to the name they ask for.
-		o.Check.Probe = upstream.ProbeTLS(strings.TrimSuffix(t.opts.Host, "."), nil, checkHeader(t.opts.SendProxy))
 	}
 	if t.opts.Removed.Close {
 		o.CloseAfter, o.OnRemoved = t.opts.Removed.After, t.closeRemoved
@@ -75,10 +68,10 @@ func (t *target) changed(c upstream.Change) {
 	})
 }
 
-// ready returns nil while there is an address that is neither failed by its check nor ejected, otherwise why there is none.
+// ready returns nil while there is an address that is known to be usable, otherwise why there is none.
 func (t *target) ready() error {
 	now := time.Now()
-	if t.set.AnyUsable(now) {
+	if t.set.AnyProven(now) {
 		return nil
 	}
 	if why := append(t.lookupFaults(), t.notes(now)...); len(t.set.Addresses()) > 0 {

@@ -10,6 +10,7 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	s := UpstreamStatus{
 		Name: t.opts.Name, Address: t.sources[0].String(), MaxConns: t.opts.MaxConnections,
 		Usable: t.set.AnyUsable(now), Failing: t.set.AllFailing(), Warm: t.warmStatus(),
+		Required: t.opts.Required, Admission: t.admissionStatus(),
 	}
 	s.Detail = t.detail(&s, now)
 	s.DNSError = strings.Join(t.lookupFaults(), "; ")

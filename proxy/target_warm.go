@@ -76,14 +76,8 @@ func (t *target) warmPool() *relay.Warm {
 
 // pools returns the pools of the upstreams that listeners use.
 func (t *table) pools() (all []*relay.Warm) {
-	used := make(map[string]bool)
-	for _, ln := range t.opts.Listeners {
-		for _, name := range ln.upstreams() {
-			used[name] = true
-		}
-	}
-	for _, t := range t.targets {
-		if p := t.warmPool(); p != nil && used[t.opts.Name] {
+	for _, at := range t.used() {
+		if p := at.warmPool(); p != nil {
 			all = append(all, p)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ import (
 // The order matters: a blocked source learns nothing of keys, and l4fwd's probe relies on it.
 type handler struct {
 	Options
+	deny  atomic.Bool // Options.Deny, until SetDeny
 	stats *counters
 	mux   *http.ServeMux
 }
@@ -22,6 +24,7 @@ type handler struct {
 // newHandler takes options that have their defaults.
 func newHandler(opts Options, stats *counters) *handler {
 	h := &handler{Options: opts, stats: stats, mux: http.NewServeMux()}
+	h.deny.Store(opts.Deny)
 	h.mux.HandleFunc("POST /openai/deployments/{deployment}/chat/completions", h.chat)
 	h.mux.HandleFunc("POST /openai/v1/chat/completions", h.chatV1)
 	h.mux.HandleFunc("GET /openai/models", h.models)
@@ -50,6 +53,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.blocked(r.RemoteAddr):
 		h.stats.denied.Add(1)
 		h.refuse(w, http.StatusForbidden, h.denialBody())
+	case h.Answer != AnswerService:
+		h.misbehave(w, r)
 	case !h.authorized(r.Header):
 		h.refuse(w, http.StatusUnauthorized, bodyUnauthorized)
 	default:
@@ -60,7 +65,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // blocked reports whether the account's network rules refuse remote, which is an address with a port. What
 // l4fwd forwards comes from l4fwd's own address, as the service sees it.
 func (h *handler) blocked(remote string) bool {
-	if !h.Deny {
+	if !h.deny.Load() {
 		return false
 	}
 	ap, err := netip.ParseAddrPort(remote)

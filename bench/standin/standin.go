@@ -55,6 +55,7 @@ type Options struct {
 	Allow       []netip.Prefix // sources admitted although Deny is set; as in Azure, rules alone block nobody
 	Denial      Denial         // how a blocked source is refused; DenialFirewall by default
 	Pace        time.Duration  // mean time between two tokens of a stream, jittered by a fifth; negative: no pause
+	Answer      Answer         // how every request is answered that the firewall lets through; AnswerService by default
 	Tokens      int            // length of an answer in tokens; 0: the text once. Longer ones repeat it
 	ErrorLog    *log.Logger    // what net/http has to say of broken connections; nil drops it, probes make plenty
 
@@ -75,6 +76,7 @@ func (o Options) withDefaults() Options {
 	o.Listen = cmp.Or(o.Listen, DefaultListen)
 	o.Key = cmp.Or(o.Key, DefaultKey)
 	o.Denial = cmp.Or(o.Denial, DenialFirewall)
+	o.Answer = cmp.Or(o.Answer, AnswerService)
 	o.Pace = cmp.Or(o.Pace, DefaultPace)
 	if len(o.Deployments) == 0 {
 		o.Deployments = []string{DefaultDeployment}
@@ -95,6 +97,8 @@ func (o Options) validate() error {
 	switch {
 	case o.Denial != DenialFirewall && o.Denial != DenialDisabled:
 		return fmt.Errorf("denial %q: allowed are %q and %q", o.Denial, DenialFirewall, DenialDisabled)
+	case !slices.Contains(Answers(), o.Answer):
+		return fmt.Errorf("answer %q: allowed are %q", o.Answer, Answers())
 	case len(o.Allow) > 0 && !o.Deny:
 		return errors.New("an allow list without deny blocks nobody: set deny, too")
 	case o.Tokens < 0:
@@ -106,6 +110,7 @@ func (o Options) validate() error {
 // Server is a running stand-in. It owns its listener and connections until Close.
 type Server struct {
 	http   *http.Server
+	front  *handler
 	addr   netip.AddrPort
 	id     identity
 	stats  *counters
@@ -150,8 +155,9 @@ func listen(address string) (net.Listener, error) {
 func (s *Server) serve(ln net.Listener, opts Options) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
+	s.front = newHandler(opts, s.stats)
 	s.http = &http.Server{
-		Handler:           newHandler(opts, s.stats),
+		Handler:           s.front,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{s.id.cert}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: opts.limits.header,
 		IdleTimeout:       opts.limits.idle,
@@ -180,6 +186,9 @@ func (s *Server) track(_ net.Conn, state http.ConnState) {
 
 // Addr is the address it listens on.
 func (s *Server) Addr() netip.AddrPort { return s.addr }
+
+// SetDeny changes Options.Deny: the account's network rules can be edited while it serves.
+func (s *Server) SetDeny(deny bool) { s.front.deny.Store(deny) }
 
 // CAPEM is the certificate of the authority that signed the server's, for curl --cacert and its like.
 // The caller owns the copy.

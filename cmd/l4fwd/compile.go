@@ -20,6 +20,7 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 		PrefaceTimeout: cfg.Timeouts.Preface, IdleTimeout: cfg.Timeouts.Idle, HalfCloseTimeout: cfg.Timeouts.HalfClose,
 		Keepalive: relay.Keepalive{Idle: cfg.Keepalive.Idle, Interval: cfg.Keepalive.Interval, Count: cfg.Keepalive.Count},
 		DNS:       proxy.DNS{Servers: cfg.DNS.Servers, MinTTL: cfg.DNS.MinTTL, MaxTTL: cfg.DNS.MaxTTL, Timeout: cfg.DNS.Timeout},
+		Prober:    probeAddress,
 		Log:       log,
 	}
 	c.read(string(cfg.Log.Access), &o.Access)
@@ -46,15 +47,16 @@ func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 		Name: u.Name, Host: u.Address.Host, Port: u.Address.Port,
 		ConnectTimeout: u.Connect.Timeout, Attempts: u.Connect.Attempts, Stagger: u.Connect.Stagger,
 		MaxConnections: u.MaxConnections, Removed: proxy.Removed(u.OnRemoved),
-		Check:   proxy.Check{Interval: u.Check.Interval, Timeout: u.Check.Timeout, Rise: u.Check.Rise, Fall: u.Check.Fall},
+		Check:   proxy.Check{Path: u.Check.Path, Interval: u.Check.Interval, Timeout: u.Check.Timeout, Rise: u.Check.Rise, Fall: u.Check.Fall},
 		Outlier: proxy.Outlier(u.Outlier), Warm: proxy.Warm(u.Warm),
-		SourceAddresses: u.SourceAddresses,
+		SourceAddresses: u.SourceAddresses, Required: u.Required,
 	}
 	for _, b := range u.Backups {
 		up.Backups = append(up.Backups, proxy.HostPort(b))
 	}
 	c.read(string(u.Balance), &up.Balance)
 	c.read(string(u.Check.Type), &up.Check.Type)
+	c.read(string(u.Admission), &up.Admission)
 	c.read(string(u.SendProxy), &up.SendProxy)
 	return up
 }

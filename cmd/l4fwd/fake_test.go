@@ -20,6 +20,7 @@ import (
 type fakeForwarder struct {
 	mu        sync.Mutex
 	upstreams error
+	admitted  error
 	failing   string // every address fails: how
 	alive     error
 	active    int64
@@ -43,6 +44,8 @@ func (f *fakeForwarder) UpstreamsReady() error { return f.upstreams }
 func (f *fakeForwarder) UpstreamNotes() []string {
 	return []string{"192.0.2.2:443 failing (3 attempts failed in a row)"}
 }
+func (f *fakeForwarder) Admitted(netip.Addr) error   { return f.admitted }
+func (f *fakeForwarder) AdmissionNotes() []string    { return nil }
 func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
 func (f *fakeForwarder) CloseWarm()                  { f.note("close warm") }
 func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }

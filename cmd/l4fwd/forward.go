@@ -12,8 +12,10 @@ import (
 type forwarder interface {
 	Addrs() []netip.AddrPort     // in the order of Options.Listeners
 	ListenersReady() error       // nil: accepting; else why not
-	UpstreamsReady() error       // nil: each upstream has a usable address; else which has not and why
-	UpstreamNotes() []string     // why addresses are in no good state, one each
+	UpstreamsReady() error       // nil: an upstream, and each that is required, has a usable address; else why not
+	UpstreamNotes() []string     // what is not well with any upstream, one line each
+	Admitted(netip.Addr) error   // nil: the far end admits connections from this public address; else why not
+	AdmissionNotes() []string    // which upstreams refuse it, one line each
 	Alive(context.Context) error // nil once every loop has turned
 	CloseWarm()                  // no connection is kept warm any more
 	StopAccepting()              // open connections go on

@@ -175,6 +175,8 @@ func (d *daemon) register() {
 	d.health.Register("listeners", d.fwd.ListenersReady)
 	d.health.Register("upstream", d.fwd.UpstreamsReady)
 	d.health.Describe("upstream", d.fwd.UpstreamNotes)
+	d.health.Register("admission", func() error { return d.fwd.Admitted(d.cloud.PublicAddress()) })
+	d.health.Describe("admission", d.fwd.AdmissionNotes)
 	d.cloud.Register(d.health.Register)
 	d.health.Register("draining", d.drains.check)
 	d.health.Register("config", func() error { return nil })

@@ -3,9 +3,8 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -194,7 +193,7 @@ func TestWhatFailsHereIsNoFaultOfTheAddress(t *testing.T) {
 		p := &patient{}
 		s, told := checked(t, p, nil)
 		a := addrs("127.0.0.1:1")
-		p.say(a[0], explain("connect", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, time.Now()))
+		p.say(a[0], fmt.Errorf("connect: %w", syscall.EADDRNOTAVAIL))
 		s.Update(a, nil)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()

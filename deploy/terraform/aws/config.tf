@@ -12,7 +12,8 @@ locals {
         { name = u.name, address = u.address },
         length(u.backups) > 0 ? { backups = u.backups } : {},
         { for key, value in {
-          balance = u.balance, max_connections = u.max_connections, on_removed = u.on_removed, send_proxy = u.send_proxy
+          balance   = u.balance, max_connections = u.max_connections, on_removed = u.on_removed, send_proxy = u.send_proxy,
+          admission = u.admission, required = u.required
         } : key => value if value != null },
         { for key, section in { connect = u.connect, check = u.check, outlier = u.outlier, warm = u.warm } :
         key => { for name, value in section : name => value if value != null } if section != null },

@@ -32,9 +32,11 @@ variable "upstreams" {
     max_connections = optional(number)
     on_removed      = optional(string)
     send_proxy      = optional(string)
+    admission       = optional(string)
+    required        = optional(bool)
 
     connect = optional(object({ timeout = optional(string), attempts = optional(number) }))
-    check   = optional(object({ type = optional(string), interval = optional(string), timeout = optional(string), rise = optional(number), fall = optional(number) }))
+    check   = optional(object({ type = optional(string), path = optional(string), interval = optional(string), timeout = optional(string), rise = optional(number), fall = optional(number) }))
     outlier = optional(object({ failures = optional(number), ejection = optional(string), max_ejected_percent = optional(number) }))
     warm    = optional(object({ connections = optional(number), max_idle = optional(string) }))
   }))

@@ -72,6 +72,10 @@ func parse(args []string) (standin.Options, string, error) {
 	fs.Func("allow", "with -deny, admit this `CIDR` or address; repeatable, commas allowed", func(s string) error {
 		return parseAllow(s, &opts.Allow)
 	})
+	fs.Func("answer", "how requests are answered: `service`, 404, 429, 500, redirect, large, stalled or http/1.0", func(s string) error {
+		opts.Answer = standin.Answer(s)
+		return nil
+	})
 	fs.Func("denial", "how a blocked source is refused: `firewall` or disabled (public access)", func(s string) error {
 		opts.Denial = standin.Denial(s)
 		return nil

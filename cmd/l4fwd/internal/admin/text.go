@@ -119,12 +119,24 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 		case u.Detail != "":
 			fmt.Fprintf(out, "%s: %s\n", u.Name, u.Detail)
 		}
+		writeAdmission(out, u)
 		if w := u.Warm; w != nil {
 			fmt.Fprintf(out, "%s: warm connections: %d of %d ready%s\n", u.Name, w.Ready, w.Wanted, because(w.Why))
 		}
 		if u.DNSError != "" {
 			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
 		}
+	}
+}
+
+// writeAdmission prints what the upstream says of this instance's public address, unless it admits it.
+func writeAdmission(out io.Writer, u proxy.UpstreamStatus) {
+	switch a := u.Admission; {
+	case a == nil || a.State == proxy.Admitted:
+	case a.State == proxy.Refused:
+		fmt.Fprintf(out, "%s: REFUSES this instance's public address for %s (admission %s): %s\n", u.Name, age(time.Since(a.Since).Seconds()), a.Mode, a.Detail)
+	default:
+		fmt.Fprintf(out, "%s: no check over HTTPS was answered yet (admission %s)\n", u.Name, a.Mode)
 	}
 }
 
@@ -142,6 +154,8 @@ func standing(u proxy.UpstreamStatus) string {
 		return "UNUSABLE"
 	case u.Failing:
 		return "FAILING"
+	case u.Admission != nil && u.Admission.State == proxy.Refused:
+		return "REFUSES"
 	}
 	return "usable"
 }

@@ -167,6 +167,17 @@ func (c *Cloud) Status() Status {
 	return s
 }
 
+// PublicAddress returns the Elastic IP that is held; the zero value if there is none.
+func (c *Cloud) PublicAddress() netip.Addr {
+	if c.absent() {
+		return netip.Addr{}
+	}
+	if hold := c.keeper.Status().Hold; hold != nil {
+		return hold.Public
+	}
+	return netip.Addr{}
+}
+
 // Stats returns the figures of the address and the state of the lifecycle, nil where there is none.
 func (c *Cloud) Stats() (*eip.Stats, *lifecycle.State) {
 	if c.absent() {

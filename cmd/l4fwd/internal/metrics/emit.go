@@ -76,6 +76,12 @@ func emitRefused(s *Scrape, emit emitter) {
 }
 
 // emitDials emits upstream_connect_errors_total.
+func emitAdmitted(s *Scrape, emit emitter) {
+	for _, upstream := range slices.Sorted(maps.Keys(s.Stats.Admitted)) {
+		emit(truth(s.Stats.Admitted[upstream]), upstream)
+	}
+}
+
 func emitDials(s *Scrape, emit emitter) {
 	dials := maps.Clone(s.Stats.Dials)
 	if dials == nil {

@@ -82,8 +82,12 @@ var table = []metric{
 		closed: map[string][]string{"state": proxy.AddressStates()},
 		doc: "Each address is in one state. `failing`: its last attempt failed, and it is used only if there is no better one. `check_failed` and `ejected`: it is not used. " +
 			"`backup`: it waits, and counts as `usable` once it serves. `removed`: it left the DNS answer and still has connections. " +
+			"`unchecked`: its first check has not ended; it is used if there is no better one. " +
 			"Alert on `l4fwd_upstream_addresses{state=\"usable\"} == 0`.",
 		values: func(s *Scrape, emit emitter) { each2(s.Stats.Addresses, emit) }},
+	{name: "upstream_admitted", kind: gauge, help: "1 if the upstream's last answer to a check over HTTPS admitted this instance's public address; 0 if it refused it, or there was no answer yet.", labels: []string{"upstream"},
+		doc:    "Only with `check.type` `https` and an `admission` other than `off`. 0 for minutes: the network rules of the Azure resource do not have the address.",
+		values: emitAdmitted},
 	{name: "upstream_connect_errors_total", kind: counter, help: "Connect attempts to the upstream that failed, by reason.", labels: []string{"upstream", "reason"},
 		closed: map[string][]string{"reason": dialReasons},
 		doc: "A connection makes several attempts, so it can succeed although one of them counts here. " +
