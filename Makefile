@@ -13,7 +13,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz soak mutate shape lint bench demo docs image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
+.PHONY: help build test race fuzz soak mutate shape lint bench demo docs kernels image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -77,6 +77,10 @@ docs: ## docs/CONFIG.md, docs/all-keys.yaml and docs/METRICS.md from the code
 	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
 	go run ./cmd/l4fwd docs keys > docs/all-keys.yaml.new && mv docs/all-keys.yaml.new docs/all-keys.yaml
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
+
+kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within four minutes, ARGS= for flags
+	@$(need-go)
+	go run ./bench/kernels $(if $(SHORT),-short) $(ARGS)
 
 image: ## container image l4fwd:VERSION for PLATFORMS (linux/amd64,linux/arm64) with docker, podman or buildah; PUSH=REGISTRY/NAME
 	@deploy/image/build.sh

@@ -1,0 +1,6 @@
+//go:build !linux
+
+// Command guest is the init of a Linux virtual machine.
+package main
+
+func main() {}
