@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -16,8 +17,16 @@ import (
 )
 
 // patience is how long a peer waits for what must happen. It is generous, since the machine may be busy; nothing that
-// works takes this long.
-const patience = 15 * time.Second
+// works takes this long. On a machine that is slower by far than those people have, such as an emulated one,
+// L4FWD_TEST_PATIENCE=8 makes it eight times as long.
+var patience = 15 * time.Second * time.Duration(patienceFactor())
+
+func patienceFactor() int {
+	if n, err := strconv.Atoi(os.Getenv("L4FWD_TEST_PATIENCE")); err == nil {
+		return n
+	}
+	return 1
+}
 
 // How a peer saw its connection end.
 type peerEnd string
