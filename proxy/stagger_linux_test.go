@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -23,14 +22,19 @@ func darken(t *testing.T, addr string) {
 	raw, err := ln.(*net.TCPListener).SyscallConn()
 	require.NoError(t, err)
 	require.NoError(t, raw.Control(func(fd uintptr) { require.NoError(t, unix.Listen(int(fd), 0)) }))
-	for {
-		c, err := net.DialTimeout("tcp", addr, 150*time.Millisecond)
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			return
+	// Asked of the kernel, since on a busy machine a connection that takes long proves nothing.
+	full := func() (yes bool) {
+		require.NoError(t, raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			yes = err == nil && info.Unacked > info.Sacked // of a listener: clients in the queue, and its length
+		}))
+		return yes
+	}
+	for end := time.Now().Add(15 * time.Second); !full(); {
+		require.True(t, time.Now().Before(end), "the queue of %s does not fill", addr)
+		if c, err := net.DialTimeout("tcp", addr, 150*time.Millisecond); err == nil {
+			t.Cleanup(func() { c.Close() })
 		}
-		require.NoError(t, err)
-		t.Cleanup(func() { c.Close() })
 	}
 }
 
