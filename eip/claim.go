@@ -23,23 +23,27 @@ func (k *Keeper) claim(ctx context.Context) time.Duration {
 	if s.older(s.freshFor) {
 		s.relist()
 	}
-	// Run's context does not end while Release waits for this step, but Want(false) has been called by then.
+	// Want(false) may have been called before each call of EC2: an association after it would only have to be undone.
 	for ctx.Err() == nil && k.wanted() {
-		if s.listed.IsZero() {
-			if wait, done := k.startScan(ctx); done {
-				return wait
-			}
-		}
-		if len(s.candidates) == 0 {
-			s.relist()
-			k.setReason(fmt.Sprintf("the pool %s has %d addresses, all that looked free were taken meanwhile", k.o.Selector, s.poolSize))
-			return s.none.next()
-		}
-		if wait, done := k.tryCandidate(ctx, s.candidates[0]); done {
+		if wait, done := k.continueScan(ctx); done {
 			return wait
 		}
 	}
 	return 0
+}
+
+// continueScan makes the next call of the scan. done means that the step ends here, and wait how long to wait then.
+func (k *Keeper) continueScan(ctx context.Context) (wait time.Duration, done bool) {
+	s := &k.scan
+	switch {
+	case s.listed.IsZero():
+		return k.startScan(ctx)
+	case len(s.candidates) > 0:
+		return k.tryCandidate(ctx, s.candidates[0])
+	}
+	s.relist()
+	k.setReason(fmt.Sprintf("the pool %s has %d addresses, all that looked free were taken meanwhile", k.o.Selector, s.poolSize))
+	return s.none.next(), true
 }
 
 // startScan lists all addresses and begins a scan of the free ones of the pool. done means that the step ends here: our

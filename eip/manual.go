@@ -11,7 +11,6 @@ import (
 // ends it at once. o is as for New; o.OnEvent is not called.
 func Claim(ctx context.Context, o Options) (Hold, error) {
 	claimed := make(chan struct{}, 1)
-	o.Required = true
 	o.OnEvent = func(Event) {
 		select {
 		case claimed <- struct{}{}:

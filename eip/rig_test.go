@@ -107,3 +107,12 @@ func until(t testing.TB, limit time.Duration, ok func() bool) time.Duration {
 
 // latency is what calls of EC2 take, most of them.
 func latency() time.Duration { return 40*time.Millisecond + rand.N(120*time.Millisecond) }
+
+type addr = netip.Addr
+
+func mustAddr(text string) netip.Addr { return netip.MustParseAddr(text) }
+
+// metadataShow is instance metadata with that public address.
+func metadataShow(public string) func(context.Context) (netip.Addr, error) {
+	return func(context.Context) (netip.Addr, error) { return mustAddr(public), nil }
+}

@@ -8,8 +8,8 @@
 // nothing that anybody could see) are listed with a reason in accepted.txt and do not count. The exit status is 1 if fewer
 // than -want percent of the faults in a package were noticed, 2 if the tests of a package fail without any fault.
 //
-// What it makes of the code is in faults.go. Calls of a logger, texts, and code that no test reaches are not changed; how many
-// faults the latter would have had is printed as "not reached".
+// What it makes of the code is in faults.go. Calls of a logger, texts and the boundaries of durations are not changed, nor is code that
+// no test reaches: how many faults it would have had is printed as "not reached".
 package main
 
 import (

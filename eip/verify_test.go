@@ -1,0 +1,181 @@
+package eip
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/eip/sim"
+)
+
+// metadataOf is what the instance metadata show on the interface of a daemon.
+func (r *region) metadataOf(daemon int) func(context.Context) (netip.Addr, error) {
+	return func(context.Context) (netip.Addr, error) { return r.PublicIPv4(eni(daemon)), nil }
+}
+
+// runCounting is run for a keeper that counts how often it lost its address.
+func runCounting(t *testing.T, o Options) (k *Keeper, lost *atomic.Int32, stop func()) {
+	lost = new(atomic.Int32)
+	o.OnEvent = func(e Event) {
+		if e.Kind == Lost {
+			lost.Add(1)
+		}
+	}
+	k, stop = run(t, o)
+	return k, lost, stop
+}
+
+// Right after an association the listings may not show it yet. A keeper that believed them would drop the address it has just
+// got, and claim another one.
+func TestListingsAreNotBelievedRightAfterAClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t, 3, 1, sim.EC2Options{Lag: func() time.Duration { return 9 * time.Second }})
+		o := r.options(0)
+		o.VerifyInterval = 2 * time.Second
+		k, lost, stop := runCounting(t, o)
+		defer stop()
+		until(t, time.Minute, held(k))
+		first, _ := k.Held()
+		time.Sleep(5 * time.Minute)
+		require.Zero(t, lost.Load())
+		hold, _ := k.Held()
+		require.Equal(t, first, hold)
+		require.Len(t, r.Holders(), 1)
+	})
+}
+
+// Ten seconds after the association listings count again: an address that is gone by then is missed soon.
+func TestListingsAreBelievedAfterTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t, 1, 2, sim.EC2Options{})
+		o := r.options(0)
+		o.VerifyInterval = 2 * time.Second
+		k, lost, stop := runCounting(t, o)
+		defer stop()
+		until(t, time.Minute, held(k))
+		hold, _ := k.Held()
+		time.Sleep(3 * time.Second)
+		r.Move(r.pool[0], eni(1))
+		until(t, time.Minute, func() bool { return lost.Load() == 1 })
+		require.InDelta(t, 10, time.Since(hold.Since).Seconds(), 3.3, "two listings a second apart, within an interval")
+	})
+}
+
+// One listing that does not show the address proves nothing.
+func TestOneStaleListingDoesNotLoseTheAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stale atomic.Bool
+		r := newRegion(t, 2, 1, sim.EC2Options{Lag: func() time.Duration {
+			if stale.CompareAndSwap(true, false) {
+				return time.Hour
+			}
+			return 0
+		}})
+		k, lost, stop := runCounting(t, r.options(0))
+		defer stop()
+		until(t, time.Minute, held(k))
+		time.Sleep(time.Minute)
+		for range 5 { // no two in a row: those count anew after each one that shows it
+			stale.Store(true)
+			until(t, time.Minute, func() bool { return !stale.Load() })
+			at := time.Now()
+			until(t, 2*time.Second, func() bool { return k.Status().Verified.After(at) })
+			require.Zero(t, lost.Load())
+		}
+		require.Len(t, r.Holders(), 1)
+	})
+}
+
+// verifyBlind has EC2 unreachable from the claim on, while the metadata show what show returns, given the address.
+func verifyBlind(t *testing.T, after time.Duration, show func(hold Hold, now time.Duration) (netip.Addr, error)) (k *Keeper, lost *atomic.Int32, stop func()) {
+	r := newRegion(t, 1, 1, sim.EC2Options{})
+	var claimed atomic.Pointer[Hold]
+	o := r.options(0)
+	o.VerifyInterval = 5 * time.Second
+	o.PublicIPv4 = func(context.Context) (netip.Addr, error) {
+		h := claimed.Load()
+		if h == nil {
+			return netip.Addr{}, nil
+		}
+		return show(*h, time.Since(h.Since))
+	}
+	k, lost, stop = runCounting(t, o)
+	until(t, time.Minute, held(k))
+	hold, _ := k.Held()
+	claimed.Store(&hold)
+	time.Sleep(after)
+	r.Configure(func(o *sim.EC2Options) { o.Fault = func(sim.Call) sim.Fault { return sim.Unreachable } })
+	return k, lost, stop
+}
+
+// The metadata follow an association by seconds. In its first minute what they show ends nothing.
+func TestMetadataAreNotBelievedInTheFirstMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, lost, stop := verifyBlind(t, 0, func(h Hold, age time.Duration) (netip.Addr, error) {
+			if age < 59*time.Second {
+				return netip.Addr{}, nil
+			}
+			return h.Public, nil
+		})
+		defer stop()
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, lost.Load())
+		require.NoError(t, k.Check())
+	})
+}
+
+// After that minute, metadata that show another address twice in a row are believed where EC2 cannot be asked.
+func TestMetadataAreBelievedAfterTheFirstMinute(t *testing.T) {
+	other := netip.MustParseAddr("203.0.113.9")
+	for name, shown := range map[string]netip.Addr{"203.0.113.9": other, "none": {}} {
+		synctest.Test(t, func(t *testing.T) {
+			k, lost, stop := verifyBlind(t, 0, func(h Hold, age time.Duration) (netip.Addr, error) { return shown, nil })
+			defer stop()
+			hold, _ := k.Held()
+			until(t, 2*time.Minute, func() bool { return lost.Load() == 1 })
+			require.InDelta(t, 64, time.Since(hold.Since).Seconds(), 5)
+			require.ErrorContains(t, k.Check(), "EC2 ") // it cannot be asked for another one either
+			require.NotNil(t, name)
+		})
+	}
+}
+
+// Metadata that show another address once, or cannot be read, or show ours again, end nothing.
+func TestMetadataMustSayItTwiceInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		_, lost, stop := verifyBlind(t, time.Minute, func(h Hold, age time.Duration) (netip.Addr, error) {
+			asked++
+			switch asked % 4 {
+			case 1:
+				return netip.MustParseAddr("203.0.113.9"), nil
+			case 3:
+				return netip.Addr{}, context.DeadlineExceeded
+			}
+			return h.Public, nil
+		})
+		defer stop()
+		time.Sleep(30 * time.Minute)
+		require.Greater(t, asked, 20)
+		require.Zero(t, lost.Load())
+	})
+}
+
+// A Release during a listing of a claim must end the claim: an association after it would only have to be undone, and a daemon that
+// is killed in between leaves the address behind.
+func TestReleaseDuringAListingClaimsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t, 2, 1, sim.EC2Options{Latency: func() time.Duration { return 1500 * time.Millisecond }})
+		k, stop := run(t, r.options(0))
+		defer stop()
+		until(t, time.Minute, func() bool { return r.Calls()["DescribeAddresses ok"] == 1 })
+		require.NoError(t, k.Release(t.Context()))
+		require.Zero(t, r.Calls()["AssociateAddress ok"], "nothing is claimed after Release was called")
+		require.Zero(t, k.Stats().Changes)
+	})
+}
