@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +59,7 @@ func (p *policy) Preface(f *relay.Flow, b []byte) relay.Verdict {
 	return out
 }
 
-// Dial picks an address for the next attempt.
+// Dial picks an address for the next attempt, each time another one: what refused a connection a moment ago refuses it again.
 func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	ses := sessionOf(f)
 	t := p.targetOf(f, ses)
@@ -72,17 +73,10 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 	if f.Attempts == 0 && !t.enter() {
 		return nil, relay.LimitUpstream
 	}
-	var tried []*upstream.Address
-	if ses != nil {
-		tried = ses.tried
-	}
-	addr := t.set.Pick(tried)
+	addr, why := t.pick(f, ses)
 	if addr == nil {
-		if f.Attempts == 0 {
-			t.leave() // Closed does it only after an attempt
-		}
 		t.refresh()
-		return nil, relay.NoAddress
+		return nil, why
 	}
 	counts := p.ruleOf(f).traffic(t)
 	switch {
@@ -92,6 +86,26 @@ func (p *policy) Dial(f *relay.Flow) (*relay.Endpoint, relay.Reason) {
 		counts.cells[f.Loop].active.Add(1)
 	}
 	return addr.Tag.(*endpoints).of(counts), relay.None
+}
+
+// pick returns an address at which the connection has not failed yet; nil and the reason if there is none.
+func (t *target) pick(f *relay.Flow, ses *session) (*upstream.Address, relay.Reason) {
+	var tried []*upstream.Address
+	if ses != nil {
+		tried = ses.tried
+	}
+	addr := t.set.Pick(tried)
+	switch {
+	case addr == nil && f.Attempts == 0:
+		t.leave() // Closed does it only after an attempt
+		return nil, relay.NoAddress
+	case addr == nil:
+		return nil, relay.NoAddress
+	case slices.Contains(tried, addr):
+		addr.Release()
+		return nil, f.Failure
+	}
+	return addr, relay.None
 }
 
 // targetOf returns the upstream of a connection; nil if none was chosen.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -236,4 +237,44 @@ func TestReloadStorm(t *testing.T) {
 		require.NoError(t, s.relay.Wait(t.Context()))
 		require.Zero(t, s.Stats().Active[[2]string{"in", "up"}]+s.Stats().Active[[2]string{"also", "up"}])
 	})
+}
+
+// A reload that waited in vain for a name said "cut short: context deadline exceeded" where the upstream has backups, or had only
+// the backup's fault; a start with DNS down named only the dead backup.
+func TestTheFailedLookupIsNamed(t *testing.T) {
+	ns := startNameserver(t)
+	one := greeter(t, "127.0.0.1:0", "one")
+	s := start(t, engines()[0], "127.0.0.1", one.Port(), func(o *Options) {
+		o.DNS.Servers = []netip.AddrPort{ns.addr}
+		o.DNS.Timeout = 50 * time.Millisecond
+	})
+	waits := func(backup string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		defer cancel()
+		o := s.policy.table.Load().opts
+		o.Upstreams = []Upstream{{Name: "up", Host: testName, Port: one.Port(), Backups: []HostPort{{backup, one.Port()}}}}
+		return s.Reload(ctx, o)
+	}
+	for _, backup := range []string{"127.0.0.1", "backup.test"} {
+		ns.say(dns.RcodeServerFailure, false)
+		require.ErrorContains(t, waits(backup), `upstream "up" has no address: resolve model.test.: `)
+		ns.say(dns.RcodeSuccess, true)
+		require.ErrorContains(t, waits(backup), `upstream "up" has no address: resolve model.test.: `)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := s.policy.table.Load().opts
+	o.Upstreams = []Upstream{{Name: "up", Host: testName, Port: one.Port()}}
+	require.ErrorContains(t, s.Reload(ctx, o), "reload: cut short while model.test. is being looked up")
+
+	d := start(t, engines()[0], testName, one.Port(), func(o *Options) {
+		o.DNS.Servers = []netip.AddrPort{ns.addr}
+		o.DNS.Timeout = 50 * time.Millisecond
+		o.Upstreams[0].Backups = []HostPort{{"127.0.0.1", 1}}
+		o.Upstreams[0].Check = Check{Type: CheckTCP, Interval: 50 * time.Millisecond, Timeout: time.Second, Rise: 1, Fall: 1}
+	})
+	require.Eventually(t, func() bool {
+		err := d.UpstreamsReady()
+		return err != nil && strings.Contains(err.Error(), "resolve model.test.: ") && strings.Contains(err.Error(), "127.0.0.1:1 check_failed")
+	}, 10*time.Second, 5*time.Millisecond)
 }

@@ -83,12 +83,16 @@ func (t *target) ready() error {
 	return t.noAnswer()
 }
 
-// noAnswer explains why no name has an address yet.
+// noAnswer explains why the upstream's name has no address yet, and beside it what is wrong with those of its backups.
 func (t *target) noAnswer() error {
-	if why := t.lookupFaults(); len(why) > 0 {
-		return fmt.Errorf("upstream %q has no address: %s", t.opts.Name, strings.Join(why, ", "))
+	why := t.lookupFaults()
+	if len(why) == 0 && t.sources[0].name == nil {
+		return fmt.Errorf("upstream %q has no address", t.opts.Name)
 	}
-	return fmt.Errorf("upstream %q has no address yet: %s is being looked up", t.opts.Name, t.sources[0].host)
+	if primary := t.sources[0]; primary.name != nil && primary.name.Stats().LastError == "" {
+		return fmt.Errorf("upstream %q has no address yet: %s", t.opts.Name, strings.Join(append([]string{primary.host + " is being looked up"}, why...), ", "))
+	}
+	return fmt.Errorf("upstream %q has no address: %s", t.opts.Name, strings.Join(why, ", "))
 }
 
 // notes explains each address that is in no good state, one text for each.

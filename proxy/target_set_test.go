@@ -211,3 +211,27 @@ func TestAFamilyThatFailsIsPassedOver(t *testing.T) {
 		assert.NotZero(t, failed, "others were tried first")
 	})
 }
+
+// An upstream with one address got all of connect.attempts within 0.1 ms, which only counts its failures faster.
+func TestAnAddressIsTriedOnceByAConnection(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		dead := greeter(t, "127.0.0.1:0", "one").Port() // of another address
+		for _, c := range []struct {
+			backups  []HostPort
+			attempts int
+		}{
+			{nil, 1},
+			{[]HostPort{{"127.0.0.8", dead}}, 2},
+			{[]HostPort{{"127.0.0.8", dead}, {"127.0.0.9", dead}, {"127.0.0.10", dead}}, 3},
+		} {
+			d := open(t, engine, Listener{Upstream: "up"}, nil, Upstream{Name: "up", Host: "127.0.0.7", Port: dead, Backups: c.backups, Attempts: 3})
+			for i := range uint64(3) {
+				_, _ = d.hello()
+				line := d.ended()
+				require.Equal(t, "connect_refused", line["reason"])
+				require.EqualValues(t, c.attempts, line["attempts"])
+				require.EqualValues(t, (i+1)*uint64(c.attempts), d.Stats().Dials[[2]string{"up", "connect_refused"}])
+			}
+		}
+	})
+}

@@ -77,7 +77,7 @@ func (c *Connect) keys() []*key {
 		duration("timeout", &c.Timeout, "5s", "10ms", "5m",
 			"How long one connect attempt may take."),
 		number("attempts", &c.Attempts, 3, 1, 100,
-			"How many times a connection tries to connect, each time at the next address."),
+			"How many addresses a connection tries at most, each once. With one address there is one attempt."),
 		duration("stagger", &c.Stagger, "250ms", "0s", "5m",
 			"An attempt without an answer for this long gets the next address tried beside it; the first to connect wins. 0s: one after the other."),
 	}
