@@ -17,7 +17,7 @@ import (
 // maxFile bounds a configuration file, in bytes: far above any real one, and low enough that a wrong path costs nothing.
 const maxFile = 1 << 20
 
-// pipeWait is how long the writer of a pipe may take.
+// pipeWait is how long the writer of a pipe may take, from its opening to the end of what it writes.
 const pipeWait = 2 * time.Second
 
 // FileState is what a file held. It goes by the contents, since a new time or inode alone is no change.
@@ -47,35 +47,16 @@ func NamesFile(text string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// readBounded reads a file, or what another process writes into a pipe.
+// readBounded reads a file, or what another process writes into a pipe. Devices are refused, but for /dev/null, which is
+// empty.
 func readBounded(path string) ([]byte, error) {
-	r, err := openSource(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, fault("is a pipe, and nothing was written to it for %s", "name a file", pipeWait)
-	case err != nil:
-		return nil, unreadable(err)
-	case len(text) > maxFile:
-		return nil, errors.New("is larger than 1 MiB, so it is no configuration")
-	}
-	return text, nil
-}
-
-// openSource opens a file or a pipe. A pipe is opened without waiting for its writer; reading it has a deadline. A
-// device is refused, but for /dev/null, which is empty.
-func openSource(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(err)
 	}
 	switch mode := info.Mode(); {
 	case mode&fs.ModeNamedPipe != 0:
-		return openPipe(path)
+		return readPipe(path)
 	case mode&fs.ModeSocket != 0:
 		return nil, fault("is a socket", "name a file")
 	case mode&fs.ModeDevice != 0 && path != os.DevNull:
@@ -85,20 +66,45 @@ func openSource(path string) (*os.File, error) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	return r, nil
+	defer r.Close()
+	return readAll(r)
 }
 
-// openPipe opens a pipe. Without a writer it reads as empty at once.
-func openPipe(path string) (*os.File, error) {
+// readAll reads at most maxFile.
+func readAll(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, unreadable(err)
+	case len(text) > maxFile:
+		return nil, errors.New("is larger than 1 MiB, so it is no configuration")
+	}
+	return text, nil
+}
+
+// readPipe reads what a process writes into a pipe until it closes its end. The pipe is opened without waiting for a
+// writer; while there is none, it reads as empty, so it is read again for pipeWait.
+func readPipe(path string) ([]byte, error) {
 	r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	if err := r.SetReadDeadline(time.Now().Add(pipeWait)); err != nil {
-		_ = r.Close()
+	defer r.Close()
+	until := time.Now().Add(pipeWait)
+	if err := r.SetReadDeadline(until); err != nil {
 		return nil, unreadable(err)
 	}
-	return r, nil
+	for time.Now().Before(until) {
+		text, err := readAll(r)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil || len(text) > 0 {
+			return text, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, fault("is a pipe, and nobody wrote to it and closed it within %s", "name a file", pipeWait)
 }
 
 // unreadable is an error of the system without the path, which the report names already.
