@@ -13,23 +13,23 @@ import (
 
 // check of a pipe that nobody writes to waited for ever.
 func TestAPipeIsReadWithoutWaitingForEver(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pipe")
-	require.NoError(t, syscall.Mkfifo(path, 0o600))
-	const want = "is a pipe, and nobody wrote to it and closed it within 2s; name a file"
-	_, err := readBounded(path)
-	require.EqualError(t, err, want, "without a writer")
-
-	writer, err := os.OpenFile(path, os.O_RDWR, 0)
-	require.NoError(t, err)
-	defer writer.Close()
-	begun := time.Now()
-	_, err = readBounded(path)
-	require.EqualError(t, err, want, "with a silent one")
-	_, err = writer.WriteString("upstream: a.example:443\n")
-	require.NoError(t, err)
-	_, err = readBounded(path)
-	require.EqualError(t, err, want, "with one that does not end")
-	require.Less(t, time.Since(begun), 30*time.Second)
+	for name, write := range map[string]func(*os.File){
+		"without a writer":           func(f *os.File) { f.Close() },
+		"with a silent one":          func(*os.File) {},
+		"with one that does not end": func(f *os.File) { _, _ = f.WriteString("upstream: a.example:443\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "pipe")
+			require.NoError(t, syscall.Mkfifo(path, 0o600))
+			writer, err := os.OpenFile(path, os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer writer.Close()
+			write(writer)
+			_, err = readBounded(path)
+			require.EqualError(t, err, "is a pipe, and nobody wrote to it and closed it within 2s; name a file")
+		})
+	}
 }
 
 // A shell's <(command) is a pipe with a writer, which may come after us.
