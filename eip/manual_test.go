@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/eip/sim"
@@ -65,4 +66,49 @@ func TestAnotherServerAnswers(t *testing.T) {
 	cfg.BaseEndpoint = &server.URL
 	_, err := List(t.Context(), NewClient(cfg), selector(t, "tag:a=b"))
 	require.ErrorContains(t, err, "HTTP status 404 without an error of EC2")
+}
+
+// A manual claim has ended all it did when it returns, and leaves no call under way.
+func TestManualClaimLeavesNothingRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running := 0
+		s := &script{describe: func() ([]types.Address, error) {
+			running++
+			time.Sleep(3 * time.Second)
+			running--
+			return nil, context.DeadlineExceeded
+		}}
+		k := scripted(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := Claim(ctx, k.o)
+		require.Error(t, err)
+		require.Zero(t, running)
+	})
+}
+
+func TestManualRelease(t *testing.T) {
+	foreign := entry(2, "eni-1", "10.0.0.1")
+	foreign.Tags = nil
+	s := &script{}
+	o := scripted(t, s).o
+	for name, all := range map[string][]types.Address{"none": nil, "of another interface": {entry(1, "eni-2", "10.0.0.1")}, "not of the pool": {foreign}} {
+		s.describe, s.calls = listing(all...), nil
+		hold, err := ReleaseOwn(t.Context(), o)
+		require.NoError(t, err, name)
+		require.Equal(t, Hold{}, hold, name)
+		require.Len(t, s.calls, 1)
+	}
+	s.describe, s.calls = listing(entry(1, "eni-1", "10.0.0.1")), nil
+	hold, err := ReleaseOwn(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, Hold{Public: mustAddr("198.51.0.1"), Allocation: "eipalloc-00000001", Association: "eipassoc-1"}, hold)
+	require.Equal(t, []string{"describe", "disassociate eipassoc-1"}, s.calls)
+
+	s.disassociate = func(string) error { return answered("UnauthorizedOperation", "m", 403) }
+	_, err = ReleaseOwn(t.Context(), o)
+	require.ErrorContains(t, err, "ec2:DisassociateAddress")
+	s.describe = func() ([]types.Address, error) { return nil, answered("UnauthorizedOperation", "m", 403) }
+	_, err = ReleaseOwn(t.Context(), o)
+	require.ErrorContains(t, err, "list the addresses of eni-1: ec2:DescribeAddresses on * is not permitted")
 }

@@ -179,3 +179,92 @@ func TestReleaseDuringAListingClaimsNothing(t *testing.T) {
 		require.Zero(t, k.Stats().Changes)
 	})
 }
+
+// Two listings in a row, a second apart: a third would only add to the time in which clients are refused by Azure.
+func TestTwoListingsProveALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{describe: listing()}
+		k := holding(t, s)
+		time.Sleep(time.Minute)
+		hold, _ := k.Held()
+		require.Equal(t, time.Second, k.verify(t.Context(), hold))
+		require.True(t, held(k)())
+		wait := k.verify(t.Context(), hold)
+		require.False(t, held(k)())
+		require.Equal(t, 2, s.count("describe"))
+		require.LessOrEqual(t, wait, 2*time.Second, "the first call of the next claim is spread")
+		require.Zero(t, k.misses)
+	})
+}
+
+// Somebody gave our interface another address: the one that was held is lost, the other taken over if it is of the pool.
+func TestAnotherAddressOnOurInterface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{describe: listing(entry(2, "eni-1", "10.0.0.1"))}
+		k := holding(t, s)
+		var kinds []EventKind
+		k.o.OnEvent = func(e Event) { kinds = append(kinds, e.Kind) }
+		time.Sleep(time.Minute)
+		hold, _ := k.Held()
+		k.verify(t.Context(), hold)
+		requireInterval(t, k.verify(t.Context(), hold))
+		require.Equal(t, []EventKind{Lost, Found}, kinds)
+		now, _ := k.Held()
+		require.Equal(t, "eipalloc-00000002", now.Allocation)
+		require.Equal(t, 2, s.count("describe"))
+	})
+}
+
+func TestLostReason(t *testing.T) {
+	hold := Hold{Public: mustAddr("198.51.0.1"), Allocation: "eipalloc-1"}
+	require.Equal(t, "198.51.0.1 (eipalloc-1) is no longer on our interface", lostReason(hold, Address{}, false))
+	require.Equal(t, "198.51.0.1 (eipalloc-1) is no longer on our interface, which has 198.51.0.2 (eipalloc-2)",
+		lostReason(hold, Address{Public: mustAddr("198.51.0.2"), Allocation: "eipalloc-2"}, true))
+	require.Equal(t, "none", addressOrNone(netip.Addr{}))
+	require.Equal(t, "198.51.0.1", addressOrNone(hold.Public))
+}
+
+// Somebody took the address away and gave it back: it has another association, by which it must be released. In the first ten seconds
+// a listing may show an association from before the claim.
+func TestTheAssociationFollowsTheListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := entry(1, "eni-1", "10.0.0.1")
+		again := "eipassoc-again"
+		a.AssociationId = &again
+		s := &script{describe: listing(a)}
+		k := holding(t, s)
+		k.setReason("the last verification failed")
+		hold, _ := k.Held()
+		k.verifySoon()
+		requireInterval(t, k.verify(t.Context(), hold))
+		now, _ := k.Held()
+		require.Equal(t, "eipassoc-1", now.Association)
+		require.Empty(t, k.Status().Reason)
+		require.Equal(t, time.Now(), k.Status().Verified)
+		time.Sleep(11 * time.Second)
+		k.verifySoon()
+		k.verify(t.Context(), hold)
+		now, _ = k.Held()
+		require.Equal(t, "eipassoc-again", now.Association)
+		require.NoError(t, k.Release(t.Context()))
+		require.Equal(t, "disassociate eipassoc-again", s.calls[len(s.calls)-1])
+	})
+}
+
+// A step that Want has caused does not verify before its time.
+func TestVerificationIsNotEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{describe: listing(entry(1, "eni-1", "10.0.0.1"))}
+		k := holding(t, s)
+		hold, _ := k.Held()
+		time.Sleep(7 * time.Second)
+		require.Equal(t, 20*time.Second, k.verify(t.Context(), hold))
+		require.Empty(t, s.calls)
+		time.Sleep(20 * time.Second)
+		k.verify(t.Context(), hold)
+		require.Len(t, s.calls, 1)
+		k.misses = 1
+		k.verify(t.Context(), hold)
+		require.Len(t, s.calls, 2, "the second of two listings is due at once")
+	})
+}
