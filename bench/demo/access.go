@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// accessLine is one connection as the access log tells it.
+// accessLine is one connection as the access log has it.
 type accessLine map[string]any
 
 // accessOrder is the order in which the documentation lists the fields.
 var accessOrder = []string{"ts", "id", "listener", "upstream", "client", "vpce", "sni", "upstream_addr", "local_addr",
 	"reason", "bytes_up", "bytes_down", "connect_ms", "first_byte_ms", "duration_ms", "attempts"}
 
-// parseAccess tells an access line from all the rest of the log.
+// parseAccess parses an access line, and reports false for every other line of the log.
 func parseAccess(line string) (accessLine, bool) {
 	if !strings.HasPrefix(line, "{") {
 		return nil, false

@@ -78,7 +78,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong is told in one line, with l4fwd's log above it if that may help.
+// Every failure is reported in one line, with l4fwd's log above it if that may help.
 func TestFailures(t *testing.T) {
 	for behaviour, want := range map[string]string{
 		"dies":             "l4fwd exited before it was ready: exit status 1",
@@ -148,7 +148,7 @@ func TestPastedCommands(t *testing.T) {
 		t.Error("no commands to paste")
 	}
 	if !strings.Contains(out.String(), "connection 127.0.0.1:") {
-		t.Errorf("the pasted commands' connections are not told:\n%s", out.String())
+		t.Errorf("the pasted commands' connections are not shown:\n%s", out.String())
 	}
 }
 

@@ -1,5 +1,5 @@
 // Command demo does l4fwd's main job on one machine, with nothing to set up: a TLS client streams a chat
-// completion through a real l4fwd from a stand-in for Azure OpenAI, and l4fwd's log and metrics tell of it.
+// completion through a real l4fwd from a stand-in for Azure OpenAI, and l4fwd's log and metrics show it.
 //
 //	go run ./bench/demo          stays up for a look around, until Ctrl-C
 //	go run ./bench/demo -once    for scripts: exits 0 if everything went as it should
@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	// The child is to be told when its parent dies, which Linux ties to the thread that started it:
+	// The child gets a signal when its parent dies. Linux ties that to the thread that started the child:
 	// main keeps the one thread that lives as long as the process.
 	runtime.LockOSThread()
 }
@@ -48,7 +48,7 @@ func main() {
 }
 
 // exitStatus is 0 also for a reader who has seen enough, lest make call that an error. A script that wants to know
-// whether all went well is told otherwise.
+// whether all went well gets 1.
 func exitStatus(err error, once bool) int {
 	if err == nil || errors.Is(err, errInterrupted) && !once {
 		return 0
@@ -64,7 +64,7 @@ type options struct {
 	binary   string        // the l4fwd to run; "" builds one
 	once     bool          // leave after the first request
 	pace     time.Duration // of the stand-in's tokens, as standin.Options has it
-	patience time.Duration // for l4fwd's log and metrics to tell of a connection that ended; 0: defaultPatience
+	patience time.Duration // for l4fwd's log and metrics to show a connection that ended; 0: defaultPatience
 }
 
 // errInterrupted is the reader's own doing.
@@ -90,7 +90,7 @@ func run(ctx context.Context, p *paint, o options) (err error) {
 	return err
 }
 
-// showcase sends one request and shows what l4fwd tells of it.
+// showcase sends one request and shows what l4fwd logs and counts for it.
 func showcase(ctx context.Context, p *paint, s *stack) error {
 	before, err := s.scrape(ctx)
 	if err != nil {
@@ -119,7 +119,7 @@ func showcase(ctx context.Context, p *paint, s *stack) error {
 	return nil
 }
 
-// linger leaves the stack up for the reader to play with, and tells of each connection as it ends.
+// linger leaves the stack up for the reader to play with, and prints each connection as it ends.
 func linger(ctx context.Context, p *paint, s *stack) error {
 	p.step("your turn, until Ctrl-C")
 	p.invitation(s)

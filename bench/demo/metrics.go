@@ -58,7 +58,7 @@ func parseMetrics(text string) samples {
 	return found
 }
 
-// moved waits until the metrics tell of one more connection that ended, and returns all that changed.
+// moved waits until the metrics count one more connection that ended, and returns all series that changed.
 func (s *stack) moved(ctx context.Context, before samples) ([]move, error) {
 	deadline := time.Now().Add(s.patience)
 	for {

@@ -49,7 +49,7 @@ func setUp(ctx context.Context, p *paint, o options) (*stack, error) {
 		if s.child != nil && !errors.Is(err, errInterrupted) {
 			p.log(s.child.tail())
 		}
-		_ = s.close() // the first failure is the one to tell
+		_ = s.close() // the first failure is the one to report
 		return nil, err
 	}
 	return s, nil
@@ -121,7 +121,7 @@ func (s *stack) args() []string {
 }
 
 // environment is the caller's without settings of l4fwd, which would make this a demo of something else, and
-// with those of the demo. Metadata is off so that a demo on a cloud instance keeps its hands off the instance.
+// with those of the demo. Metadata is off so that a demo on a cloud instance does nothing to the instance.
 func environment() []string {
 	var env []string
 	for _, kv := range os.Environ() {

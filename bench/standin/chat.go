@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// chat answers a chat completion of the dated API. As at the service, a deployment that does not exist is told before the
+// chat answers a chat completion of the dated API. As at the service, a deployment that does not exist is reported before the
 // body is looked at.
 func (h *handler) chat(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("api-version") == "" {
@@ -48,7 +48,7 @@ func (h *handler) chatRequest(w http.ResponseWriter, r *http.Request) *chatReque
 			h.refuse(w, http.StatusRequestEntityTooLarge, bodyTooLarge)
 			return nil
 		}
-		// Cut short or too slow: end the connection, since what follows on it cannot be told apart.
+		// Cut short or too slow: end the connection, since nothing after it can be understood.
 		panic(http.ErrAbortHandler)
 	}
 	req, f := parseChat(body)
@@ -130,7 +130,7 @@ func (h *handler) stream(ctx context.Context, w http.ResponseWriter, a *reply) {
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("Cache-Control", "no-cache, must-revalidate")
 	e := &events{w: w, rc: http.NewResponseController(w), timeout: h.limits.write}
-	if err := h.tell(ctx, e, a); err != nil {
+	if err := h.sendEvents(ctx, e, a); err != nil {
 		h.stats.aborted.Add(1)
 		// Not a clean end: a client that still listens must see a broken stream, not a short one.
 		panic(http.ErrAbortHandler)
@@ -138,9 +138,9 @@ func (h *handler) stream(ctx context.Context, w http.ResponseWriter, a *reply) {
 	h.stats.streams.Add(1)
 }
 
-// tell sends the events in order: the prompt's filter results (a chunk without choices, on which many a client
+// sendEvents sends the events in order: the prompt's filter results (a chunk without choices, on which many a client
 // has stumbled), the role, the tokens, the reason to finish, the usage if asked for, and the mark of the end.
-func (h *handler) tell(ctx context.Context, e *events, a *reply) error {
+func (h *handler) sendEvents(ctx context.Context, e *events, a *reply) error {
 	if err := e.send(chunk{Choices: []chunkChoice{}, PromptFilterResults: []promptFilter{{ContentFilterResults: harmless}}}); err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func streamText(t *testing.T, events []string) (string, *usage) {
 			t.Errorf("event %d has the role %q", i, d.Role)
 		}
 		if finished {
-			t.Errorf("event %s behind the one that finished", e)
+			t.Errorf("event %s after the one that finished", e)
 		}
 		if finished = c.Choices[0].FinishReason != nil; !finished {
 			b.WriteString(*d.Content)

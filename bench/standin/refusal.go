@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// The gateway's refusals, byte for byte: which keys have a space behind the colon and which have none is
+// The gateway's refusals, byte for byte: which keys have a space after the colon and which have none is
 // the service's own doing. The first three are quoted in the project's facts; probes match on them.
 const (
 	bodyUnauthorized = `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. ` +

@@ -65,7 +65,7 @@ func parseChat(body []byte) (*chatRequest, *fault) {
 	return &req, nil
 }
 
-// jsonFault tells a value of the wrong type from what is no JSON at all.
+// jsonFault separates a value of the wrong type from text that is no JSON at all.
 func jsonFault(err error) *fault {
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && mistyped.Field != "" {
 		return badRequest(mistyped.Field, fmt.Sprintf("Invalid type for '%s': got %s instead.", mistyped.Field, mistyped.Value))

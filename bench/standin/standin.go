@@ -2,7 +2,7 @@
 //
 // It speaks TLS under the service's own names, with a certificate authority made at start, and answers
 // chat completions, whole or as a token stream, over HTTP/1.1 and HTTP/2. It refuses in the service's own
-// words, because l4fwd's probe tells "this address may not enter" from "this address may" by them.
+// words, because l4fwd's probe recognizes by them whether the firewall admits an address.
 // It imitates the wire only; what it says is a fixed text.
 package standin
 
@@ -205,7 +205,7 @@ func (s *Server) RootCAs() *x509.CertPool {
 // Not to be modified.
 func (s *Server) Leaf() *x509.Certificate { return s.id.cert.Leaf }
 
-// Stats tells what it has done so far.
+// Stats returns the counts since Start.
 func (s *Server) Stats() Stats { return s.stats.snapshot() }
 
 // Close ends the listener, every connection and every request, and waits for them. That takes up to half a

@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// errUsage is a fault of the command line, which package flag has told already.
+// errUsage is a fault of the command line, which package flag has printed already.
 var errUsage = errors.New("usage")
 
 // run serves until SIGINT or SIGTERM.
