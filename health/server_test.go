@@ -21,6 +21,12 @@ func serve(t *testing.T, h *Health, alive func(context.Context) error) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	return serveOn(t, l, h, alive)
+}
+
+// serveOn is serve with a listener.
+func serveOn(t *testing.T, l net.Listener, h *Health, alive func(context.Context) error) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	Handle(mux, h, alive)
 	srv := NewServer(mux, nil)
@@ -163,6 +169,9 @@ func TestCallersMayUseTheProxyProtocol(t *testing.T) {
 		"v2 local, empty":   sig + unhex(t, "20000000"),
 		"v2 local, no addr": sig + unhex(t, "20110007"+"03000412345678"),
 		"v2 local, NLB":     local,
+		"v2 unspecified":    sig + unhex(t, "21000000"),
+		"v2 Unix":           sig + unhex(t, "213100d8") + strings.Repeat("/", 216),
+		"v1, two families":  "PROXY TCP6 2001:db8::7 192.0.2.1 51512 443\r\n",
 	}
 	for name, first := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -180,52 +189,68 @@ func unhex(t *testing.T, s string) string {
 	return string(b)
 }
 
-func TestAFloodOfSilentCallersIsBounded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	bounded := Listener(l)
-	defer bounded.Close()
-	for i := range MaxConnections + 10 { // from as many sources as it takes
-		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/maxPerSource))}}
-		c, err := from.Dial("tcp", l.Addr().String())
-		require.NoError(t, err)
-		defer c.Close()
-	}
-	accepted := make(chan net.Conn, MaxConnections+10)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := bounded.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- c
-		}
-	}()
-	for range MaxConnections {
-		c := <-accepted
-		defer c.Close()
-	}
-	select {
-	case <-accepted:
-		t.Fatal("accepted more than MaxConnections")
-	case <-time.After(100 * time.Millisecond):
-	}
-	_ = bounded.Close()
-	<-done
-}
-
 func TestASilentCallerIsCutOff(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	addr := serve(t, New(), fine)
-	c, err := net.Dial("tcp", addr)
-	require.NoError(t, err)
-	defer c.Close()
-	start := time.Now()
-	_ = c.SetReadDeadline(start.Add(15 * time.Second))
-	_, _ = io.ReadAll(c)
-	require.Less(t, time.Since(start), headerTimeout+requestTimeout+2*time.Second)
+	for _, first := range []string{"", "PROXY TCP4 192.0.2.1 198.51.100.1 4711 8080\r\n", "PROXY TC", "GET /livez"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", addr)
+			require.NoError(t, err)
+			defer c.Close()
+			_, err = io.WriteString(c, first)
+			require.NoError(t, err)
+			start := time.Now()
+			_ = c.SetReadDeadline(start.Add(15 * time.Second))
+			_, _ = io.ReadAll(c)
+			require.Less(t, time.Since(start), requestTimeout+2*time.Second)
+		})
+	}
+}
+
+// Malformed headers end the connection, and so does one that is cut short; what only looks like one at first is a request.
+func TestBadHeadersAndWhatIsNone(t *testing.T) {
+	addr := serve(t, New(), fine)
+	for _, bad := range []string{"PROXY garbage\r\n", "\r\n\r\n\x00\r\nQUIT\n\x31", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"} {
+		c, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err = io.WriteString(c, bad+"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		got, _ := io.ReadAll(c)
+		require.NotContains(t, string(got), "200 OK", "%q", bad)
+		c.Close()
+	}
+	for _, method := range []string{"POST", "PUT", "PATCH"} { // begin like PROXY
+		status, _, _ := request(t, addr, "", method, "/livez")
+		require.Equal(t, 405, status)
+	}
+}
+
+// A header that comes byte by byte, and a request that comes with it in one packet, are read alike; answers over one connection
+// go on.
+func TestHeadersMayBeCutAnywhere(t *testing.T) {
+	addr := serve(t, New(), fine)
+	header := "PROXY TCP6 2001:db8::7 192.0.2.1 51512 443\r\n"
+	all := header + "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+	for cut := 1; cut < len(all); cut += 3 {
+		c, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		in := bufio.NewReader(c)
+		for _, part := range []string{all[:cut], all[cut:], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"} {
+			_, err = io.WriteString(c, part)
+			require.NoError(t, err)
+		}
+		for range 2 {
+			r, err := http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			require.Equal(t, 200, r.StatusCode)
+			_, err = io.Copy(io.Discard, r.Body)
+			require.NoError(t, err)
+		}
+		c.Close()
+	}
 }

@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"eip/instance":                {},
 	"eip/lifecycle":               {"eip/answer", "eip/instance"},
 	"eip/sim":                     {},
-	"health":                      {"health/probe"},
+	"health":                      {"health/probe", "proxy/preface"}, // the parser of PROXY headers, from bytes
 	"health/probe":                {},
 	// Checks of the documents.
 	"docs": {},
@@ -64,7 +64,7 @@ var doors = map[string][]string{
 		"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/reload", "proxy", "eip", "eip/lifecycle", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve", "deploy/check/cloud"},
 	"golang.org/x/sys/":              {"cmd/l4fwd", "cmd/l4fwd/internal/systemd", "proxy/relay", "proxy/relay/ring"},
-	"github.com/pires/go-proxyproto": {"health", "proxy/preface"},
+	"github.com/pires/go-proxyproto": {"proxy/preface"},
 	"golang.org/x/crypto/":           {"proxy/preface"},
 	"gonum.org/":                     {},
 }

@@ -1,0 +1,124 @@
+package health
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/preface"
+)
+
+// stage is how far a caller came, in the order in which callers are closed when places run short.
+type stage uint32
+
+const (
+	silent    stage = iota // it has sent nothing but, perhaps, a PROXY header
+	beginning              // a part of its first request
+	idle                   // it was answered, and may ask again
+	answering              // a request is being answered
+)
+
+// conn is a caller's connection. It takes off the PROXY header that may come first.
+type conn struct {
+	net.Conn
+	source netip.Addr // see sourceOf
+	stage  atomic.Uint32
+	since  atomic.Int64 // when the stage answering began; Unix nanoseconds
+	leave  func()       // gives the place back; once
+
+	header *preface.Parser // nil once the header was read, or is known to be absent
+	b      []byte          // what was read with the header and is not returned yet
+}
+
+// headerBuffer is what is read at once while a header may come; the longest has some 4 KiB.
+const headerBuffer = 512
+
+func newConn(c net.Conn, source netip.Addr, leave func(*conn)) *conn {
+	out := &conn{Conn: c, source: source}
+	out.header = &preface.Parser{Config: preface.Config{Proxy: preface.Optional}}
+	out.leave = sync.OnceFunc(func() { leave(out) })
+	return out
+}
+
+// Read returns the caller's bytes after a PROXY header.
+func (c *conn) Read(b []byte) (n int, err error) {
+	if c.header != nil {
+		if err := c.skipHeader(); err != nil {
+			return 0, err
+		}
+	}
+	if len(c.b) > 0 {
+		n = copy(b, c.b)
+		c.b = c.b[n:]
+	} else {
+		n, err = c.Conn.Read(b)
+	}
+	if n > 0 {
+		c.stage.CompareAndSwap(uint32(silent), uint32(beginning))
+	}
+	return n, err
+}
+
+var errHeader = errors.New("a PROXY header that is malformed or incomplete")
+
+// skipHeader reads until it is clear where the request begins.
+func (c *conn) skipHeader() error {
+	for {
+		switch v := c.header.Parse(c.b); {
+		case v.Refuse != preface.None:
+			return errHeader
+		case !v.More:
+			c.header, c.b = nil, c.b[v.Skip:]
+			return nil
+		}
+		b := make([]byte, headerBuffer)
+		n, err := c.Conn.Read(b)
+		c.b = append(c.b, b[:n]...)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// become notes the stage that the server reports.
+func (c *conn) become(s stage) {
+	if s == answering {
+		c.since.Store(time.Now().UnixNano())
+	}
+	c.stage.Store(uint32(s))
+}
+
+// Close gives the place back.
+func (c *conn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http end an answer to a request that it has not read whole, so that the caller still gets it.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// sourceOf returns whose share a connection is of: an IPv4 address, or the /64 of an IPv6 address, since a client has one for
+// itself. The zero value, as of a Unix socket, has no share.
+func sourceOf(c net.Conn) netip.Addr {
+	t, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	a := t.AddrPort().Addr().Unmap().WithZone("")
+	if a.Is4() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return netip.Addr{} // not an address
+	}
+	return p.Addr()
+}

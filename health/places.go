@@ -1,0 +1,119 @@
+package health
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// MaxConnections is how many callers are connected at once, so that a flood here leaves the forwarder its descriptors.
+const MaxConnections = 128
+
+const (
+	// maxPerSource is how many of the places one source may have.
+	maxPerSource = MaxConnections / 4
+	// slowReader is how long an answer takes that nobody reads: one of ours is written within milliseconds.
+	slowReader = time.Second
+	// socketBuffer bounds what the kernel keeps for a caller each way, in bytes; the kernel takes twice as much with its
+	// own bookkeeping. An answer has some 20 KB. Without a bound a caller that asks and does not read pins 1.6 MiB.
+	socketBuffer = 32 << 10
+)
+
+// places is a listener whose callers have a bounded number of places. A new caller always gets one: when the places run short,
+// or those of its source, an older one is closed that is not being answered. So whoever holds many connections cannot
+// keep the load balancer from asking, also if both are behind one source.
+type places struct {
+	net.Listener
+
+	mu   sync.Mutex
+	open []*conn // the oldest first
+}
+
+// Listener makes l fit for health checks: a caller may send a PROXY v1 or v2 header first, as a Network Load Balancer
+// does to health checks too once the protocol is on for a target group, or none; and callers are bounded. Closing it
+// closes l.
+func Listener(l net.Listener) net.Listener { return &places{Listener: l} }
+
+// Accept returns the next caller's connection.
+func (p *places) Accept() (net.Conn, error) {
+	for {
+		raw, err := p.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if t, ok := raw.(*net.TCPConn); ok {
+			_ = t.SetReadBuffer(socketBuffer) // without them it costs more memory, and works
+			_ = t.SetWriteBuffer(socketBuffer)
+		}
+		c := newConn(raw, sourceOf(raw), p.leave)
+		out, ok := p.enter(c)
+		if out != nil {
+			_ = out.Conn.Close() // its goroutine finds out, and ends
+		}
+		if ok {
+			return c, nil
+		}
+		_ = raw.Close()
+	}
+}
+
+// enter gives c a place, and returns the caller that loses its own for it, nil if none does. ok is false if there is no place:
+// every other caller is being answered.
+func (p *places) enter(c *conn) (out *conn, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	theirs := func(o *conn) bool { return o.source == c.source }
+	own := 0
+	for _, o := range p.open {
+		if theirs(o) {
+			own++
+		}
+	}
+	switch {
+	case c.source != netip.Addr{} && own >= maxPerSource:
+		out = p.least(theirs)
+	case len(p.open) >= MaxConnections:
+		out = p.least(func(*conn) bool { return true })
+	default:
+		p.open = append(p.open, c)
+		return nil, true
+	}
+	if out == nil {
+		return nil, false
+	}
+	p.remove(out)
+	p.open = append(p.open, c)
+	return out, true
+}
+
+// least returns the caller that can be spared first: of those who came least far, the oldest. One that is being answered can be
+// only if it does not read its answer. The caller holds p.mu.
+func (p *places) least(of func(*conn) bool) (least *conn) {
+	now := time.Now().UnixNano()
+	for _, c := range p.open {
+		at := stage(c.stage.Load())
+		if !of(c) || at == answering && now-c.since.Load() < int64(slowReader) {
+			continue
+		}
+		if least == nil || at < stage(least.stage.Load()) {
+			least = c
+		}
+	}
+	return least
+}
+
+// leave ends a caller's place.
+func (p *places) leave(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(c)
+}
+
+// remove forgets a caller, if it still has a place. The caller holds p.mu.
+func (p *places) remove(c *conn) {
+	if i := slices.Index(p.open, c); i >= 0 {
+		p.open = slices.Delete(p.open, i, i+1)
+	}
+}

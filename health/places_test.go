@@ -1,0 +1,206 @@
+package health
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// dialFrom connects from an address of this machine.
+func dialFrom(t *testing.T, from, to string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp", to)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// asks makes a load balancer's check on a connection of its own, and returns how long it took.
+func asks(t *testing.T, from, to string) time.Duration {
+	t.Helper()
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext}
+	begun := time.Now()
+	c := http.Client{Timeout: 5 * time.Second, Transport: tr}
+	r, err := c.Get("http://" + to + "/readyz")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	require.Equal(t, 200, r.StatusCode)
+	_, err = io.Copy(io.Discard, r.Body)
+	require.NoError(t, err)
+	return time.Since(begun)
+}
+
+// Callers that connect and say nothing took every place, or every place of a source that they share with the load balancer, and
+// it waited for seconds: 200 sources left it 4 answers of 12, and 640 connections of one IPv6 /64 one of three.
+func TestChecksAreAnsweredBesideSilentCallers(t *testing.T) {
+	for name, c := range map[string]struct {
+		listen, balancer string
+		crowd            func(t *testing.T, to string)
+	}{
+		"200 sources": {"127.0.0.1:0", "127.0.0.1", func(t *testing.T, to string) {
+			for i := range 200 {
+				dialFrom(t, fmt.Sprintf("127.0.2.%d", 1+i), to)
+			}
+		}},
+		"3 connections each": {"127.0.0.1:0", "127.0.0.1", func(t *testing.T, to string) {
+			for i := range 600 {
+				dialFrom(t, fmt.Sprintf("127.0.3.%d", 1+i%200), to)
+			}
+		}},
+		"one source, that of the load balancer": {"127.0.0.1:0", "127.0.0.1", func(t *testing.T, to string) {
+			for range 640 {
+				dialFrom(t, "127.0.0.1", to)
+			}
+		}},
+		"640 connections of one /64, that of the load balancer": {"[::1]:0", "::1", func(t *testing.T, to string) {
+			for range 640 {
+				dialFrom(t, "::1", to)
+			}
+		}},
+		"callers that begin a request": {"127.0.0.1:0", "127.0.0.1", func(t *testing.T, to string) {
+			for i := range 300 {
+				_, err := io.WriteString(dialFrom(t, fmt.Sprintf("127.0.4.%d", 1+i%200), to), "GET /readyz HTTP/1.1\r\nX: ")
+				require.NoError(t, err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", c.listen)
+			if err != nil {
+				t.Skip("no IPv6 here: ", err)
+			}
+			to := serveOn(t, ln, New(), fine)
+			c.crowd(t, to)
+			var slowest time.Duration
+			for range 12 {
+				slowest = max(slowest, asks(t, c.balancer, to))
+			}
+			require.Less(t, slowest, time.Second, "100 ms on a machine that has nothing else to do")
+			t.Logf("the slowest of 12 checks took %s", slowest)
+		})
+	}
+}
+
+// A place is given back once, however a connection ends.
+func TestPlacesAreGivenBack(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := Listener(ln).(*places)
+	defer p.Close()
+	for range 3 * MaxConnections {
+		out := dialFrom(t, "127.0.0.1", ln.Addr().String())
+		c, err := p.Accept()
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		_ = c.Close()
+		require.NoError(t, out.Close())
+	}
+	require.Empty(t, p.open)
+}
+
+// fakeConn is a connection from any address.
+type fakeConn struct {
+	net.Conn
+	from   netip.AddrPort
+	closed *atomic.Int64
+}
+
+func (f *fakeConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(f.from) }
+func (f *fakeConn) Close() error         { f.closed.Add(1); return nil }
+
+func caller(p *places, from string) *conn {
+	raw := &fakeConn{from: netip.AddrPortFrom(netip.MustParseAddr(from), 1), closed: new(atomic.Int64)}
+	return newConn(raw, sourceOf(raw), p.leave)
+}
+
+// An IPv6 client has a /64 for itself, so its addresses share their places.
+func TestSourcesCountByPrefix(t *testing.T) {
+	p := &places{}
+	var first *conn
+	for i := range maxPerSource {
+		c := caller(p, fmt.Sprintf("2001:db8:0:1::%x", 1+i))
+		out, ok := p.enter(c)
+		require.True(t, ok)
+		require.Nil(t, out)
+		if first == nil {
+			first = c
+		}
+	}
+	out, ok := p.enter(caller(p, "2001:db8:0:1:ffff::1"))
+	require.True(t, ok)
+	require.Same(t, first, out, "the oldest of the /64")
+	out, ok = p.enter(caller(p, "2001:db8:0:2::1"))
+	require.True(t, ok)
+	require.Nil(t, out, "another /64")
+	require.Equal(t, sourceOf(&fakeConn{from: netip.MustParseAddrPort("[::ffff:192.0.2.1]:1")}), netip.MustParseAddr("192.0.2.1"))
+	require.Len(t, p.open, maxPerSource+1)
+}
+
+// Who came least far is closed first, and the oldest of these; one that is being answered only if it does not read.
+func TestWhoIsClosedFirst(t *testing.T) {
+	p := &places{}
+	var all []*conn
+	for i := range MaxConnections {
+		c := caller(p, fmt.Sprintf("10.0.%d.1", i))
+		c.become([]stage{answering, idle, beginning, silent}[i%4])
+		_, ok := p.enter(c)
+		require.True(t, ok)
+		all = append(all, c)
+	}
+	for round := range 3 {
+		at := []stage{silent, beginning, idle}[round]
+		for i := range MaxConnections / 4 {
+			c := caller(p, fmt.Sprintf("10.1.%d.%d", round, i))
+			c.become(answering)
+			out, ok := p.enter(c)
+			require.True(t, ok)
+			require.Equal(t, at, stage(out.stage.Load()))
+			require.Same(t, all[4*i+3-round], out)
+		}
+	}
+	_, ok := p.enter(caller(p, "10.2.0.1"))
+	require.False(t, ok, "all are being answered")
+	all[4].since.Add(-int64(slowReader))
+	out, ok := p.enter(caller(p, "10.2.0.1"))
+	require.True(t, ok)
+	require.Same(t, all[4], out, "it does not read its answer")
+	require.Len(t, p.open, MaxConnections)
+}
+
+// Callers that ask and do not read pinned 1.6 MiB of kernel memory each, 200 MiB together.
+func TestACallerThatDoesNotReadCostsLittle(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wrote atomic.Int64
+	done := make(chan struct{})
+	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		for b := make([]byte, 4<<10); ; {
+			n, err := w.Write(b)
+			if err != nil {
+				return
+			}
+			wrote.Add(int64(n))
+		}
+	}), nil)
+	srv.WriteTimeout = time.Second
+	served := make(chan struct{})
+	go func() { defer close(served); _ = srv.Serve(Listener(ln)) }()
+	defer func() { srv.Close(); <-served }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(1<<10)) // what is left is the server's
+	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	<-done
+	require.Less(t, wrote.Load(), int64(300<<10), "bytes that the kernel took for a caller that reads none")
+}
