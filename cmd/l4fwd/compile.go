@@ -18,7 +18,7 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 		Engine: string(cfg.Engine), Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
 		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate,
 		PrefaceTimeout: cfg.Timeouts.Preface, IdleTimeout: cfg.Timeouts.Idle, HalfCloseTimeout: cfg.Timeouts.HalfClose,
-		Keepalive: relay.Keepalive{Idle: cfg.Keepalive.Idle, Interval: cfg.Keepalive.Interval, Count: cfg.Keepalive.Count},
+		Keepalive: relay.Keepalive(cfg.Keepalive),
 		DNS:       proxy.DNS{Servers: cfg.DNS.Servers, MinTTL: cfg.DNS.MinTTL, MaxTTL: cfg.DNS.MaxTTL, Timeout: cfg.DNS.Timeout},
 		Prober:    probeAddress,
 		Log:       log,

@@ -21,8 +21,9 @@ type core struct {
 	fire   func(slot uint32)
 	// scratch is room for what is dealt with at once.
 	scratch    []byte
-	candidates []*Endpoint // likewise, for Keeper.Choose
-	notice     int64       // nanoseconds until a connection that is half-closed gets attention
+	candidates []*Endpoint         // likewise, for Keeper.Choose
+	debts      map[uint32]*[2]debt // by slot, of connections that owe something
+	notice     int64               // nanoseconds until a connection that is half-closed gets attention
 }
 
 // shared is what the loops of a relay have in common.
@@ -59,6 +60,12 @@ type transport interface {
 	// attend is called when a connection has been relayed, or half-closed, for a while. It returns after how many
 	// nanoseconds it is to be called again at the latest; 0: whenever.
 	attend(c *conn) int64
+	// acknowledged tells how the peer of an end acknowledges what it is sent.
+	acknowledged(c *conn, s side) acknowledgement
+	// lost reports whether a socket that has failed did since its peer does not answer.
+	lost(c *conn, s side) bool
+	// giveUp acts on an end whose peer is lost, of which the halves know already.
+	giveUp(c *conn)
 	// unread reports whether an end has bytes that were not read.
 	unread(c *conn, s side) bool
 	localAddr(fd int32) netip.AddrPort
@@ -106,9 +113,15 @@ func (l *core) expireIdle(c *conn) {
 		l.expireAbandoned(c)
 		return
 	}
+	if l.collectDebts(c) {
+		return
+	}
 	again := l.io.attend(c)
 	if c.phase != phaseRelaying {
 		return
+	}
+	if again == 0 {
+		again = l.debtPeriod()
 	}
 	limit, reason := l.opts.IdleTimeout, IdleTimeout
 	if c.halfClosed() {

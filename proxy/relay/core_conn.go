@@ -116,7 +116,7 @@ type end struct {
 	// splice cannot tell the mark from the end. The urgent byte itself is not passed on.
 	urgent bool
 	fin    bool // the peer is known to have sent its FIN before it reset: what it sent ends in order
-	gone   bool // the socket has failed, by a reset most likely; bytes that came before may be unread
+	lost   bool // the peer is known not to answer any more, rather than to have reset
 
 	// Of the io_uring engine: requests that the kernel has.
 	recv  bool  // a receive
@@ -178,6 +178,7 @@ type conn struct {
 	proof      proof     // whether the upstream's connection is known to live
 	deathEvent halfEvent // what disproved it
 	linger     side      // phaseLingering: the end that is left
+	failed     bool      // the client's socket has, by a reset most likely; bytes that came before may be unread
 	closed     Reason    // phasePreface: why the connection ends if the client ends it now
 	expired    Reason    // phasePreface: why it ends when time runs out
 	opened     int64     // nanoseconds on the loop's clock, as all times here
@@ -206,7 +207,7 @@ func (c *conn) happen(s side, e halfEvent) {
 	case halfFIN:
 		c.because(closedBy[s])
 	case halfCut:
-		c.because(resetBy[s])
+		c.because(c.failureOf(s))
 		c.happen(s.other(), eventBroken)
 	case halfDead:
 		// The destination was reset. What it sent before is still to be read; the reset is found behind it.
@@ -216,7 +217,7 @@ func (c *conn) happen(s side, e halfEvent) {
 		if e.fin {
 			c.because(closedBy[d])
 		} else {
-			c.because(resetBy[d])
+			c.because(c.failureOf(d))
 			e.reset = true
 		}
 	}
@@ -225,15 +226,36 @@ func (c *conn) happen(s side, e halfEvent) {
 var (
 	closedBy = [2]Reason{client: ClientClosed, upstream: UpstreamClosed}
 	resetBy  = [2]Reason{client: ClientReset, upstream: UpstreamReset}
+	lostBy   = [2]Reason{client: ClientLost, upstream: UpstreamLost}
 )
+
+// failureOf returns why the end s of a connection ended, if not by a FIN.
+func (c *conn) failureOf(s side) Reason {
+	if c.ends[s].lost {
+		return lostBy[s]
+	}
+	return resetBy[s]
+}
 
 // because notes why the connection ends. The first cause stays, since an end that has sent its FIN and is closed
 // resets whatever still arrives: every TLS peer that does not wait for the other's close_notify does. But an upstream
-// that resets instead of answering a client's FIN has cut its answer short.
+// that resets instead of answering a client's FIN has cut its answer short, and what was on its way to a peer that is lost
+// has not arrived.
 func (c *conn) because(r Reason) {
-	if c.reason == None || c.reason == ClientClosed && r == UpstreamReset {
+	if overrides(r, c.reason) {
 		c.reason = r
 	}
+}
+
+// overrides reports whether a cause that came later is the reported one.
+func overrides(later, first Reason) bool {
+	switch later {
+	case UpstreamReset:
+		return first == None || first == ClientClosed
+	case ClientLost, UpstreamLost:
+		return first == None || first == ClientClosed || first == UpstreamClosed
+	}
+	return first == None
 }
 
 // ending returns what the connection as it is asks for.
@@ -253,7 +275,7 @@ func (c *conn) halfClosed() bool {
 // abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
 // before is held, or was not read yet.
 func (c *conn) abandoned() bool {
-	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.ends[client].gone && c.halves[client].state == halfOpen)
+	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.failed && c.halves[client].state == halfOpen)
 }
 
 // summary makes the summary as of now.

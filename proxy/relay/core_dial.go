@@ -113,7 +113,7 @@ func (l *core) connected(c *conn) {
 	c.active = l.now
 	c.ends[upstream].wr = true
 	fires := c.firstLook()
-	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled)); at < fires || fires <= l.now {
+	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled, nanos(l.debtPeriod()))); at < fires || fires <= l.now {
 		l.timers.set(c.slot, at)
 	}
 	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))

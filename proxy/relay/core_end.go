@@ -47,7 +47,10 @@ func (l *core) lingerAt(c *conn, s side) {
 // lingerMax. As long as the upstream reads, it gets what the client sent before.
 func (l *core) expireAbandoned(c *conn) {
 	if l.io.acked(c, upstream) || l.now-c.active >= int64(lingerMax) {
-		c.because(ClientReset)
+		if c.failed && l.io.lost(c, client) {
+			c.ends[client].lost = true
+		}
+		c.because(c.failureOf(client))
 		l.finish(c, c.reason)
 		return
 	}
@@ -72,6 +75,7 @@ func (l *core) finish(c *conn, reason Reason) {
 	s := c.summary(l, reason)
 	l.opts.Handler.Closed(&s)
 	l.timers.clear(c.slot)
+	delete(l.debts, c.slot)
 	l.io.hangUp(c, client, !orderly)
 	l.io.hangUp(c, upstream, !orderly)
 	l.io.release(&c.halves[client])
@@ -100,6 +104,10 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 	}
 	if c.halves[client].state == halfShut && c.halves[upstream].state == halfShut {
 		return true
+	}
+	switch reason {
+	case ClientReset, UpstreamReset, ClientLost, UpstreamLost:
+		return false
 	}
 	timedOut := reason == IdleTimeout || reason == HalfCloseTimeout
 	return (timedOut || l.now-c.active >= int64(quiet)) && !l.io.unread(c, client) && !l.io.unread(c, upstream)

@@ -31,6 +31,7 @@ func (l *loop) handleEvent(c *conn, s side, events uint32) {
 	case phaseRelaying:
 		if events&gone != 0 && c.halves[s].state != halfOpen {
 			// Nobody reads this end any more, so a reset shows only here: what is meant for it is lost.
+			c.ends[s].lost = c.ends[s].lost || l.io.lost(c, s)
 			c.happen(s.other(), eventBroken)
 		}
 		l.drive(c)
@@ -66,8 +67,8 @@ func (l *loop) noteEvent(c *conn, s side, events uint32) {
 	if events&unix.EPOLLPRI != 0 {
 		e.urgent = true
 	}
-	if events&unix.EPOLLERR != 0 {
-		e.gone = true
+	if events&unix.EPOLLERR != 0 && s == client {
+		c.failed = true
 	}
 	if events&(unix.EPOLLRDHUP|gone) != 0 && !e.hup {
 		e.hup = true

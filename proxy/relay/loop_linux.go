@@ -51,7 +51,7 @@ const (
 // init makes l a loop. An error leaves nothing open.
 func (l *loop) init(id int, o *Options, s *shared) error {
 	*l = loop{
-		core:   core{opts: o, id: id, shared: s, notice: int64(settled)},
+		core:   core{opts: o, id: id, shared: s, notice: int64(settled), debts: map[uint32]*[2]debt{}},
 		ep:     -1,
 		events: make([]unix.EpollEvent, turnEvents),
 		buf:    make([]byte, bufferMax),

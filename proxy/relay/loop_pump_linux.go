@@ -157,6 +157,7 @@ func (l *loop) readEnded(c *conn, s side, n int, e syscall.Errno) {
 		c.happen(s, eventFIN)
 	default:
 		src.rd = false
+		src.lost = src.lost || lostErrno(e)
 		c.happen(s, eventReset)
 	}
 }
@@ -190,6 +191,7 @@ func (l *loop) writeEnded(c *conn, s side, e syscall.Errno) {
 		// once another call took the error of the reset.
 		dst := &c.ends[s.other()]
 		dst.fin = e == unix.EPIPE && !dst.reset
+		dst.lost = dst.lost || lostErrno(e)
 		if c.proof == unproved && s == client && l.io.unread(c, upstream) {
 			l.markProved(c) // it has answered
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -200,6 +201,24 @@ const closedProbes = 3
 func doesNotRead(fd int) bool {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	return err == nil && info.Unacked == 0 && info.Notsent_bytes > 0 && info.Backoff >= closedProbes
+}
+
+// acknowledgementOf asks the kernel how the peer of a socket acknowledges what it is sent: tcp(7), TCP_INFO.
+func acknowledgementOf(fd int32) (a acknowledgement) {
+	if n, e := sysQueued(fd, unix.TIOCOUTQ); e != 0 || n == 0 {
+		return a
+	}
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return a
+	}
+	return acknowledgement{
+		bytes:      info.Bytes_acked,
+		inFlight:   info.Unacked > 0,
+		closed:     info.Unacked == 0 && info.Notsent_bytes > 0,
+		unanswered: info.Probes > 0,
+		silent:     time.Duration(info.Last_ack_recv) * time.Millisecond,
+	}
 }
 
 // inheritedListener duplicates a listening socket that was handed in, and checks that it is one.

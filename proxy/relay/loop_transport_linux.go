@@ -86,6 +86,14 @@ func (l *loop) keepalive(c *conn, s side) {
 
 func (l *loop) attend(*conn) int64 { return 0 } // every event is seen
 
+func (l *loop) acknowledged(c *conn, s side) acknowledgement {
+	return acknowledgementOf(c.ends[s].fd)
+}
+
+func (l *loop) lost(c *conn, s side) bool { return lostErrno(sysSocketError(c.ends[s].fd)) }
+
+func (l *loop) giveUp(c *conn) { l.settle(c) }
+
 func (l *loop) unread(c *conn, s side) bool {
 	n, e := sysQueued(c.ends[s].fd, unix.TIOCINQ)
 	return e == 0 && n > 0

@@ -35,6 +35,7 @@ type portableConn struct {
 	first   atomic.Int64    // when the upstream's first byte came, since opened
 	broken  [2]atomic.Bool  // a write found that this end was reset
 	finSent [2]atomic.Bool  // this end was sent the other's FIN
+	debts   [2]debt         // by side; of the goroutine that watches over both halves
 	proof   atomic.Uint32   // a proof, of the upstream's connection
 	replay  []byte          // what the client sent while it was unproved; its half's while that runs
 }
@@ -199,8 +200,11 @@ func (c *portableConn) killed() Reason {
 
 // because notes why the connection ends, by the rule of conn.because.
 func (c *portableConn) because(r Reason) {
-	if !c.reason.CompareAndSwap(uint32(None), uint32(r)) && r == UpstreamReset {
-		c.reason.CompareAndSwap(uint32(ClientClosed), uint32(r))
+	for {
+		first := c.reason.Load()
+		if !overrides(r, Reason(first)) || c.reason.CompareAndSwap(first, uint32(r)) {
+			return
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -75,9 +76,11 @@ func (c *portableConn) supervise(ended <-chan *portableHalf) (cut Reason) {
 			cut, kill = timeout, nil
 			c.interrupt()
 		case <-look.C:
-			if c.halves[client].busy.Load() && c.abandoned() {
-				cut, kill = ClientReset, nil
-				c.interrupt()
+			if cut == None {
+				if cut = c.broke(); cut != None {
+					kill = nil
+					c.interrupt()
+				}
 			}
 		case <-kill:
 			cut, kill = c.killed(), nil
@@ -95,6 +98,21 @@ func (c *portableConn) idleFor() time.Duration {
 // abandonedCheck is how often a connection looks whether its client has reset it while its upstream takes nothing.
 const abandonedCheck = 250 * time.Millisecond
 
+// broke returns why the connection is to end although neither half has found that out: the client has reset it while its
+// upstream does not read, or a peer is lost. None: it is not to end.
+func (c *portableConn) broke() Reason {
+	if c.halves[client].busy.Load() && c.abandoned() {
+		return ClientReset
+	}
+	limit := c.eng.tuning.Load().Keepalive.UserTimeout
+	for s, sock := range c.ends {
+		if c.debts[s].overdue(acknowledgementBy(sock), int64(time.Since(c.opened)), limit) {
+			return lostBy[s]
+		}
+	}
+	return None
+}
+
 // abandoned reports whether the client has reset the connection while its upstream does not read.
 func (c *portableConn) abandoned() bool {
 	return socketClosed(c.ends[client]) && peerDoesNotRead(c.ends[upstream])
@@ -111,6 +129,8 @@ func (c *portableConn) interrupt() {
 func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	up, down := &c.halves[client], &c.halves[upstream]
 	switch {
+	case cut == ClientReset || cut == ClientLost || cut == UpstreamLost:
+		return cut, false
 	case cut != None:
 		// In the middle of something, a FIN would make a stream that is cut short look complete: see core.orderly.
 		still := cut == IdleTimeout || cut == HalfCloseTimeout || c.idleFor() >= quiet
@@ -175,8 +195,17 @@ func (h *portableHalf) deliver(b []byte) halfState {
 	if h.from == client && proof(c.proof.Load()) != proved {
 		return halfReplaced // unless the other half finds an answer
 	}
-	c.because(resetBy[h.from.other()])
+	c.because(failureBy(err, h.from.other()))
 	return halfDead
+}
+
+// failureBy returns why the end s of a connection ended for which err was found.
+func failureBy(err error, s side) Reason {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && lostErrno(errno) {
+		return lostBy[s]
+	}
+	return resetBy[s]
 }
 
 // sourceEnded passes the end of the source on, if it was a FIN.
@@ -188,7 +217,7 @@ func (h *portableHalf) sourceEnded(err error) halfState {
 	case h.from == upstream && (!errors.Is(err, io.EOF) || !c.finSent[upstream].Load()) && c.proveDead():
 		return halfReplaced
 	case !errors.Is(err, io.EOF) || c.wasReset(h.from):
-		c.because(resetBy[h.from])
+		c.because(failureBy(err, h.from))
 		return halfCut
 	}
 	c.because(closedBy[h.from])

@@ -44,6 +44,12 @@ func peerDoesNotRead(sock *net.TCPConn) (closed bool) {
 	return closed
 }
 
+// acknowledgementBy: see acknowledgementOf.
+func acknowledgementBy(sock *net.TCPConn) (a acknowledgement) {
+	control(sock, func(fd int) { a = acknowledgementOf(int32(fd)) })
+	return a
+}
+
 // unacked is how many bytes the peer has not acknowledged, tcp(7) SIOCOUTQ. A socket that was reset keeps its count.
 func unacked(sock *net.TCPConn) (n int) {
 	control(sock, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })

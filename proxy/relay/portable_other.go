@@ -17,6 +17,9 @@ func socketClosed(*net.TCPConn) bool { return false }
 // peerDoesNotRead is not known here.
 func peerDoesNotRead(*net.TCPConn) bool { return false }
 
+// acknowledgementBy: the kernel does not tell here; keepalive finds a peer that is lost.
+func acknowledgementBy(*net.TCPConn) (a acknowledgement) { return a }
+
 // bindWithoutPort: the port is chosen by bind here, one for all destinations.
 func bindWithoutPort(int) {}
 

@@ -13,6 +13,8 @@ const (
 	UpstreamClosed   // the upstream sent the first FIN, and both directions were delivered
 	ClientReset      // the client reset the connection
 	UpstreamReset    // the upstream reset the connection
+	ClientLost       // the client answered no keepalive, or did not acknowledge bytes in time
+	UpstreamLost     // the upstream answered no keepalive, or did not acknowledge bytes in time
 	IdleTimeout      // no byte moved either way for timeouts.idle
 	HalfCloseTimeout // one direction had ended and no byte moved in the other for timeouts.half_close
 
@@ -68,6 +70,8 @@ var reasonText = [reasonCount]string{
 	UpstreamClosed:     "upstream_closed",
 	ClientReset:        "client_reset",
 	UpstreamReset:      "upstream_reset",
+	ClientLost:         "client_lost",
+	UpstreamLost:       "upstream_lost",
 	IdleTimeout:        "idle_timeout",
 	HalfCloseTimeout:   "half_close_timeout",
 	ConnectRefused:     "connect_refused",

@@ -45,10 +45,14 @@ type Tuning struct {
 	MaxConnections int
 }
 
-// Keepalive is set on both legs. Each zero field takes its default: 60s, 15s, 4.
+// Keepalive is set on both legs. Each zero field takes its default: 60s, 15s, 4, and Idle + Interval × Count.
 type Keepalive struct {
 	Idle, Interval time.Duration // whole seconds; TCP_KEEPIDLE and TCP_KEEPINTVL, tcp(7)
 	Count          int           // TCP_KEEPCNT
+
+	// UserTimeout is how long sent bytes may stay unacknowledged before the peer counts as lost. A peer that does not read
+	// and answers window probes is not. It is found up to a quarter later.
+	UserTimeout time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -72,6 +76,7 @@ func (t *Tuning) setDefaults() {
 	if t.Keepalive.Count <= 0 {
 		t.Keepalive.Count = 4
 	}
+	def(&t.Keepalive.UserTimeout, t.Keepalive.Idle+t.Keepalive.Interval*time.Duration(t.Keepalive.Count))
 }
 
 // engine is the seam between the relay and the way it learns of events.

@@ -16,6 +16,8 @@ import (
 var linuxScenarios = []scenario{
 	{"socket options", "both legs have TCP_NODELAY, the client's leg keepalive, and none is MPTCP", true, socketOptions},
 	{"client reset, upstream stuck", "after the client's reset nothing is held for an upstream that does not read", false, clientResetStuckUpstream},
+	{"dark path", "a peer that does not answer any more is lost, in whatever state; one that does not read is not", false, darkPath},
+	{"dark path, in the preface", "a client that has gone in its preface ends by the preface timeout", false, darkPreface},
 	{"alive, but stuck", "a loop that does not turn is found out", false, aliveStuck},
 }
 

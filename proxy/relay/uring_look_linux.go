@@ -48,6 +48,16 @@ func (l *uringLoop) attend(c *conn) (again int64) {
 	return 0
 }
 
+// giveUp: see transport. The halves are judged once the kernel has no request of the connection.
+func (l *uringLoop) giveUp(c *conn) {
+	switch c.mode {
+	case modeRing:
+		l.leave(c)
+	case modeReady:
+		l.settle(c)
+	}
+}
+
 // stuck reports whether the end s has something to read, while its receive waits and nothing moves.
 func (l *uringLoop) stuck(c *conn, s side) bool {
 	e := &c.ends[s]

@@ -42,7 +42,8 @@ func (k *Keepalive) keys() []*key {
 		number("count", &k.Count, 4, 1, 127,
 			"Probes without an answer before the connection is given up."),
 		duration("user_timeout", &k.UserTimeout, "0s", "0s", "24h",
-			"How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT). 0s: idle + interval × count."),
+			"How long sent bytes may stay unacknowledged before a peer counts as lost. 0s: idle + interval × count.").
+			note("l4fwd measures it itself, up to a quarter longer. The kernel's TCP_USER_TIMEOUT would also end a peer that does not read but answers."),
 	}
 }
 

@@ -8,6 +8,8 @@ var reasonDocs = map[relay.Reason]string{
 	relay.UpstreamClosed:     "The upstream ended first, and both directions were delivered.",
 	relay.ClientReset:        "The client reset the connection.",
 	relay.UpstreamReset:      "The upstream reset the connection.",
+	relay.ClientLost:         "The client answered no keepalive, or did not acknowledge bytes within `keepalive.user_timeout`.",
+	relay.UpstreamLost:       "The upstream answered no keepalive, or did not acknowledge bytes within `keepalive.user_timeout`.",
 	relay.IdleTimeout:        "No byte moved either way for `timeouts.idle`.",
 	relay.HalfCloseTimeout:   "One direction had ended, and no byte moved in the other for `timeouts.half_close`.",
 	relay.ConnectRefused:     "The upstream's addresses refused the connection: nothing listens there.",
