@@ -9,9 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
 
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -57,38 +55,4 @@ func TestStartErrorsSayWhatToDo(t *testing.T) {
 	require.EqualError(t, explainStart(fmt.Errorf("start: %w", &relay.EngineError{Engine: "uring", Err: errorText("it is forbidden")})),
 		"engine uring cannot be used: it is forbidden; use --engine auto, which takes the next best")
 	require.ErrorContains(t, explainStart(os.NewSyscallError("epoll_create1", syscall.EMFILE)), "too many open files; raise the limit of open files with LimitNOFILE=")
-}
-
-func TestConnectionsFollowFromTheFiles(t *testing.T) {
-	for files, want := range map[uint64]int{0: 1, 1: 1, 64: 16, 1024: 256, 20000: 9744, 1 << 30: 1 << 20} {
-		require.Equal(t, want, connectionsFor(files), files)
-	}
-	log := zap.NewNop()
-	files, err := raiseFileLimit()
-	require.NoError(t, err)
-	require.Equal(t, connectionsFor(files), fitToFiles(0, 0, log))
-	require.Equal(t, 1, fitToFiles(1, 0, log))
-	require.Equal(t, connectionsFor(files), fitToFiles(1<<30, 0, log))
-	require.Equal(t, connectionsFor(files-100), fitToFiles(0, 100, log))
-	require.Equal(t, 1, fitToFiles(0, 1<<30, log))
-	require.Equal(t, 34, warmFiles(config.Config{Loops: 2, Upstreams: []config.Upstream{{Warm: config.Warm{Connections: 32}}, {}, {Warm: config.Warm{Connections: 1}}}}))
-}
-
-// Pools that took every descriptor left none for clients, nor for the health port.
-func TestWarmConnectionsLeaveFiles(t *testing.T) {
-	files, err := raiseFileLimit()
-	require.NoError(t, err)
-	allowed := connectionsFor(files)
-	given := []config.Upstream{{Warm: config.Warm{Connections: 3 * allowed}}, {}, {Warm: config.Warm{Connections: allowed}}, {Warm: config.Warm{Connections: 1}}}
-	cfg := config.Config{Loops: 2, Upstreams: given}
-	fitWarm(&cfg, zap.NewNop())
-	require.LessOrEqual(t, warmFiles(cfg), allowed)
-	require.InDelta(t, 3*allowed/4, cfg.Upstreams[0].Warm.Connections, 2)
-	require.InDelta(t, allowed/4, cfg.Upstreams[2].Warm.Connections, 2)
-	require.Zero(t, cfg.Upstreams[3].Warm.Connections, "it has no share that is one a loop")
-	require.Equal(t, 1, given[3].Warm.Connections, "what was loaded is left alone")
-
-	enough := config.Config{Loops: 2, Upstreams: []config.Upstream{{Warm: config.Warm{Connections: allowed}}}}
-	fitWarm(&enough, zap.NewNop())
-	require.Equal(t, allowed, enough.Upstreams[0].Warm.Connections)
 }

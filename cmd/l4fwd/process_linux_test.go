@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -208,4 +209,55 @@ func TestAServiceManagerThatCannotBeToldIsLogged(t *testing.T) {
 	p.signal(t, os.Interrupt)
 	p.exits(t, exitOK)
 	require.Equal(t, 1, strings.Count(p.log.String(), `"NOTIFY_SOCKET":"`+gone+`"`), "once: %s", p.log)
+}
+
+// withFiles is a process that may open so many files, ready.
+func withFiles(t *testing.T, files string) *process {
+	t.Helper()
+	p := prepare(t, nil)
+	p.cmd.Args = append([]string{"sh", "-c", `ulimit -n ` + files + `; exec "$@"`, "sh", p.cmd.Path, "serve", "--loops", "2"}, p.cmd.Args[2:]...)
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	p.cmd.Path = shell
+	p.start(t).ready(t)
+	require.Contains(t, p.log.String(), `"msg":"the limit of open files is low`)
+	return p
+}
+
+// With 24 files all of them went to clients: the health port did not answer, and nothing was logged.
+func TestWithVeryFewFilesTheHealthPortAnswers(t *testing.T) {
+	p := withFiles(t, "24")
+	for range 12 {
+		if c, err := net.Dial("tcp", p.listen); err == nil {
+			t.Cleanup(func() { c.Close() })
+			_, _ = c.Write([]byte("x"))
+		}
+	}
+	for range 5 {
+		p.ready(t)
+	}
+	p.eventually(t, func() bool { return p.metricIfAny("l4fwd_accept_pauses_total") >= 0 })
+}
+
+// As many clients are served as limits.max_connections promises, and the others are refused rather than kept waiting.
+func TestWithFewFilesThePromiseIsKept(t *testing.T) {
+	p := withFiles(t, "64")
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"started"`) })
+	promised := budgetOf(64, 2, 1).connections(0)
+	require.Contains(t, p.log.String(), fmt.Sprintf(`"max_connections":%d`, promised))
+	for range promised {
+		exchange(t, p.dial(t))
+	}
+	for range 12 {
+		if c, err := net.Dial("tcp", p.listen); err == nil {
+			_, err = c.Read(make([]byte, 1))
+			require.Error(t, err)
+			c.Close()
+		}
+	}
+	p.ready(t)
+	p.eventually(t, func() bool {
+		return strings.Contains(p.get("/metrics"), `l4fwd_refused_total{listener="`+p.listen+`",reason="limit_connections"} 12`)
+	})
+	require.Zero(t, p.metricIfAny("l4fwd_accept_pauses_total"))
 }

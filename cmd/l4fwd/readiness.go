@@ -35,7 +35,9 @@ func (d *daemon) watchReadiness(ctx context.Context) {
 	t := time.NewTicker(watchInterval)
 	defer t.Stop()
 	said, logged := "", "-"
+	var files shortage
 	for {
+		files.look(d.fwd.Stats().Relay.AcceptPauses, openFiles, d.log.Logger)
 		failing := d.health.Failing()
 		if now := sentence(failing); now != said && !d.drains.begun.Load() { // a drain has its own lines
 			said = now

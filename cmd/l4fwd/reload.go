@@ -16,12 +16,11 @@ type reloads struct {
 	load   func() *config.Loaded // as at start: flags and environment keep their precedence
 	loaded config.Config         // the configuration in use as it was loaded, but for keys that take a restart
 	file   config.FileState      // what the file held when it was last loaded, whatever came of it
-	fitted int                   // limits.max_connections in use
 }
 
 // newReloader returns what reloads the configuration l, which is the one of the start.
 func (d *daemon) newReloader(l *config.Loaded, load func() *config.Loaded) *reload.Reloader {
-	r := &reloads{d: d, load: load, loaded: l.Config, file: l.File, fitted: d.settings.Load().Limits.MaxConnections}
+	r := &reloads{d: d, load: load, loaded: l.Config, file: l.File}
 	return reload.New(reload.Options{
 		Load:     r.next,
 		Stale:    func() bool { return config.StateOf(l.Path) != r.file },
@@ -73,7 +72,7 @@ func (r *reloads) apply(ctx context.Context, l *config.Loaded) (reload.Outcome, 
 // put gives the forwarder a configuration, fitted to the limit of open files, and makes it the one in use.
 func (r *reloads) put(ctx context.Context, next config.Config, defaultListener bool) error {
 	d := r.d
-	fitted := r.fit(&next)
+	r.fit(&next)
 	next.Listeners = append([]config.Listener(nil), next.Listeners...) // those of r.loaded keep their names
 	o, err := compile(next, d.log.Logger)
 	if err != nil {
@@ -83,28 +82,21 @@ func (r *reloads) put(ctx context.Context, next config.Config, defaultListener b
 	if err := d.fwd.Reload(ctx, o); err != nil {
 		return explainReload(err, d.fwd.Addrs())
 	}
-	r.fitted = fitted
 	d.sockets.forget(next.Listeners)
 	d.log.SetLevel(string(next.Log.Level))
 	d.settings.Store(&next)
 	return nil
 }
 
-// fit gives next the limit of connections that the limit of open files allows. It logs only what has changed.
-func (r *reloads) fit(next *config.Config) (fitted int) {
-	fitted = r.fitted
+// fit gives next the limits that the open files allow. It logs them only if what they follow from has changed.
+func (r *reloads) fit(next *config.Config) {
 	used := r.loaded
 	next.Loops, used.Loops = r.d.loops, r.d.loops
 	log := zap.NewNop()
-	changed := warmFiles(*next) != warmFiles(used)
-	if changed {
+	if warmFiles(next) != warmFiles(&used) || len(next.Listeners) != len(used.Listeners) || next.Limits.MaxConnections != used.Limits.MaxConnections {
 		log = r.d.log.Logger
 	}
-	if fitWarm(next, log); changed || next.Limits.MaxConnections != r.loaded.Limits.MaxConnections {
-		fitted = fitToFiles(next.Limits.MaxConnections, warmFiles(*next), r.d.log.Logger)
-	}
-	next.Limits.MaxConnections = fitted
-	return fitted
+	fitToFiles(next, log)
 }
 
 func faultTexts(all config.Faults) []string {

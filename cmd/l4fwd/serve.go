@@ -142,8 +142,7 @@ func (d *daemon) fitToMachine() *config.Config {
 	cfg := *d.settings.Load()
 	d.loops = setProcessors(cfg.Loops, d.log.Logger)
 	cfg.Loops = d.loops
-	fitWarm(&cfg, d.log.Logger)
-	cfg.Limits.MaxConnections = fitToFiles(cfg.Limits.MaxConnections, warmFiles(cfg), d.log.Logger)
+	fitToFiles(&cfg, d.log.Logger)
 	d.settings.Store(&cfg)
 	return &cfg
 }

@@ -50,12 +50,13 @@ const (
 
 // init makes l a loop. An error leaves nothing open.
 func (l *loop) init(id int, o *Options, s *shared) error {
+	share, size := pipeShare(o.Loops)
 	*l = loop{
 		core:   core{opts: o, id: id, shared: s, notice: int64(settled), debts: map[uint32]*[2]debt{}},
 		ep:     -1,
 		events: make([]unix.EpollEvent, turnEvents),
 		buf:    make([]byte, bufferMax),
-		pipes:  pipes{open: &s.pipes, max: max(pipesMax/o.Loops, 2)},
+		pipes:  pipes{open: &s.pipes, max: share, size: size},
 	}
 	l.mail.fd = -1
 	l.io = l

@@ -12,22 +12,14 @@ type pipes struct {
 	kept int           // free ones
 	used int           // those that halves have
 	max  int           // of both together
+	size int           // in bytes, what each is asked to hold
 	open *atomic.Int64 // pipes open in all loops
 }
 
-const (
-	// pipeSize is what a pipe is asked to hold, in bytes: fs.pipe-max-size allows 1 MiB by default. Half of it costs a
-	// tenth more CPU a byte in `make bench`, a quarter a third more.
-	pipeSize  = 1 << 20
-	pipeLeast = 64 << 10 // a pipe that holds less is no gain over copying
-	pipeKeep  = 8        // empty pipes a loop keeps
-	// pipesMax keeps the pipes of all loops together below fs.pipe-user-pages-soft, 64 MiB a user by default, past which
-	// an unprivileged process gets pipes of one or two pages: pipe(7). Each loop has its share. What finds no pipe is
-	// copied.
-	pipesMax = 48
-)
+// pipeKeep is how many empty pipes a loop keeps.
+const pipeKeep = 8
 
-// get returns an empty pipe, or nil if there is none to be had.
+// get returns an empty pipe, or nil if there is none to be had. Without a free pipe, bytes are copied.
 func (p *pipes) get() *pipe {
 	if q := p.free; q != nil {
 		p.free, q.next = q.next, nil
@@ -46,7 +38,7 @@ func (p *pipes) get() *pipe {
 	p.open.Add(1)
 	q := &pipe{r: int32(fds[0]), w: int32(fds[1])}
 	// An unprivileged process past its share is refused the size and keeps what it has, which may be a page or two.
-	size, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
+	size, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, p.size)
 	if err != nil {
 		size, err = unix.FcntlInt(uintptr(fds[0]), unix.F_GETPIPE_SZ, 0)
 	}

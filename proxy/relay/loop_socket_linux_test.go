@@ -38,7 +38,7 @@ func TestConnectReasons(t *testing.T) {
 // Pipes are capped over all loops, and one that is given back is used again.
 func TestPipesAreCapped(t *testing.T) {
 	var s shared
-	p := pipes{open: &s.pipes, max: 3}
+	p := pipes{open: &s.pipes, max: 3, size: pipeSize}
 	var got []*pipe
 	for range 3 {
 		q := p.get()
