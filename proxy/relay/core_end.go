@@ -110,7 +110,14 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 		return false
 	}
 	timedOut := reason == IdleTimeout || reason == HalfCloseTimeout
-	return (timedOut || l.now-c.active >= int64(quiet)) && !l.io.unread(c, client) && !l.io.unread(c, upstream)
+	return (timedOut || l.now-c.active >= int64(quiet)) && !l.underWay(c, client) && !l.underWay(c, upstream)
+}
+
+// underWay reports whether the kernel has bytes of an end: some that were not read, or some that its peer was sent and has
+// not acknowledged, so that a FIN behind them would say that all has arrived.
+func (l *core) underWay(c *conn, s side) bool {
+	a := l.io.acknowledged(c, s)
+	return a.inFlight || a.closed || l.io.unread(c, s)
 }
 
 // endAll ends every connection.

@@ -134,7 +134,7 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	case cut != None:
 		// In the middle of something, a FIN would make a stream that is cut short look complete: see core.orderly.
 		still := cut == IdleTimeout || cut == HalfCloseTimeout || c.idleFor() >= quiet
-		return cut, still && up.held == 0 && down.held == 0
+		return cut, still && up.held == 0 && down.held == 0 && !underWay(c.ends[client]) && !underWay(c.ends[upstream])
 	case up.state == halfShut && down.state == halfShut:
 		return Reason(c.reason.Load()), true
 	}
@@ -144,6 +144,12 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 		awaitAcked(c.ctx, sock, side(s))
 	}
 	return Reason(c.reason.Load()), false
+}
+
+// underWay reports whether the peer of a socket was sent bytes that it has not acknowledged.
+func underWay(sock *net.TCPConn) bool {
+	a := acknowledgementBy(sock)
+	return a.inFlight || a.closed
 }
 
 // run moves bytes until the source has no more or the destination takes no more. A FIN is passed on here, after

@@ -14,6 +14,7 @@ var timeoutScenarios = []scenario{
 	{"half-close kept alive", "one direction has ended, the other is slow but moves", false, halfCloseKeptAlive},
 	{"drain", "closeAll between two exchanges closes both sides orderly, with all that was sent before", true, drain},
 	{"drain in an exchange", "closeAll in the middle of something resets both sides: a stream cut short must not look complete", false, drainInExchange},
+	{"drain, unread upload", "closeAll resets an upstream that has not read everything, although the relay holds nothing", false, drainUnread},
 	{"drain with held bytes", "closeAll resets a client that was not sent everything", false, drainWithHeld},
 }
 
@@ -85,6 +86,22 @@ func halfCloseKeptAlive(r *rig) {
 	c.fin()
 	u.wantEnd(sawFIN)
 	r.closed(UpstreamClosed, 32, 3)
+}
+
+// An upload that the kernel had taken and the upstream had not read was ended by a FIN, which made it look complete.
+func drainUnread(r *rig) {
+	r.needsLinux()
+	r.slowOrigin()
+	c, u := r.pair()
+	c.sendStream(1, 64<<10)
+	eventually(r, "all is with the kernel", func() bool { return r.tally.Sum().Up == 64<<10 })
+	time.Sleep(quiet + 100*time.Millisecond)
+	r.relay.eng.closeAll(DrainTimeout)
+	c.wantEnd(sawRST)
+	n, end := u.restOfStream(1)
+	require.Less(r, n, 64<<10)
+	require.Equal(r, sawRST, end)
+	r.closed(DrainTimeout, 64<<10, 0)
 }
 
 func drain(r *rig) {
