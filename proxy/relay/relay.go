@@ -126,7 +126,7 @@ func Start(o Options) (*Relay, error) {
 		return nil, errors.New("start relay: no listener")
 	}
 	o.setDefaults()
-	kind, reason, err := chooseEngine(o.Engine)
+	kind, reason, err := chooseEngine(o.Engine, o.Loops)
 	if err != nil {
 		return nil, err
 	}
@@ -183,25 +183,25 @@ func (e *EngineError) Unwrap() error { return e.Err }
 // DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
 func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
 
-// EngineFor returns the engine that a name of Options.Engine stands for on this system.
+// EngineFor returns the engine that a name of Options.Engine stands for on this system, for DefaultLoops.
 func EngineFor(want string) (string, error) {
-	kind, _, err := chooseEngine(want)
+	kind, _, err := chooseEngine(want, DefaultLoops())
 	return kind, err
 }
 
 // chooseEngine returns the engine that a name of Options.Engine stands for, and why. The error says why that one cannot run here.
-func chooseEngine(want string) (kind, reason string, err error) {
+func chooseEngine(want string, loops int) (kind, reason string, err error) {
 	switch want {
 	case "", "auto":
 		if !epollSupported {
 			return "portable", "auto: no other engine on this system", nil
 		}
-		if err := probeUring(); err != nil {
+		if err := probeUring(loops); err != nil {
 			return "epoll", "auto: not uring: " + err.Error(), nil
 		}
 		return "uring", "auto: the fastest engine, and this kernel and sandbox allow it", nil
 	case "uring":
-		if err := probeUring(); err != nil {
+		if err := probeUring(loops); err != nil {
 			return "", "", &EngineError{"uring", err}
 		}
 		return "uring", "asked for", nil

@@ -153,7 +153,7 @@ func TestUringLoops(t *testing.T) {
 }
 
 func needsUring(t *testing.T) {
-	if err := probeUring(); err != nil {
+	if err := probeUring(testLoops); err != nil {
 		t.Skip("io_uring:", err)
 	}
 }

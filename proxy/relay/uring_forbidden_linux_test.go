@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -25,11 +26,12 @@ func TestForbiddenUring(t *testing.T) {
 	needsUring(t)
 	for how, want := range map[string]string{
 		"setup EPERM": "seccomp", "setup ENOSYS": "seccomp", "register EPERM": "seccomp", "register ENOSYS": "provided buffers", "enter EPERM": "seccomp",
+		"memory 64": "LimitMEMLOCK=1", "memory 600": "LimitMEMLOCK=1",
 	} {
 		t.Run(how, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestForbiddenUring$", "-test.v")
 			cmd.Env = append(os.Environ(), forbiddenChild+"="+how)
-			out, err := cmd.CombinedOutput()
+			out, err := withoutIPCLock(cmd)
 			require.NoError(t, err, "%s", out)
 			line := string(out[strings.Index(string(out), "REASON"):])
 			line, _, _ = strings.Cut(line, "\n")
@@ -41,10 +43,14 @@ func TestForbiddenUring(t *testing.T) {
 
 func withoutUring(t *testing.T, how string) {
 	call, errno, _ := strings.Cut(how, " ")
-	nr := map[string]uint32{"setup": unix.SYS_IO_URING_SETUP, "enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER}[call]
-	e := map[string]unix.Errno{"EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS}[errno]
-	require.NoError(t, forbid(nr, e))
-
+	if call == "memory" {
+		kib, err := strconv.Atoi(errno)
+		require.NoError(t, err)
+		limit := uint64(kib) << 10
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: limit, Max: limit}))
+	} else {
+		forbidCall(t, call, errno)
+	}
 	r := newRig(t, "auto", loopback4)
 	c, u := r.pair()
 	c.send("over epoll")
@@ -58,11 +64,30 @@ func withoutUring(t *testing.T, how string) {
 	c.wantEnd(sawFIN)
 	r.closed(ClientClosed, 10, 0)
 
-	_, err := Start(Options{Engine: "uring", Handler: r.policy, Listeners: r.opts.Listeners})
+	_, err := Start(Options{Engine: "uring", Loops: testLoops, Handler: r.policy, Listeners: r.opts.Listeners})
 	var refused *EngineError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "uring", refused.Engine)
 	require.Contains(t, reason, refused.Err.Error())
+}
+
+func forbidCall(t *testing.T, call, errno string) {
+	nr := map[string]uint32{"setup": unix.SYS_IO_URING_SETUP, "enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER}[call]
+	e := map[string]unix.Errno{"EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS}[errno]
+	require.NoError(t, forbid(nr, e))
+}
+
+// withoutIPCLock starts a process without CAP_IPC_LOCK: a thread that has given it up does, and ends with its goroutine.
+func withoutIPCLock(cmd *exec.Cmd) (out []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		_ = unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_IPC_LOCK, 0, 0, 0) // who is not root has none
+		out, err = cmd.CombinedOutput()
+	}()
+	<-done
+	return out, err
 }
 
 // forbid has a system call fail with e from now on, in all threads of the process: seccomp(2), with a filter in the

@@ -7,8 +7,13 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay/ring"
 )
 
-// probeUring returns nil if io_uring can be used, or why not.
-func probeUring() error { return ring.Probe() }
+// probeUring returns nil if io_uring can be used by so many loops, or why not.
+func probeUring(loops int) error { return ring.Probe(ringNeed(loops)) }
+
+// ringNeed is what the rings of so many loops need.
+func ringNeed(loops int) ring.Need {
+	return ring.Need{Rings: loops, Requests: ringSize.requests, Completions: ringSize.completions, Buffers: ringSize.buffers}
+}
 
 // uring is the engine of event loops on io_uring(7), with epoll for the connections that are better served by it.
 type uring struct {
@@ -42,7 +47,7 @@ func startUring(o Options) (engine, error) {
 			u.loops, u.members = u.loops[:i], u.members[:i]
 			u.stopAccepting()
 			u.stop()
-			return nil, fmt.Errorf("start event loop %d: %w", i, err)
+			return nil, fmt.Errorf("start event loop %d: %w", i, ringNeed(o.Loops).Explain(err))
 		}
 	}
 	return u, nil

@@ -28,20 +28,23 @@ func (u *Unsupported) Error() string {
 
 func (u *Unsupported) Unwrap() error { return u.Err }
 
-// Probe returns nil if a relay can use io_uring here: it makes a small ring and has it do what a relay does. The error is
-// an *Unsupported.
-func Probe() error {
+// Probe returns nil if a relay can use io_uring here: it makes a small ring and has it do what a relay does, then looks
+// whether there is memory for the rings of n. The error is an *Unsupported.
+func Probe(n Need) error {
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine, and with it what the kernel keeps of its rings
-		result <- probe()
+		result <- probe(n)
 	}()
 	return <-result
 }
 
 // probe is Probe on a thread that ends with it.
-func probe() error {
+func probe(n Need) error {
 	r, err := New(8, 32)
+	if errors.Is(err, unix.ENOMEM) {
+		return n.explain(err)
+	}
 	if err != nil {
 		return &Unsupported{refused(err), err}
 	}
@@ -53,7 +56,10 @@ func probe() error {
 	if err := r.knows(OpPollAdd, OpAccept, OpAsyncCancel, OpClose, OpSend, OpRecv); err != nil {
 		return err
 	}
-	return exercise(r, b)
+	if err := exercise(r, b); err != nil {
+		return err
+	}
+	return n.fits()
 }
 
 const forbidden = "io_uring is forbidden here, probably by a seccomp filter such as Docker's default one"
@@ -80,8 +86,6 @@ func refused(err error) string {
 		return "io_uring is not there: the kernel was built without it, is older than 5.1, or a seccomp filter hides it" + release()
 	case errors.Is(err, unix.EINVAL):
 		return "the kernel does not know the kind of ring that is needed: it is to be 6.1 or newer" + release()
-	case errors.Is(err, unix.ENOMEM):
-		return "no memory for a ring; where RLIMIT_MEMLOCK limits it, raise that"
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return "no descriptor left for a ring"
 	}
