@@ -19,6 +19,8 @@ type policy struct {
 	limits limit.Scope           // over all listeners
 	access *accessLog
 	log    *zap.Logger
+
+	limitLog limitLog
 }
 
 // Accepted judges a client by its address, unless a PROXY header is to name another, and by the limits.
@@ -220,6 +222,9 @@ func (p *policy) Closed(s *relay.Summary) {
 		}
 	}
 	p.access.log(s, ses, counts.upstream)
+	if s.Reason.Refusal() {
+		p.limitLog.refused(p, s, counts.upstream)
+	}
 	switch {
 	case ses != nil:
 		ses.move(s.Loop, nil)

@@ -17,7 +17,7 @@ const module = "github.com/l4fwd/l4fwd/"
 var mayImport = map[string][]string{
 	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/logging",
 		"cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd",
-		"proxy", "proxy/relay", "eip", "eip/instance", "health", "health/probe"},
+		"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health", "health/probe"},
 	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
 	"cmd/l4fwd/internal/cloud":   {"eip", "eip/instance", "eip/lifecycle"},
 	"cmd/l4fwd/internal/config":  {"proxy/preface", "eip"},

@@ -6,6 +6,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 )
@@ -107,4 +109,16 @@ func faultTexts(all config.Faults) []string {
 		}
 	}
 	return texts
+}
+
+// Reload reloads the configuration on behalf of by, and waits for the outcome.
+func (d *daemon) Reload(ctx context.Context, by string) (admin.Reloaded, error) {
+	s, err := d.reload.Reload(ctx, by)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	return admin.Reloaded{
+		InUse: len(s.Faults) == 0, Faults: append([]string{}, s.Faults...),
+		Changed: append([]string{}, s.Changed...), Fixed: append([]string{}, s.Fixed...),
+	}, nil
 }

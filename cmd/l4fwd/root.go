@@ -46,7 +46,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newDrain(), newEIP(), newVersion(), newDocs())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}

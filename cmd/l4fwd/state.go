@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 )
@@ -37,7 +38,7 @@ func (d *daemon) State() admin.State {
 
 func configState(s reload.State) admin.ConfigState {
 	return admin.ConfigState{
-		Loaded: inSeconds(s.Loaded), Tried: inSeconds(s.Tried),
+		Loaded: inSeconds(s.Loaded), Begun: inSeconds(s.Begun), Tried: inSeconds(s.Tried),
 		OK: len(s.Faults) == 0, Faults: append([]string{}, s.Faults...), Fixed: append([]string{}, s.Fixed...),
 	}
 }
@@ -52,7 +53,25 @@ func (d *daemon) scrape() *metrics.Scrape {
 		Draining: d.drains.begun.Load(), Loaded: last.Loaded, ReloadFailed: len(last.Faults) > 0,
 		Files: openFiles(), LinesDropped: st.AccessDropped + d.log.Dropped(),
 		Sockets: len(d.settings.Load().Listeners) * max(d.loops, 1),
+		Limits:  limitsOf(d.settings.Load()),
 	}
 	s.EIP, s.Lifecycle = d.cloud.Stats()
 	return s
+}
+
+// limitsOf lists the limits of a configuration that are not off.
+func limitsOf(cfg *config.Config) (all []metrics.Limit) {
+	add := func(name, upstream string, value float64) {
+		if value > 0 {
+			all = append(all, metrics.Limit{Name: name, Upstream: upstream, Value: value})
+		}
+	}
+	add("connections", "", float64(cfg.Limits.MaxConnections))
+	add("connections_per_source", "", float64(cfg.Limits.PerSource))
+	add("accepts_per_second", "", float64(cfg.Limits.AcceptRate))
+	add("buffered_bytes", "", float64(cfg.Limits.Buffered))
+	for i := range cfg.Upstreams {
+		add("upstream_connections", cfg.Upstreams[i].Name, float64(cfg.Upstreams[i].MaxConnections))
+	}
+	return all
 }

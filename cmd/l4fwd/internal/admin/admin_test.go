@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -26,8 +27,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is a daemon that shows a state, and remembers who asked for a drain.
 type fake struct {
-	state State
-	asked []string
+	state    State
+	asked    []string
+	reloaded Reloaded
+	refuses  error // why no reload is made
+}
+
+func (f *fake) Reload(_ context.Context, by string) (Reloaded, error) {
+	f.asked = append(f.asked, by)
+	return f.reloaded, f.refuses
 }
 
 func (f *fake) State() State { return f.state }
@@ -180,7 +188,7 @@ func text(s State) string {
 func TestTheTextSaysFirstWhatIsWrong(t *testing.T) {
 	s := newFake().state
 	got := text(s)
-	require.True(t, strings.HasPrefix(got, "ready\n\nl4fwd 1.2.3 (abc), pid 77, up 5h0m\n"), got)
+	require.True(t, strings.HasPrefix(got, "ready, but: dais24 has trouble with 1 of 2 addresses · DNS of dais24 fails; the answer in use is 7s old · literal has no usable address\n\nl4fwd 1.2.3 (abc), pid 77, up 5h0m\n"), got)
 	for _, want := range []string{
 		"engine epoll, 2 loops (auto)\n", "connections 3 of 9872, 3.2/s; up 1.5 kB/s, down 2.0 MB/s over 14 s; loops busy 50% 1%\n",
 		"usable", "192.0.2.2:443", "failing, 3 failed", "1.5 MB", "2.0 GB", "7s", "dais24: dns: 10.0.0.2: timeout\n",

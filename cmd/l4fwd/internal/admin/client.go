@@ -74,6 +74,12 @@ func (c *Client) Drain() (begun bool, err error) {
 	return answer.Begun, err
 }
 
+// Reload has the daemon load its file again and waits for the outcome. An error says why there is none.
+func (c *Client) Reload() (out Reloaded, err error) {
+	c.http.Timeout = reloadTime + answerTimeout
+	return out, c.Call(http.MethodPost, "/api/v1/reload", &out)
+}
+
 // Call sends a request and decodes the JSON of the answer into out. An error that wraps ErrNoDaemon means that no daemon
 // answered.
 func (c *Client) Call(method, path string, out any) error {
@@ -93,7 +99,7 @@ func (c *Client) Call(method, path string, out any) error {
 	if err != nil {
 		return c.unreached(err)
 	}
-	if resp.StatusCode/100 != 2 {
+	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusUnprocessableEntity { // which has its outcome as JSON
 		return fmt.Errorf("%s answers %s: %.200s", c.name, resp.Status, bytes.TrimSpace(body))
 	}
 	if err := json.Unmarshal(body, out); err != nil {

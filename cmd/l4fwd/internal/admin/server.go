@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -15,7 +16,21 @@ type Daemon interface {
 	State() State
 	// Drain begins a drain on behalf of by, unless one has begun, and reports whether it did. It does not wait.
 	Drain(by string) bool
+	// Reload reloads the configuration on behalf of by and waits for the outcome, at most as long as ctx. An error says why
+	// no reload was made, or that it is still under way.
+	Reload(ctx context.Context, by string) (Reloaded, error)
 }
+
+// Reloaded is the outcome of a reload.
+type Reloaded struct {
+	InUse   bool     `json:"in_use"`        // what the file has is in use now
+	Faults  []string `json:"faults"`        // why it is not: nothing was changed
+	Changed []string `json:"changed"`       // keys
+	Fixed   []string `json:"needs_restart"` // keys with a new value that a reload cannot put in place
+}
+
+// reloadTime is how long a reload may take: names of new upstreams are looked up, and their addresses checked once.
+const reloadTime = 90 * time.Second
 
 // WriteTimeout is how long an answer may take: a profile takes as long as it is asked to.
 const WriteTimeout = 5 * time.Minute
@@ -27,6 +42,7 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /api/v1/status", h.status)
 	mux.HandleFunc("POST /api/v1/drain", h.drain)
+	mux.HandleFunc("POST /api/v1/reload", h.reload)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -68,6 +84,21 @@ func (h handlers) drain(w http.ResponseWriter, r *http.Request) {
 		h.log.Info("drain requested", zap.String("from", r.RemoteAddr))
 	}
 	writeJSON(w, status, drainAnswer{Draining: true, Begun: begun})
+}
+
+// reload reloads the configuration and waits: 200 if the file is in use, 422 if it is refused, 503 if no reload was made.
+func (h handlers) reload(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), reloadTime)
+	defer cancel()
+	out, err := h.Reload(ctx, "the admin API")
+	switch {
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	case !out.InUse:
+		writeJSON(w, http.StatusUnprocessableEntity, out)
+	default:
+		writeJSON(w, http.StatusOK, out)
+	}
 }
 
 // drainAnswer is the answer to POST /api/v1/drain.

@@ -49,10 +49,11 @@ type DrainState struct {
 // ConfigState is how the configuration in use came about.
 type ConfigState struct {
 	Loaded time.Time `json:"loaded"`
-	Tried  time.Time `json:"last_reload"`   // the start, if there was no reload
-	OK     bool      `json:"ok"`            // the last reload put its configuration in place
-	Faults []string  `json:"faults"`        // why it did not
-	Fixed  []string  `json:"needs_restart"` // keys with a new value that a reload cannot put in place
+	Begun  time.Time `json:"reload_begun,omitzero"` // the reload that is under way; absent if none is
+	Tried  time.Time `json:"last_reload"`           // the start, if there was no reload
+	OK     bool      `json:"ok"`                    // the last reload put its configuration in place
+	Faults []string  `json:"faults"`                // why it did not
+	Fixed  []string  `json:"needs_restart"`         // keys with a new value that a reload cannot put in place
 }
 
 // ConditionState is one condition of the readiness.

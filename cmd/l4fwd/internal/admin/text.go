@@ -38,7 +38,7 @@ func writeReadiness(out io.Writer, s State) {
 			fmt.Fprintf(out, "  begun %s by %s; what is open at %s is closed\n", dr.Begun.Format(time.RFC3339), dr.By, dr.Until.Format(time.RFC3339))
 		}
 	case s.Ready:
-		fmt.Fprintln(out, "ready")
+		fmt.Fprintln(out, headline(s))
 	default:
 		fmt.Fprintln(out, "NOT READY")
 	}
@@ -51,6 +51,9 @@ func writeReadiness(out io.Writer, s State) {
 
 // writeConfig prints what an operator must know of the configuration; nothing while all is well.
 func writeConfig(out io.Writer, c ConfigState) {
+	if !c.Begun.IsZero() {
+		fmt.Fprintf(out, "a reload is under way since %s\n", c.Begun.Format(time.RFC3339))
+	}
 	if len(c.Faults) > 0 {
 		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing:\n  %s\n", c.Tried.Format(time.RFC3339), strings.Join(c.Faults, "\n  "))
 	}
@@ -96,7 +99,11 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 		if u.DNSAge > 0 {
 			dns = age(u.DNSAge)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, standing(u), u.Active, u.Total,
+		active := fmt.Sprint(u.Active)
+		if u.MaxConns > 0 {
+			active = fmt.Sprintf("%d of %d", u.Active, u.MaxConns)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, standing(u), active, u.Total,
 			size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
 		for _, a := range u.Addresses {
 			failed := ""

@@ -75,13 +75,14 @@ func emitRefused(s *Scrape, emit emitter) {
 	each2(refused, emit)
 }
 
-// emitDials emits upstream_connect_errors_total.
+// emitAdmitted emits upstream_admitted.
 func emitAdmitted(s *Scrape, emit emitter) {
 	for _, upstream := range slices.Sorted(maps.Keys(s.Stats.Admitted)) {
 		emit(truth(s.Stats.Admitted[upstream]), upstream)
 	}
 }
 
+// emitDials emits upstream_connect_errors_total.
 func emitDials(s *Scrape, emit emitter) {
 	dials := maps.Clone(s.Stats.Dials)
 	if dials == nil {
@@ -164,4 +165,11 @@ type number interface{ ~int | ~int64 | ~uint64 }
 
 func sorted2[V any](m map[[2]string]V) [][2]string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+}
+
+// emitLimits emits limit.
+func emitLimits(s *Scrape, emit emitter) {
+	for _, l := range s.Limits {
+		emit(l.Value, l.Name, l.Listener, l.Upstream)
+	}
 }

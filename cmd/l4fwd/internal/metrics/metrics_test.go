@@ -50,7 +50,8 @@ func full() *Scrape {
 		},
 		Rates: Rates{Busy: []float64{0.5, 0}}, Build: Build{Version: "1", Commit: "c", Go: "go", Platform: "linux/amd64"},
 		Loaded: time.Unix(1700000000, 5e8), Files: 100, Sockets: 4, LinesDropped: 8,
-		EIP: &eip.Stats{Held: true, Changes: 1, Operations: []eip.OperationCount{{Operation: "associate", Result: "ok", Count: 1}}}, Lifecycle: &state,
+		Limits: []Limit{{"connections", "", "", 9872}, {"upstream_connections", "", "dais24", 50}},
+		EIP:    &eip.Stats{Held: true, Changes: 1, Operations: []eip.OperationCount{{Operation: "associate", Result: "ok", Count: 1}}}, Lifecycle: &state,
 	}
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ type Rates struct {
 	BytesDown   float64   `json:"bytes_down_per_second"`
 	Connections float64   `json:"connections_per_second"` // accepted
 	Busy        []float64 `json:"loop_busy_ratio"`        // 0 to 1, by loop
+
+	// Limited counts the clients that a limit has refused in the window, by reason; without those that occurred to none.
+	Limited map[string]uint64 `json:"refused_by_limits,omitempty"`
 }
 
 const (
@@ -38,7 +42,11 @@ type sample struct {
 	up, down uint64
 	accepted uint64
 	busy     []float64
+	limited  map[string]uint64 // by reason
 }
+
+// isLimit reports whether a reason is that a limit was reached.
+func isLimit(reason string) bool { return strings.HasPrefix(reason, "limit_") }
 
 // NewSampler returns a sampler of the figures that stats returns, with the first sample taken.
 func NewSampler(stats func() proxy.Stats) *Sampler {
@@ -46,7 +54,17 @@ func NewSampler(stats func() proxy.Stats) *Sampler {
 }
 
 func sampleOf(st proxy.Stats) sample {
-	s := sample{at: time.Now(), busy: st.Relay.Busy}
+	s := sample{at: time.Now(), busy: st.Relay.Busy, limited: map[string]uint64{}}
+	for at, n := range st.Refused {
+		if isLimit(at[1]) {
+			s.limited[at[1]] += n
+		}
+	}
+	for at, n := range st.Ended {
+		if isLimit(at[2]) {
+			s.limited[at[2]] += n
+		}
+	}
 	for _, b := range st.Bytes {
 		s.up += b.Up
 		s.down += b.Down
@@ -88,6 +106,14 @@ func (r *Sampler) Rates(st proxy.Stats) Rates {
 	out.BytesUp = float64(now.up-then.up) / seconds
 	out.BytesDown = float64(now.down-then.down) / seconds
 	out.Connections = float64(now.accepted-then.accepted) / seconds
+	for reason, n := range now.limited {
+		if n > then.limited[reason] {
+			if out.Limited == nil {
+				out.Limited = map[string]uint64{}
+			}
+			out.Limited[reason] = n - then.limited[reason]
+		}
+	}
 	for i, b := range now.busy {
 		if i < len(then.busy) {
 			out.Busy[i] = min(max((b-then.busy[i])/seconds, 0), 1)

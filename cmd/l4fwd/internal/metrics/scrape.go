@@ -19,9 +19,22 @@ type Scrape struct {
 	Files        int    // open descriptors of the process; -1: unknown
 	Sockets      int    // those of the listeners
 	LinesDropped uint64 // log lines lost since the start
+	Limits       []Limit
 
 	EIP       *eip.Stats       // nil: there is no eip.pool
 	Lifecycle *lifecycle.State // nil: it is not watched
+}
+
+// Limit is a limit in force.
+type Limit struct {
+	Name               string // one of LimitNames
+	Listener, Upstream string // empty: it is one of all of them together
+	Value              float64
+}
+
+// LimitNames are the values of the label limit.
+func LimitNames() []string {
+	return []string{"connections", "connections_per_source", "accepts_per_second", "buffered_bytes", "upstream_connections"}
 }
 
 // Build is what is known of the running binary.

@@ -51,6 +51,11 @@ var table = []metric{
 	{name: "refused_total", kind: counter, help: "Clients turned away before an upstream was dialed, by reason.", labels: []string{"listener", "reason"},
 		closed: map[string][]string{"reason": reasonsWhere(relay.Reason.Refusal, true)},
 		values: emitRefused},
+	{name: "limit", kind: gauge, help: "Each limit in force; a limit that is off has no series.", labels: []string{"limit", "listener", "upstream"},
+		closed: map[string][]string{"limit": LimitNames()},
+		doc: "`connections` is `limits.max_connections`, as it is in force: compare it with the sum of `l4fwd_connections_active`. " +
+			"`upstream_connections` is `upstreams[].max_connections`. `listener` and `upstream` are empty for a limit over all of them.",
+		values: emitLimits},
 	{name: "bytes_total", kind: counter, help: "Bytes delivered: upload to the upstream, download to the client.", labels: []string{"listener", "upstream", "direction"},
 		closed: map[string][]string{"direction": directions},
 		values: emitBytes},

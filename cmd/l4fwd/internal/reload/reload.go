@@ -59,23 +59,36 @@ const (
 
 // State is how the last reload went. The start counts as one.
 type State struct {
-	Loaded time.Time // when the configuration in use was loaded
-	Tried  time.Time // when the last reload was tried
-	Faults []string  // why it changed nothing; none if it succeeded
-	Fixed  []string  // keys whose new value takes a restart
+	Loaded  time.Time // when the configuration in use was loaded
+	Tried   time.Time // when the last reload was tried
+	Faults  []string  // why it changed nothing; none if it succeeded
+	Changed []string  // keys that the reload which succeeded last has changed
+	Fixed   []string  // keys whose new value takes a restart
+	Begun   time.Time // when the reload that is under way began; zero: none is
+}
+
+// ErrEnded is the error of a reload that is asked for once no further one is made: the daemon drains.
+var ErrEnded = errors.New("the daemon drains: no reload is made any more")
+
+// request is a reload that somebody waits for.
+type request struct {
+	by   string
+	done chan State // of size 1; closed without a value if the daemon drained meanwhile
 }
 
 // Reloader makes one reload after the other, from the goroutine of Run.
 type Reloader struct {
-	o     Options
-	state atomic.Pointer[State]
-	again <-chan time.Time // when a failed reload is tried again; nil: it is not
-	pause time.Duration    // before that
+	o        Options
+	state    atomic.Pointer[State]
+	requests chan request
+	ended    chan struct{}    // closed by the end of Run
+	again    <-chan time.Time // when a failed reload is tried again; nil: it is not
+	pause    time.Duration    // before that
 }
 
 // New returns a reloader of a daemon that starts now.
 func New(o Options) *Reloader {
-	r := &Reloader{o: o}
+	r := &Reloader{o: o, requests: make(chan request), ended: make(chan struct{})}
 	now := time.Now()
 	r.state.Store(&State{Loaded: now, Tried: now})
 	return r
@@ -98,20 +111,47 @@ func (r *Reloader) Notes() []string {
 	return notes
 }
 
+// Reload reloads on behalf of by, after those under way, and returns how it went. It fails with ErrEnded, or with the error of ctx,
+// after which the reload goes on.
+func (r *Reloader) Reload(ctx context.Context, by string) (State, error) {
+	q := request{by, make(chan State, 1)}
+	select {
+	case r.requests <- q:
+	case <-r.ended:
+		return State{}, ErrEnded
+	case <-ctx.Done():
+		return State{}, ctx.Err()
+	}
+	select {
+	case s, made := <-q.done:
+		if !made {
+			return State{}, ErrEnded
+		}
+		return s, nil
+	case <-ctx.Done():
+		return State{}, ctx.Err()
+	}
+}
+
 // byRetry is the cause of a reload that nobody asked for.
 const byRetry = "retry"
 
-// Run reloads when a signal asks for it, when the file has changed, and again after a failure that may pass, until ctx ends.
-// One reload serves all requests that came before it.
+// Run reloads when a signal or Reload asks for it, when the file has changed, and again after a failure that may pass, until ctx
+// ends. One reload serves all signals that came before it.
 func (r *Reloader) Run(ctx context.Context, asked <-chan os.Signal, changed <-chan struct{}) {
+	defer close(r.ended)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-asked:
-			r.o.Manager.Reloading()
-			r.reload(ctx, "SIGHUP")
-			r.o.Manager.Ready()
+			r.reloadFor(ctx, "SIGHUP")
+		case q := <-r.requests:
+			r.reloadFor(ctx, q.by)
+			if ctx.Err() == nil {
+				q.done <- r.State()
+			}
+			close(q.done)
 		case <-changed:
 			if r.o.Stale() {
 				r.reload(ctx, "file changed")
@@ -122,9 +162,20 @@ func (r *Reloader) Run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 	}
 }
 
+// reloadFor makes a reload that somebody asked for, of which the service manager is told.
+func (r *Reloader) reloadFor(ctx context.Context, by string) {
+	r.o.Manager.Reloading()
+	r.reload(ctx, by)
+	r.o.Manager.Ready()
+}
+
 // reload loads the configuration and puts it in place.
 func (r *Reloader) reload(ctx context.Context, by string) {
 	begun := time.Now()
+	under := r.State()
+	under.Begun = begun
+	r.state.Store(&under)
+	r.o.Logger.Info("reload begun", zap.String("by", by))
 	apply, faults := r.o.Load()
 	if len(faults) > 0 {
 		r.failed(ctx, by, faults, false)
@@ -141,7 +192,7 @@ func (r *Reloader) reload(ctx context.Context, by string) {
 func (r *Reloader) succeeded(by string, begun time.Time, out Outcome) {
 	r.again, r.pause = nil, 0
 	now := time.Now()
-	r.state.Store(&State{Loaded: now, Tried: now, Fixed: out.Fixed})
+	r.state.Store(&State{Loaded: now, Tried: now, Changed: out.Changed, Fixed: out.Fixed})
 	changed := append([]string{}, out.Changed...) // an empty list rather than none in the log
 	fields := []zap.Field{zap.String("by", by), zap.Strings("changed", changed), zap.Duration("took", now.Sub(begun).Round(time.Millisecond))}
 	if r.o.File == "" {
@@ -156,11 +207,15 @@ func (r *Reloader) succeeded(by string, begun time.Time, out Outcome) {
 // failed logs why a reload changed nothing. If the cause may pass and the file is watched, it is tried again; the same
 // failure is then logged once.
 func (r *Reloader) failed(ctx context.Context, by string, faults []string, passes bool) {
+	last := r.State()
+	last.Begun = time.Time{}
+	r.state.Store(&last)
 	if ctx.Err() != nil {
 		return // the daemon drains, which cut the reload short
 	}
-	last := r.State()
-	r.state.Store(&State{Loaded: last.Loaded, Tried: time.Now(), Faults: faults, Fixed: last.Fixed})
+	next := last
+	next.Tried, next.Faults = time.Now(), faults
+	r.state.Store(&next)
 	fields := []zap.Field{zap.String("by", by), zap.Strings("faults", faults)}
 	if r.again, r.pause = nil, min(max(2*r.pause, retryFirst), retryMost); passes && r.o.Watching {
 		r.again = time.After(r.pause)

@@ -32,7 +32,8 @@ type rig struct {
 	err    error    // of putting it in place
 	out    Outcome
 	stale  bool
-	tries  int      // of putting it in place
+	tries  int // of putting it in place
+	takes  time.Duration
 	told   []string // to the service manager
 }
 
@@ -55,6 +56,10 @@ func (r *rig) load() (Apply, []string) {
 }
 
 func (r *rig) apply(context.Context) (Outcome, error) {
+	r.mu.Lock()
+	takes := r.takes
+	r.mu.Unlock()
+	time.Sleep(takes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tries++
@@ -110,7 +115,7 @@ func TestASignalReloadsAndSystemdHears(t *testing.T) {
 		require.Equal(r.t, []string{"reloading", "ready"}, r.told)
 		s := r.State()
 		require.Equal(r.t, begun.Loaded.Add(time.Minute), s.Loaded)
-		require.Equal(r.t, State{Loaded: s.Loaded, Tried: s.Loaded, Fixed: []string{"loops"}}, s)
+		require.Equal(r.t, State{Loaded: s.Loaded, Tried: s.Loaded, Changed: []string{"upstreams"}, Fixed: []string{"loops"}}, s)
 		require.Equal(r.t, []string{"loops has a new value that takes a restart"}, r.Notes())
 		line := r.lines.FilterMessage("reloaded").All()[0].ContextMap()
 		require.Equal(r.t, map[string]any{"by": "SIGHUP", "changed": []any{"upstreams"}, "took": time.Duration(0)}, line)
@@ -247,7 +252,8 @@ func TestAReloadThatADrainCutsShortIsNoFailure(t *testing.T) {
 		synctest.Wait()
 		r.cancel()
 		synctest.Wait()
-		require.Zero(r.t, r.lines.Len())
+		require.Equal(r.t, 1, r.lines.Len())
+		require.Equal(r.t, 1, r.lines.FilterMessage("reload begun").Len())
 		require.Equal(r.t, before, r.State())
 	})
 }
