@@ -172,7 +172,7 @@ func hostOr(host, other string) string {
 	return other
 }
 
-// urlFault tells what to write instead of a URL.
+// urlFault says what to write instead of a URL.
 func urlFault(text string) error {
 	full := text
 	if !strings.Contains(full, "://") {

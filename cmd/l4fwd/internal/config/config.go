@@ -1,5 +1,5 @@
 // Package config reads the configuration: flags, environment variables and a YAML file become one Config of typed
-// values, or faults that tell an operator what to correct and where.
+// values, or faults that say what to correct and where.
 //
 // A key is defined once, in the keys method of the struct that has its field. The way of a value is
 //

@@ -99,7 +99,7 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, []HostPort{{"10.2.0.4", 443}, {"backup.example", 443}}, c.Upstreams[0].Backups)
 	require.Equal(t, RoundRobin, c.Upstreams[0].Balance)
 	require.Equal(t, 100, c.Upstreams[0].MaxConnections)
-	require.Equal(t, Check{CheckTLS, time.Second, 500 * time.Millisecond, 1, 2, defaultPath}, c.Upstreams[0].Check)
+	require.Equal(t, Check{CheckHTTPS, time.Second, 500 * time.Millisecond, 1, 2, "/openai/v1/models?limit=1"}, c.Upstreams[0].Check)
 	require.Equal(t, Outlier{3, 10 * time.Second, 100}, c.Upstreams[0].Outlier)
 	require.Equal(t, Warm{8, 5 * time.Second}, c.Upstreams[0].Warm)
 	require.Equal(t, SendProxyV2, c.Upstreams[0].SendProxy)
@@ -111,7 +111,7 @@ func TestTheFullFileIsReadAsWritten(t *testing.T) {
 	require.Equal(t, Drain{0, 90 * time.Minute}, c.Drain)
 	require.Equal(t, Log{LevelDebug, FormatJSON, AccessAll, true, time.Minute}, c.Log)
 	require.Equal(t, Keepalive{30 * time.Second, 10 * time.Second, 3, 20 * time.Second}, c.Keepalive)
-	require.Equal(t, AdmissionOff, c.Upstreams[0].Admission)
+	require.Equal(t, AdmissionStrict, c.Upstreams[0].Admission)
 	require.True(t, c.Upstreams[0].Required)
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // file reads a YAML file into the fields of its keys and reports every fault in it. To viper it is the decoder of the
-// file, and what it hands over is the layer below variables and flags.
+// file, and what it passes on is the layer below variables and flags.
 type file struct {
 	*report
 	path   string
@@ -73,7 +73,7 @@ func (f *file) section(n *yaml.Node, keys []*key, path string, layer map[string]
 		f.complain(line, path, fault("is %s", "write keys: "+strings.Join(names(keys), ", "), describe(n)))
 		return
 	}
-	for _, p := range f.pairs(n, path) {
+	for _, p := range f.mapping(n, path) {
 		at := join(path, p.name)
 		k := find(keys, p.name)
 		if k == nil {

@@ -3,7 +3,7 @@ package config
 // KeepFixed gives next the values of used for the keys whose new value takes a restart, and returns those of them that
 // have a new one.
 func KeepFixed(next, used *Config) (kept []string) {
-	walk(next.keys(), used.keys(), func(n, u *key) {
+	inParallel(next.keys(), used.keys(), func(n, u *key) {
 		if n.restart && !n.slot().equal(u.slot()) {
 			n.slot().take(u.slot())
 			kept = append(kept, n.path)
@@ -15,7 +15,7 @@ func KeepFixed(next, used *Config) (kept []string) {
 // Changed returns the keys that differ; a list counts as one.
 func Changed(a, b *Config) []string {
 	changed := []string{} // an empty list rather than none in the log
-	walk(a.keys(), b.keys(), func(x, y *key) {
+	inParallel(a.keys(), b.keys(), func(x, y *key) {
 		if !x.slot().equal(y.slot()) {
 			changed = append(changed, x.path)
 		}

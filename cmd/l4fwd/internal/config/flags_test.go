@@ -83,7 +83,7 @@ func TestAnEmptyFlagOfAListIsAFault(t *testing.T) {
 	}
 }
 
-// Variables of lists have their faults told one by one; what is right does not hide them.
+// Variables of lists have their faults reported one by one; what is right does not hide them.
 func TestEachPartOfAListIsChecked(t *testing.T) {
 	t.Setenv("L4FWD_DNS_SERVERS", "10.0.0.1,x,10.0.0.2,y")
 	l, said := try(t, "--upstream=a.example:443")

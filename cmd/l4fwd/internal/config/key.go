@@ -125,7 +125,7 @@ func (k *key) slot() slot {
 	return nil
 }
 
-// place gives the keys below prefix their paths, and hands down what is said of a section.
+// place gives the keys below prefix their paths, and passes on what holds for a section.
 func place(keys []*key, prefix string, restart bool) []*key {
 	for _, k := range keys {
 		k.path, k.restart = prefix+k.name, k.restart || restart
@@ -164,11 +164,11 @@ func settable(keys []*key) []*key {
 	return all
 }
 
-// walk calls f for each key that is no section, with the same key of other keys.
-func walk(a, b []*key, f func(a, b *key)) {
+// inParallel calls f for each key that is no section, with the same key of other keys.
+func inParallel(a, b []*key, f func(a, b *key)) {
 	for i, k := range a {
 		if k.isSection() {
-			walk(k.keys, b[i].keys, f)
+			inParallel(k.keys, b[i].keys, f)
 		} else {
 			f(k, b[i])
 		}

@@ -23,10 +23,10 @@ type Listener struct {
 func (in *Listener) keys() []*key {
 	return []*key{
 		value("name", &in.Name, parseName, asText[string],
-			"Its name in logs and metrics, and the FileDescriptorName= of a socket that systemd hands over. Default: the address."),
+			"Its name in logs and metrics, and the FileDescriptorName= of a socket that systemd passes. Default: the address."),
 		value("address", &in.Address, ParseListen, ListenAddr.String,
 			"IP:PORT, :PORT (IPv4 and IPv6), or localhost:PORT for 127.0.0.1. Port 0: the kernel chooses one.").mandatory().
-			note("A socket that systemd hands over has its own address."),
+			note("A socket that systemd passes has its own address."),
 		value("upstream", &in.Upstream, parseAny, asText[string],
 			"The name of the upstream that serves its clients, where there are no routes. Default: the first of `upstreams`."),
 		choice("accept_proxy", &in.AcceptProxy, AcceptProxyOff,

@@ -53,7 +53,7 @@ func Load(flags *pflag.FlagSet) *Loaded {
 }
 
 // configPath is the file to read: --config, else L4FWD_CONFIG, else none. There is no default path, so that command line
-// and environment tell all that a daemon goes by.
+// and environment show all that a daemon uses.
 func configPath(flags *pflag.FlagSet) string {
 	if f := flags.Lookup(configFlag); f != nil && f.Changed {
 		return f.Value.String()

@@ -220,7 +220,7 @@ func TestManyFaultsAreBounded(t *testing.T) {
 	require.Contains(t, said, ": admin.address: [::]:9901 is reachable from other machines")
 }
 
-// A file with over 2,400 routes was told to use fewer aliases, of which it had none.
+// A file with over 2,400 routes was advised to use fewer aliases, of which it had none.
 func TestManyRoutesAreNoAliases(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("upstream: a.example:443\nlisteners:\n- address: \":8443\"\n  routes:\n")

@@ -83,7 +83,7 @@ type nameSet struct {
 	has map[string]bool
 }
 
-// namesHidden reports whether a fault may hide the name of an upstream, so that nobody can tell which names there are: a
+// namesHidden reports whether a fault may hide the name of an upstream, so that it is unknown which names there are: a
 // fault of the list or of an entry as a whole, or any in an entry that has no valid name of its own.
 func (v validator) namesHidden() bool {
 	for _, f := range v.faults {

@@ -14,7 +14,7 @@ import (
 const (
 	settle    = 200 * time.Millisecond // editors write in several steps: the file is read once nothing happened for this long
 	settleMax = 2 * time.Second        // or after this long in any case
-	// glance is how often the file is read in any case: no event tells of changes on a network file system, nor that a
+	// glance is how often the file is read in any case: no event reports changes on a network file system, nor that a
 	// directory that was gone is back.
 	glance = 5 * time.Second
 )

@@ -30,17 +30,17 @@ func watching(t *testing.T, dir, path string) *watched {
 	done := make(chan struct{})
 	go func() { defer close(done); Watch(ctx, path, w.changed, zap.New(core)) }()
 	t.Cleanup(func() { cancel(); <-done })
-	w.told()
+	w.sent()
 	return w
 }
 
-// told waits for a change. It comes long before the next glance would find it.
-func (w *watched) told() {
+// sent waits for a change. It comes long before the next glance would find it.
+func (w *watched) sent() {
 	w.Helper()
 	select {
 	case <-w.changed:
 	case <-time.After(glance - time.Second):
-		w.Fatal("no change was told")
+		w.Fatal("no change was sent")
 	}
 }
 
@@ -57,10 +57,10 @@ func TestAWrittenFileIsAChange(t *testing.T) {
 	w := watching(t, dir, path)
 	require.Equal(t, before, StateOf(path), "the first look finds what was there")
 	w.put("c.yaml", "two")
-	w.told()
+	w.sent()
 	require.NotEqual(t, before, StateOf(path))
 	w.put("c.yaml", "one")
-	w.told()
+	w.sent()
 	require.Equal(t, before, StateOf(path), "the contents count, not the time")
 }
 
@@ -70,7 +70,7 @@ func TestAFileThatIsMovedThereIsAChange(t *testing.T) {
 	require.False(t, StateOf(filepath.Join(dir, "c.yaml")).There)
 	w.put("new", "two")
 	require.NoError(t, os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "c.yaml")))
-	w.told()
+	w.sent()
 	require.True(t, StateOf(filepath.Join(dir, "c.yaml")).There)
 }
 
@@ -88,10 +88,10 @@ func TestALinkOnTheWayIsFollowed(t *testing.T) {
 	one := StateOf(path)
 	require.NoError(t, os.Symlink("two", data+".new"))
 	require.NoError(t, os.Rename(data+".new", data))
-	w.told()
+	w.sent()
 	require.NotEqual(t, one, StateOf(path))
 	w.put("two/c.yaml", "three") // the directory that the new link leads to is watched now
-	w.told()
+	w.sent()
 }
 
 func TestOtherFilesOfTheDirectoryAreNoChange(t *testing.T) {
@@ -119,7 +119,7 @@ func TestADirectoryThatIsGoneComesBack(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	w := watching(t, dir, filepath.Join(dir, "c.yaml"))
 	require.NoError(t, os.RemoveAll(dir))
-	w.told()
+	w.sent()
 	require.Equal(t, 1, w.lines.FilterMessageSnippet("cannot be watched").Len())
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	w.put("c.yaml", "x")
@@ -132,7 +132,7 @@ func TestADirectoryThatIsGoneComesBack(t *testing.T) {
 		}
 	}, 2*glance, 10*time.Millisecond)
 	w.put("c.yaml", "y")
-	w.told()
+	w.sent()
 	require.Equal(t, 1, w.lines.FilterMessageSnippet("cannot be watched").Len())
 }
 

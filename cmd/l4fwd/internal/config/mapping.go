@@ -2,17 +2,17 @@ package config
 
 import "go.yaml.in/yaml/v3"
 
-// pair is one key of a mapping with its value.
-type pair struct {
+// item is one key of a mapping with its value.
+type item struct {
 	name  string
 	line  int
 	value *yaml.Node
 }
 
-// pairs lists a mapping's keys, its own first, then those that it merges from others (<<). A key that is there twice is
+// mapping lists a mapping's keys, its own first, then those that it merges from others (<<). A key that is there twice is
 // a fault; a merged one gives way to the mapping's own.
-func (f *file) pairs(n *yaml.Node, path string) []pair {
-	var all, merged []pair
+func (f *file) mapping(n *yaml.Node, path string) []item {
+	var all, merged []item
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
@@ -25,7 +25,7 @@ func (f *file) pairs(n *yaml.Node, path string) []pair {
 			f.complain(k.Line, join(path, k.Value), fault("is here twice, first in line %d", "remove one of them", line))
 		default:
 			seen[k.Value] = k.Line
-			all = append(all, pair{k.Value, k.Line, v})
+			all = append(all, item{k.Value, k.Line, v})
 		}
 	}
 	for _, p := range merged {
@@ -38,16 +38,16 @@ func (f *file) pairs(n *yaml.Node, path string) []pair {
 }
 
 // merge lists the keys of the mapping, or of the mappings, that << names.
-func (f *file) merge(n *yaml.Node, path string) []pair {
+func (f *file) merge(n *yaml.Node, path string) []item {
 	line := n.Line
 	switch n = target(n); n.Kind {
 	case yaml.MappingNode:
-		return f.pairs(n, path)
+		return f.mapping(n, path)
 	case yaml.SequenceNode:
-		var all []pair
-		for _, item := range n.Content {
-			if item = target(item); item.Kind == yaml.MappingNode {
-				all = append(all, f.pairs(item, path)...)
+		var all []item
+		for _, one := range n.Content {
+			if one = target(one); one.Kind == yaml.MappingNode {
+				all = append(all, f.mapping(one, path)...)
 			}
 		}
 		return all
