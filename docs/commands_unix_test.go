@@ -18,7 +18,7 @@ import (
 // patience is for go run to compile on a busy machine.
 const patience = 3 * time.Minute
 
-var blocks = regexp.MustCompile("(?ms)^```(sh|yaml)\n(.*?)^```")
+var blocks = regexp.MustCompile("(?ms)^```(sh|yaml|haproxy)\n(.*?)^```")
 
 // blocksOf returns the code blocks of a language in a document.
 func blocksOf(t *testing.T, doc, language string) []string {
@@ -132,7 +132,7 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, doc := range []string{"README.md", "docs/ROUTING.md"} {
+	for _, doc := range []string{"README.md", "docs/ROUTING.md", "docs/MIGRATING-FROM-HAPROXY.md"} {
 		found := blocksOf(t, doc, "yaml")
 		if len(found) == 0 {
 			t.Errorf("%s has no configuration", doc)
@@ -144,5 +144,24 @@ func TestConfigurationsAreAccepted(t *testing.T) {
 				t.Errorf("%s: %v\n%s", doc, err, out)
 			}
 		}
+	}
+}
+
+// The haproxy.cfg of the worked example is one: HAProxy itself accepts it.
+func TestHAProxyExampleIsAccepted(t *testing.T) {
+	haproxy, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Skip("haproxy is not installed: apt-get install haproxy")
+	}
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	found := blocksOf(t, "docs/MIGRATING-FROM-HAPROXY.md", "haproxy")
+	if len(found) != 1 {
+		t.Fatalf("%d configurations, want one", len(found))
+	}
+	if err := os.WriteFile(file, []byte(found[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(haproxy, "-c", "-f", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
