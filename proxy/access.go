@@ -15,6 +15,7 @@ import (
 // A line for which the queue has no room is dropped and counted.
 type accessLog struct {
 	which   atomic.Uint32 // an AccessLog
+	starts  atomic.Bool   // a connection gets a line when it begins, too
 	to      *zap.Logger
 	queue   chan accessRecord
 	dropped atomic.Uint64
@@ -23,6 +24,7 @@ type accessLog struct {
 
 // accessRecord is a summary that outlives the connection.
 type accessRecord struct {
+	msg                          string
 	event                        func()    // not nil: is called instead, and logs something else
 	at                           time.Time // when the connection ended: the line may be written much later
 	id                           uint64
@@ -50,9 +52,23 @@ func (a *accessLog) log(s *relay.Summary, ses *session, upstream string) {
 	if which := AccessLog(a.which.Load()); which == AccessOff || which == AccessErrors && s.Reason.Expected() {
 		return
 	}
+	r := recordOf(accessEnd, s, ses, upstream)
+	r.local = s.Local()
+	a.put(r)
+}
+
+// The messages of the access log.
+const (
+	accessEnd      = "access"
+	accessStart    = "access start"    // log.starts
+	accessProgress = "access progress" // log.progress
+)
+
+// recordOf returns the line of a connection at this moment, without its local address.
+func recordOf(msg string, s *relay.Summary, ses *session, upstream string) accessRecord {
 	r := accessRecord{
-		at: time.Now(), id: s.ID, listener: s.Listener.Name, upstream: upstream,
-		client: s.Client, local: s.Local(), reason: s.Reason, up: s.Up, down: s.Down,
+		msg: msg, at: time.Now(), id: s.ID, listener: s.Listener.Name, upstream: upstream,
+		client: s.Client, reason: s.Reason, up: s.Up, down: s.Down,
 		connect: s.Connect, firstByte: s.FirstByte, duration: s.Duration, attempts: s.Attempts,
 	}
 	if s.Endpoint != nil {
@@ -62,6 +78,11 @@ func (a *accessLog) log(s *relay.Summary, ses *session, upstream string) {
 		r.client = ses.source(s.Flow)
 		r.vpce, r.sni, r.detail = ses.parser.Result.VPCE, ses.parser.Result.SNI, ses.detail
 	}
+	return r
+}
+
+// put queues a line. Without room for it, it is dropped and counted.
+func (a *accessLog) put(r accessRecord) {
 	select {
 	case a.queue <- r:
 	default:
@@ -69,14 +90,15 @@ func (a *accessLog) log(s *relay.Summary, ses *session, upstream string) {
 	}
 }
 
-// event has f called in the log's goroutine, where logging may wait. Without room in the queue f is dropped, and counted as a line.
-func (a *accessLog) event(f func()) {
-	select {
-	case a.queue <- accessRecord{event: f}:
-	default:
-		a.dropped.Add(1)
+// start has the line written of a connection that has reached its upstream after took.
+func (a *accessLog) start(f *relay.Flow, ses *session, upstream string, took time.Duration) {
+	if a.starts.Load() {
+		a.put(recordOf(accessStart, &relay.Summary{Flow: f, Connect: took}, ses, upstream))
 	}
 }
+
+// event has f called in the log's goroutine, where logging may wait. Without room in the queue f is dropped, and counted as a line.
+func (a *accessLog) event(f func()) { a.put(accessRecord{event: f}) }
 
 // write writes what is queued until close.
 func (a *accessLog) write() {
@@ -85,7 +107,7 @@ func (a *accessLog) write() {
 			r.event()
 			continue
 		}
-		if line := a.to.Check(zap.InfoLevel, "access"); line != nil {
+		if line := a.to.Check(zap.InfoLevel, r.msg); line != nil {
 			line.Time = r.at
 			line.Write(r.fields()...)
 		}
@@ -98,6 +120,10 @@ func (r *accessRecord) fields() []zap.Field {
 	if r.detail != "" {
 		detail = zap.String("detail", r.detail)
 	}
+	reason := zap.Skip()
+	if r.msg == accessEnd {
+		reason = zap.Stringer("reason", r.reason)
+	}
 	return []zap.Field{
 		zap.Uint64("id", r.id),
 		zap.String("listener", r.listener),
@@ -107,7 +133,7 @@ func (r *accessRecord) fields() []zap.Field {
 		zap.String("sni", r.sni),
 		zap.String("upstream_addr", addrText(r.addr)),
 		zap.String("local_addr", addrText(r.local)),
-		zap.Stringer("reason", r.reason),
+		reason,
 		detail,
 		zap.Uint64("bytes_up", r.up),
 		zap.Uint64("bytes_down", r.down),

@@ -29,8 +29,10 @@ type Options struct {
 
 	Prober Prober // makes the checks of upstreams; not used without any
 
-	Access AccessLog   // which connections get an access-log line
-	Log    *zap.Logger // events; nil: nothing is logged
+	Access   AccessLog     // which connections get an access-log line when they end
+	Starts   bool          // connections get a line when they have reached their upstream, too
+	Progress time.Duration // how often connections that last get a line; 0: never
+	Log      *zap.Logger   // events; nil: nothing is logged
 
 	// AccessLogger gets the access log, at level info; nil: Log gets it.
 	AccessLogger *zap.Logger

@@ -161,6 +161,7 @@ func (p *policy) connected(f *relay.Flow, e *endpoints, took time.Duration) {
 		p.logBackup(t, e.addr)
 	}
 	p.logAnswers(t, e.addr)
+	p.access.start(f, sessionOf(f), t.opts.Name, took)
 }
 
 // notConnected notes an attempt that failed, and has the next one go elsewhere.

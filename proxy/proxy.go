@@ -27,6 +27,7 @@ type Server struct {
 	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
 	once     sync.Once
+	progress *progress
 
 	reloading sync.Mutex // one at a time, and none beside Close
 	noWarm    bool       // no connection is kept warm any more; under reloading
@@ -72,6 +73,8 @@ func Start(o Options) (*Server, error) {
 	s.relay = r
 	s.started.Store(true)
 	r.SetWarm(first.pools())
+	s.progress = newProgress(s)
+	s.logAs(o)
 	return s, nil
 }
 
@@ -112,6 +115,7 @@ func (s *Server) Close(reason relay.Reason) {
 		s.stopped.Store(true)
 		s.reloading.Lock()
 		defer s.reloading.Unlock()
+		s.progress.close()
 		s.closeTargets()
 		s.relay.Close(reason)
 		s.resolver.Close()

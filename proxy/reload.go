@@ -47,7 +47,7 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 		s.relay.SetWarm(next.pools())
 	}
 	s.relay.Tune(o.tuning())
-	s.policy.access.which.Store(uint32(o.Access))
+	s.logAs(o)
 	for _, t := range next.targets {
 		t.listenersAre(o.Listeners)
 	}

@@ -24,6 +24,7 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 		Log:       log,
 	}
 	c.read(string(cfg.Log.Access), &o.Access)
+	o.Starts, o.Progress = cfg.Log.Starts, cfg.Log.Progress
 	for _, in := range cfg.Listeners {
 		o.Listeners = append(o.Listeners, compileListener(in, &c))
 	}

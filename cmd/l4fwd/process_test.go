@@ -215,6 +215,16 @@ func TestTheAccessLogHasItsOwnSwitch(t *testing.T) {
 	p.exits(t, exitOK)
 }
 
+func TestLinesOfConnectionsThatLast(t *testing.T) {
+	p := started(t, []string{"L4FWD_LOG_STARTS=true", "L4FWD_LOG_PROGRESS=100ms"})
+	c := p.dial(t)
+	exchange(t, c)
+	p.eventually(t, func() bool {
+		return strings.Contains(p.log.String(), `"msg":"access start"`) && strings.Count(p.log.String(), `"msg":"access progress"`) > 1
+	})
+	require.Regexp(t, `"msg":"access progress","id":1,.*"bytes_up":5,"bytes_down":5,`, p.log.String())
+}
+
 func TestLameDuckStillAccepts(t *testing.T) {
 	p := started(t, []string{"L4FWD_DRAIN_LAME_DUCK=2s"})
 	p.signal(t, syscall.SIGTERM)
