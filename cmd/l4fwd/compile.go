@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding"
 
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/health/probe"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -77,4 +79,19 @@ func (c *choices) read(text string, into encoding.TextUnmarshaler) {
 	if err := into.UnmarshalText([]byte(text)); err != nil && c.err == nil {
 		c.err = err
 	}
+}
+
+// probeAddress makes the checks of upstreams. It is the forwarder's proxy.Prober.
+func probeAddress(ctx context.Context, p proxy.Probe) (refusal string, err error) {
+	secure := probe.TLSRequest{Addr: p.Addr, ServerName: p.Host, First: p.First}
+	switch p.Type {
+	case proxy.CheckHTTPS:
+		r, err := probe.HTTPS(ctx, probe.HTTPRequest{TLSRequest: secure, Path: p.Path})
+		return r.Refusal, err
+	case proxy.CheckTLS:
+		_, err = probe.TLS(ctx, secure)
+	default:
+		_, err = probe.TCP(ctx, p.Addr)
+	}
+	return "", err
 }
