@@ -72,7 +72,7 @@ const exitStatuses = `Exit status:
                that was not released; 2 bad flags or configuration
   check        0 the configuration is valid; 2 it is not
   status       0 ready; 1 not ready; 3 no daemon answers
-  reload       0 the file is in use; 1 it was refused and nothing changed, or no daemon answers
+  reload       0 the file is in use; 1 it was refused and nothing changed; 3 no daemon answers
   drain        0 the drain has begun; 1 it has not, or no daemon answers
   eip          0 done; 1 failed
   version      0
