@@ -83,7 +83,7 @@ func localAddr(fd int32) netip.AddrPort {
 const listenBacklog = 65535
 
 // openListeners opens n sockets that share addr by SO_REUSEPORT, so that each loop accepts from a queue of its own. It
-// returns the address with the port the kernel chose.
+// returns the address that is bound, with the port that the kernel chose.
 func openListeners(addr netip.AddrPort, n int, k Keepalive) ([]int, netip.AddrPort, error) {
 	// SO_REUSEPORT would let a second process of the same user take half of the connections without a word. A socket
 	// without it finds out whether the port is free.
@@ -91,7 +91,11 @@ func openListeners(addr netip.AddrPort, n int, k Keepalive) ([]int, netip.AddrPo
 	if err != nil {
 		return nil, addr, err
 	}
-	addr = netip.AddrPortFrom(addr.Addr(), localAddr(int32(probe)).Port())
+	bound := localAddr(int32(probe))
+	addr = netip.AddrPortFrom(addr.Addr(), bound.Port())
+	if bound.Addr() == netip.IPv4Unspecified() {
+		addr = bound // a host without IPv6: see listenSocket
+	}
 	if err := unix.Close(probe); err != nil {
 		return nil, addr, os.NewSyscallError("close", err)
 	}
