@@ -36,6 +36,7 @@ type conn struct {
 // headerBuffer is what is read at once while a header may come; the longest has some 4 KiB.
 const headerBuffer = 512
 
+// newConn returns the connection of a caller. leave is called once, by Close.
 func newConn(c net.Conn, source netip.Addr, leave func(*conn)) *conn {
 	out := &conn{Conn: c, source: source}
 	out.header = &preface.Parser{Config: preface.Config{Proxy: preface.Optional}}

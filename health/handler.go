@@ -32,6 +32,7 @@ func Handle(mux *http.ServeMux, h *Health, alive func(context.Context) error) {
 	})
 }
 
+// readyz returns status and body of /readyz: the failing conditions, or all of them with their notes if verbose.
 func readyz(h *Health, verbose bool) (status int, body string) {
 	var b bytes.Buffer
 	status = http.StatusOK
@@ -57,7 +58,7 @@ func readyz(h *Health, verbose bool) (status int, body string) {
 	return status, b.String()
 }
 
-// writeNotes writes what is to be said of a condition beyond its reason, each once.
+// writeNotes writes the notes of a condition, each once, and none that its reason contains.
 func writeNotes(b *bytes.Buffer, reason string, notes []string) {
 	said := make(map[string]bool)
 	for _, note := range notes {
@@ -69,8 +70,10 @@ func writeNotes(b *bytes.Buffer, reason string, notes []string) {
 	}
 }
 
+// line is a failing condition as the answers show it.
 func (c Condition) line() string { return c.Name + ": " + c.Reason() + "\n" }
 
+// answer writes a plain text.
 func answer(w http.ResponseWriter, status int, body string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")

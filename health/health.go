@@ -22,8 +22,8 @@ func (c Condition) Reason() string {
 	return strings.Join(strings.Fields(c.Err.Error()), " ")
 }
 
-// Health is a list of conditions, asked each time somebody wants to know: nothing is stored that could go stale.
-// Its methods are safe for concurrent use.
+// Health is a list of conditions, evaluated each time somebody asks: nothing is stored that could become stale. Its methods are
+// safe for concurrent use.
 type Health struct {
 	mu     sync.Mutex
 	checks []check
@@ -40,14 +40,14 @@ type check struct {
 // New returns a Health without conditions, which is ready.
 func New() *Health { return &Health{} }
 
-// Register adds a condition, or replaces the one of that name. check returns nil while the condition holds, else why it
-// does not; it must not block, and is called from several goroutines.
+// Register adds a condition, or replaces the one of that name. fn returns nil while the condition holds, otherwise the reason; it
+// must not block, and is called from several goroutines.
 func (h *Health) Register(name string, fn func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range h.checks {
 		if h.checks[i].name == name {
-			// A new list, since Conditions may be walking the old one.
+			// A new list, since Conditions may be reading the old one.
 			h.checks = append([]check(nil), h.checks...)
 			h.checks[i].fn = fn
 			return
@@ -56,8 +56,8 @@ func (h *Health) Register(name string, fn func() error) {
 	h.checks = append(h.checks, check{name, fn})
 }
 
-// Describe has /readyz?verbose show, below the condition of that name and whether it holds or not, what fn says, one line
-// each. fn must not block, and is called from several goroutines.
+// Describe adds notes to the condition of that name: /readyz?verbose shows below it what fn returns, one line each, whether it
+// holds or not. fn must not block, and is called from several goroutines.
 func (h *Health) Describe(name string, fn func() []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -67,7 +67,7 @@ func (h *Health) Describe(name string, fn func() []string) {
 	h.notes[name] = fn
 }
 
-// describe returns what is to be said of a condition.
+// describe returns the notes of a condition.
 func (h *Health) describe(name string) []string {
 	h.mu.Lock()
 	fn := h.notes[name]
@@ -78,7 +78,7 @@ func (h *Health) describe(name string) []string {
 	return fn()
 }
 
-// Conditions asks every condition, in the order of registration.
+// Conditions evaluates every condition, in the order of registration.
 func (h *Health) Conditions() []Condition {
 	h.mu.Lock()
 	checks := h.checks

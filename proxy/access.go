@@ -40,6 +40,7 @@ type accessRecord struct {
 // accessQueue is how many lines may wait to be written: a quarter of a second at 16,000 connections a second.
 const accessQueue = 4096
 
+// newAccessLog starts the goroutine, which close ends.
 func newAccessLog(which AccessLog, log *zap.Logger) *accessLog {
 	a := &accessLog{to: log, queue: make(chan accessRecord, accessQueue)}
 	a.which.Store(uint32(which))
@@ -150,6 +151,7 @@ func (a *accessLog) close() {
 	a.ended.Wait()
 }
 
+// addrText is an address as the log has it; empty for the zero value.
 func addrText(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""

@@ -27,6 +27,7 @@ type counters struct {
 	upstreams map[string]*upstreamCounters
 }
 
+// newCounters returns counters for loops 0 to loops-1.
 func newCounters(loops int) *counters {
 	return &counters{loops: loops, upstreams: make(map[string]*upstreamCounters)}
 }
@@ -115,6 +116,7 @@ type listenerCell struct {
 	_        [64]byte
 }
 
+// newListenerCounters returns the counters of a listener with a place in table.rules.
 func newListenerCounters(name string, index, loops int) *listenerCounters {
 	l := &listenerCounters{name: name, index: index, unrouted: newTraffic(name, "", loops)}
 	for range loops {
@@ -123,6 +125,7 @@ func newListenerCounters(name string, index, loops int) *listenerCounters {
 	return l
 }
 
+// accepted returns how many clients were accepted, refused ones included.
 func (l *listenerCounters) accepted() (n uint64) {
 	for _, c := range l.cells {
 		n += c.accepted.Load()
@@ -130,6 +133,7 @@ func (l *listenerCounters) accepted() (n uint64) {
 	return n
 }
 
+// refused returns how many clients were refused for the reason.
 func (l *listenerCounters) refused(r relay.Reason) (n uint64) {
 	for _, c := range l.cells {
 		n += c.refused[r].Load()
@@ -167,6 +171,7 @@ type upstreamCounters struct {
 	traffic []*traffic
 }
 
+// newUpstreamCounters returns the counters of an upstream, all zero.
 func newUpstreamCounters(name string, loops int) *upstreamCounters {
 	u := &upstreamCounters{
 		name:      name,
@@ -215,6 +220,7 @@ type trafficCell struct {
 	_      [64]byte
 }
 
+// newTraffic returns the counters of a listener and an upstream, all zero.
 func newTraffic(listener, upstream string, loops int) *traffic {
 	t := &traffic{listener: listener, upstream: upstream, bytes: relay.NewTally(loops)}
 	for range loops {
@@ -223,6 +229,7 @@ func newTraffic(listener, upstream string, loops int) *traffic {
 	return t
 }
 
+// active returns how many connections are open.
 func (t *traffic) active() (n int64) {
 	for _, c := range t.cells {
 		n += c.active.Load()
@@ -230,6 +237,7 @@ func (t *traffic) active() (n int64) {
 	return n
 }
 
+// ended returns how many connections ended for the reason.
 func (t *traffic) ended(r relay.Reason) (n uint64) {
 	for _, c := range t.cells {
 		n += c.ended[r].Load()

@@ -17,6 +17,7 @@ type histogramCell struct {
 	_       [64]byte
 }
 
+// newHistogram returns an empty histogram with at most 15 upper bounds, which ascend.
 func newHistogram(bounds []time.Duration, loops int) *histogram {
 	h := &histogram{bounds: bounds}
 	for range loops {

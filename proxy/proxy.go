@@ -78,6 +78,7 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
+// relayOptions are the options of the relay that serves o.
 func (s *Server) relayOptions(o Options) relay.Options {
 	return relay.Options{
 		Engine: o.Engine, Loops: o.Loops, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(),

@@ -60,6 +60,7 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
+// stats adds the figures of the listener.
 func (l *listenerCounters) stats(st *Stats) {
 	st.Accepted[l.name] = l.accepted()
 	for _, r := range reasonList {
@@ -72,6 +73,7 @@ func (l *listenerCounters) stats(st *Stats) {
 	}
 }
 
+// stats adds the connections of the listener and the upstream.
 func (t *traffic) stats(st *Stats) {
 	st.Active[[2]string{t.listener, t.upstream}] = t.active()
 	for _, r := range reasonList {
@@ -81,6 +83,7 @@ func (t *traffic) stats(st *Stats) {
 	}
 }
 
+// stats adds the figures of the upstream, those of its listeners included.
 func (u *upstreamCounters) stats(st *Stats) {
 	for _, t := range u.allTraffic() {
 		t.stats(st)
@@ -97,6 +100,7 @@ func (u *upstreamCounters) stats(st *Stats) {
 	st.Connect[u.name], st.FirstByte[u.name], st.Duration[u.name] = u.connect.stats(), u.firstByte.stats(), u.duration.stats()
 }
 
+// stats adds the state of the upstream.
 func (t *target) stats(st *Stats) {
 	name := t.opts.Name
 	if t.warm != nil {

@@ -105,6 +105,7 @@ func (t *target) enter() bool {
 	return false
 }
 
+// leave gives back what enter took.
 func (t *target) leave() { t.counters.open.Add(-1) }
 
 // bindable returns an error for the first of the addresses that no connection can begin at. Without this check

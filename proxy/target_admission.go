@@ -45,6 +45,7 @@ type AdmissionStatus struct {
 	Since  time.Time      `json:"since,omitzero"`
 }
 
+// newAdmission knows nothing yet of the address with that number.
 func newAdmission(egress int) *admission {
 	return &admission{now: answers{egress: egress, state: AdmissionUnknown}}
 }
@@ -90,6 +91,7 @@ func (t *target) judgeAnswer(egress int, refusal string) {
 	}
 }
 
+// logAdmission logs a change of state.
 func (t *target) logAdmission(was, state AdmissionState, refusal string) {
 	name := zap.String("upstream", t.opts.Name)
 	switch {

@@ -47,6 +47,7 @@ func (e *endpoints) of(tr *traffic) *relay.Endpoint {
 	return all[e.turn.Add(1)%uint32(len(all))]
 }
 
+// make makes the endpoints for connections that count in tr.
 func (e *endpoints) make(tr *traffic) (all []*relay.Endpoint) {
 	for _, local := range e.local {
 		all = append(all, &relay.Endpoint{

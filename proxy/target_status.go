@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// status describes the upstream as of now.
 func (t *target) status(now time.Time) UpstreamStatus {
 	s := UpstreamStatus{
 		Name: t.opts.Name, Address: t.sources[0].String(), MaxConns: t.opts.MaxConnections,

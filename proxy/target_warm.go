@@ -178,6 +178,7 @@ func (w *warmKeeper) rest(loop int, d time.Duration) {
 	}
 }
 
+// note remembers what went wrong.
 func (w *warmKeeper) note(fault string) { w.fault.Store(&fault) }
 
 // lastFault is what went wrong last; empty if nothing did since connections were good.
@@ -222,6 +223,7 @@ type WarmStatus struct {
 	Why    string `json:"why,omitempty"` // what went wrong last, since they were good
 }
 
+// warmStatus is nil if no connection is kept warm.
 func (t *target) warmStatus() *WarmStatus {
 	if t.warm == nil {
 		return nil
@@ -244,6 +246,7 @@ func (s *Server) CloseWarm() {
 	s.relay.SetWarm(nil)
 }
 
+// warmStats adds the figures of the warm connections.
 func (u *upstreamCounters) warmStats(st *Stats) {
 	for kind, name := range warmResults {
 		var n uint64

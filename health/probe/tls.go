@@ -107,6 +107,7 @@ func verify(chain []*x509.Certificate, r TLSRequest) error {
 	return err
 }
 
+// certificate takes what matters from a certificate.
 func certificate(c *x509.Certificate) *Certificate {
 	names := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {

@@ -1,8 +1,8 @@
-// Package limit turns away what is beyond a limit: open connections of one source, new connections a second. How many are
-// open in all is the relay's to count.
+// Package limit refuses connections beyond a limit: the open connections of one source, and new connections a second. The
+// relay counts all open connections itself.
 //
-// A Scope is what limits are set for: the process, or one listener. Its methods are called from all loops at once, wait
-// for nothing, and start nothing. Limits may change at any time; what is open stays open and stays counted.
+// Limits are set for a Scope: the process, or one listener. All loops call its methods at once. They wait for nothing and start
+// nothing. Limits may change at any time; open connections stay open and stay counted.
 package limit
 
 import (
@@ -50,10 +50,9 @@ func (s *Scope) SetLimits(l Limits) error {
 // Admit reports whether the rate allows another connection, which is counted then.
 func (s *Scope) Admit() bool { return s.rate.allow() }
 
-// EnterSource counts a connection of a source, once that is known: it may come from a PROXY header. ok is false if the
-// source has as many as it may have. While there is no limit nothing is counted, and the connections of that time are not
-// counted later either. Each ticket is to be given to LeaveSource once; the zero one, which those turned away and those
-// not counted get, may be.
+// EnterSource counts a connection of a source, which may be known from a PROXY header. ok is false if the source has as many as
+// it may have. While there is no limit nothing is counted, and the connections of that time are not counted later. The caller
+// gives each ticket to LeaveSource once. The zero ticket, which refused and uncounted connections get, may be given, too.
 func (s *Scope) EnterSource(a netip.Addr) (t Ticket, ok bool) {
 	most := s.sources.max.Load()
 	if most == 0 {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// bucket is a token bucket that holds a second's worth of tokens, in the form of the generic cell rate algorithm: full
-// is when the bucket will be full again if nothing more is taken. One word, so that loops need no lock.
+// bucket is a token bucket that holds the tokens of one second, in the form of the generic cell rate algorithm: full is
+// the time at which the bucket is full again if nothing more is taken. It is one word, so that loops need no lock.
 type bucket struct {
 	interval atomic.Int64              // nanoseconds a token takes to come; 0: no limit
 	base     atomic.Pointer[time.Time] // when a rate was first set
@@ -34,7 +34,7 @@ func (b *bucket) allow() bool {
 	if interval == 0 {
 		return true
 	}
-	now := int64(time.Since(*b.base.Load())) // by the clock that never goes back
+	now := int64(time.Since(*b.base.Load())) // by the monotonic clock
 	for {
 		full := b.full.Load()
 		next := max(full, now) + interval

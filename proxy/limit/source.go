@@ -12,8 +12,8 @@ import (
 // Ticket is what a connection holds of its source's limit. The zero value holds nothing.
 type Ticket struct{ key uint64 }
 
-// ticketOf returns the ticket of a source. An IPv6 client has a /64 for itself, so that is what counts. IPv4 addresses
-// are put into 0:1::/32 of that space, which is not routed.
+// ticketOf returns the ticket of a source. An IPv6 client has a /64 for itself, so the /64 counts. IPv4 addresses are put
+// into 0:1::/32 of that space, which is not routed.
 func ticketOf(a netip.Addr) Ticket {
 	a = a.Unmap()
 	if a.Is4() {
@@ -21,20 +21,20 @@ func ticketOf(a netip.Addr) Ticket {
 		return Ticket{1<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
 	}
 	b := a.As16()
-	// The last bit of ::/64, which is not routed either, keeps the key from being zero.
+	// A key must not be zero, so ::/64 gets the key of 0:0:0:1::/64; neither is routed.
 	return Ticket{max(binary.BigEndian.Uint64(b[:8]), 1)}
 }
 
 const (
 	shardBits = 6  // 64 locks: loops rarely meet, unless one source floods
-	shrinkAt  = 64 // entries a shard may have had and keep its memory
+	shrinkAt  = 64 // a shard that had more entries gives its memory back once it is empty
 )
 
-// seed keeps clients from choosing which shard they meet in.
+// seed prevents clients from choosing sources that all fall into one shard.
 var seed = rand.Uint64() | 1
 
-// sources counts the connections of each source that has some. A source is forgotten with its last connection, so there
-// are never more entries than connections: a flood of addresses that are turned away, or leave, leaves nothing.
+// sources counts the connections of each source that has any. A source is forgotten with its last connection, so there are
+// never more entries than connections: a flood of addresses that are refused, or that leave, costs no memory afterwards.
 type sources struct {
 	max    atomic.Int64
 	_      [56]byte
@@ -48,11 +48,13 @@ type shard struct {
 	_    [40]byte // a cache line of its own
 }
 
+// shard returns the part of the table that has the ticket.
 func (s *sources) shard(t Ticket) *shard {
 	hi, lo := bits.Mul64(t.key^seed, 0x9e3779b97f4a7c15)
 	return &s.shards[(hi^lo)>>(64-shardBits)]
 }
 
+// acquire counts a connection of the source, unless it has most of them.
 func (s *sources) acquire(t Ticket, most int64) bool {
 	h := s.shard(t)
 	h.mu.Lock()
@@ -69,6 +71,7 @@ func (s *sources) acquire(t Ticket, most int64) bool {
 	return true
 }
 
+// release ends what acquire counted.
 func (s *sources) release(t Ticket) {
 	h := s.shard(t)
 	h.mu.Lock()
@@ -83,6 +86,7 @@ func (s *sources) release(t Ticket) {
 	}
 }
 
+// count returns how many sources have connections.
 func (s *sources) count() (n int) {
 	for i := range s.shards {
 		h := &s.shards[i]

@@ -30,7 +30,7 @@ func ParseSource(s string) (netip.Prefix, error) {
 	return unmap(p), nil
 }
 
-// unmap returns the IPv4 prefix that one of mapped addresses stands for.
+// unmap returns a prefix of IPv4 addresses that are mapped into IPv6 as the prefix of the IPv4 addresses.
 func unmap(p netip.Prefix) netip.Prefix {
 	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(a.Unmap(), p.Bits()-96)
@@ -104,7 +104,7 @@ func NewEndpoints(ids []string) (*Endpoints, error) {
 	return e, nil
 }
 
-// Admits reports whether a client may enter that came through the endpoint; id is empty if its header told none.
+// Admits reports whether a client may enter that came through the endpoint; id is empty if no header has one.
 func (e *Endpoints) Admits(id string) bool {
 	if e == nil {
 		return true

@@ -12,11 +12,10 @@ import (
 
 // AppendHeader appends a PROXY header of version 1 or 2 for a client that connected from from to to.
 //
-// If one address is IPv4 and the other IPv6, the IPv4 one is written mapped into IPv6. Without to the unspecified
-// address is written: the client's is the one that counts. Without from the header says that the addresses are not
-// known: UNKNOWN, or LOCAL in version 2. tlvs, as in Result.TLVs, are passed on in version 2; padding is dropped, and a
-// checksum (the first, if there are more) is computed anew. An error means malformed TLVs or more of them than a header
-// holds; b is returned as it was.
+// If one address is IPv4 and the other IPv6, the IPv4 one is written mapped into IPv6. If to is the zero value, the unspecified
+// address is written: only the client's matters. If from is, the header says that the addresses are not known: UNKNOWN in
+// version 1, LOCAL in version 2. tlvs, as in Result.TLVs, are passed on in version 2 without padding; a checksum (the first, if
+// there are more) is computed anew. An error means that TLVs are malformed or more than a header holds; b is returned as it was.
 func AppendHeader(b []byte, version int, from, to netip.AddrPort, tlvs []byte) ([]byte, error) {
 	if version != 1 && version != 2 {
 		return b, fmt.Errorf("write PROXY header: version %d is neither 1 nor 2", version)
@@ -63,6 +62,7 @@ func finish(b, header, out []byte, field int) ([]byte, error) {
 	return out, nil
 }
 
+// formatHeader returns a header without TLVs.
 func formatHeader(version byte, from, to netip.AddrPort) ([]byte, error) {
 	if !from.IsValid() {
 		return proxyproto.HeaderProxyFromAddrs(version, nil, nil).Format()

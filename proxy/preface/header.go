@@ -51,6 +51,7 @@ func begins(b []byte, signature string) bool {
 	return string(b[:n]) == signature[:n]
 }
 
+// parseV1 looks for the end of a v1 header, which is one line.
 func (p *Parser) parseV1(b []byte) (Verdict, bool) {
 	end := bytes.IndexByte(b[:min(len(b), v1Max)], '\n') + 1
 	switch {
@@ -62,7 +63,7 @@ func (p *Parser) parseV1(b []byte) (Verdict, bool) {
 	return p.more(b, len(b)+1), true
 }
 
-// parseV2 judges what it can before the header is complete, so that garbage is not waited for.
+// parseV2 refuses a faulty header as early as possible, so that it does not wait for the rest of garbage.
 func (p *Parser) parseV2(b []byte) (Verdict, bool) {
 	if len(b) > 12 && b[12] != byte(proxyproto.PROXY) && b[12] != byte(proxyproto.LOCAL) {
 		return refuse(ProxyHeaderBad, "a v2 header of an unknown version or command"), true
@@ -108,6 +109,7 @@ func blockLen(family byte) (n int, defined bool) {
 	return 0, false
 }
 
+// namesTCPClient reports whether a v2 header of the family has the addresses of a TCP client.
 func namesTCPClient(family byte) bool {
 	f := proxyproto.AddressFamilyAndProtocol(family)
 	return f == proxyproto.TCPv4 || f == proxyproto.TCPv6
@@ -149,6 +151,7 @@ func (p *Parser) decode(b []byte) (Verdict, bool) {
 	return Verdict{}, false
 }
 
+// addrPort returns the address, IPv4 never mapped into IPv6.
 func addrPort(a *net.TCPAddr) netip.AddrPort {
 	ap := a.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Matcher finds the route of a host name. It is immutable and safe for concurrent use; a look-up takes two accesses of a
-// map however many routes there are.
+// Matcher finds the route of a host name. It is immutable and safe for concurrent use. A match takes two accesses of a map,
+// however many routes there are.
 //
 // A wildcard stands for exactly one label, as in a certificate: *.example.com matches a.example.com, neither
-// example.com nor a.b.example.com. (Envoy and nginx let it stand for any number. Routes are an allow-list, so the
-// narrower reading is the safe one, and what is behind a deeper name could not present the wildcard's certificate.)
+// example.com nor a.b.example.com. (In Envoy and nginx it stands for any number. Routes are an allow-list, so the narrower
+// reading is the safe one, and the host of a deeper name could not present the wildcard's certificate.)
 type Matcher struct {
 	exact, wildcard map[string]int // name, or name behind "*.", to the first route that has it
 }
@@ -54,8 +54,8 @@ func (m *Matcher) Match(sni string) (route int, ok bool) {
 	return route, ok
 }
 
-// Reaches reports whether some name that the pattern stands for gets to the route; if not, an earlier route takes all of
-// them, and the entry has no effect. The pattern must be a valid one.
+// Reaches reports whether any name that the pattern matches gets to the route. If none does, earlier routes take them all, and
+// the entry has no effect. The pattern must be valid.
 func (m *Matcher) Reaches(pattern string, route int) bool {
 	names, host := m.place(pattern)
 	if first := names[host]; first < route {

@@ -72,6 +72,7 @@ func CheckPattern(pattern string) (fault string) {
 	return fault
 }
 
+// isAddress reports whether s is an IP address, also one in brackets.
 func isAddress(s string) bool {
 	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	return err == nil

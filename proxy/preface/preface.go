@@ -132,4 +132,5 @@ func (c Config) Silent() Reason {
 	return PrefaceTimeout
 }
 
+// refuse is the verdict that refuses a client; detail is a constant text for the log.
 func refuse(r Reason, detail string) Verdict { return Verdict{Refuse: r, Detail: detail} }

@@ -8,7 +8,7 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// reader is the library's way to bytes that are all there. Its buffer takes a v1 header whole, which the library asks for.
+// reader gives the library bytes that are already complete. Its buffer takes a v1 header whole, as the library requires.
 type reader struct {
 	src bytes.Reader
 	buf *bufio.Reader
@@ -20,6 +20,7 @@ var readers = sync.Pool{New: func() any {
 	return r
 }}
 
+// readHeader has the library read the complete header b, which it does not keep.
 func readHeader(b []byte) (*proxyproto.Header, error) {
 	r := readers.Get().(*reader)
 	r.src.Reset(b)

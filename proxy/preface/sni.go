@@ -12,8 +12,8 @@ const (
 	maxExtensions = 256 // more than any client has; bounds the search for doubles
 )
 
-// readName takes the host name from the complete ClientHello message. With Encrypted ClientHello it is the outer name:
-// the one in the clear.
+// readName takes the host name from the complete ClientHello message. With Encrypted ClientHello it is the outer name, which is
+// not encrypted.
 func (p *Parser) readName(message []byte) Verdict {
 	name, ok := serverName(message)
 	switch {
@@ -30,7 +30,7 @@ func (p *Parser) readName(message []byte) Verdict {
 	return Verdict{Skip: p.header}
 }
 
-// serverName returns the host name as sent, nil if there is none. ok tells whether the message is well formed, as far as
+// serverName returns the host name as sent, nil if there is none. ok reports whether the message is well formed, as far as is
 // needed to be sure that a server reads the same name.
 func serverName(message []byte) (name []byte, ok bool) {
 	s := cryptobyte.String(message)
@@ -94,7 +94,7 @@ func hostName(data cryptobyte.String) (name []byte, ok bool) {
 	return name, true
 }
 
-// hint says what a client that speaks no TLS may be speaking.
+// hint guesses the protocol of a client that does not speak TLS.
 func hint(b []byte) string {
 	switch {
 	case b[0] == 'P' && begins(b, v1Signature) && len(b) >= 5, b[0] == '\r' && begins(b, v2Signature) && len(b) >= 5:
@@ -111,6 +111,7 @@ func hint(b []byte) string {
 	return "no TLS"
 }
 
+// plainHTTP reports whether b begins like a request of HTTP without TLS.
 func plainHTTP(b []byte) bool {
 	for _, method := range [...]string{"GET ", "HEAD", "POST", "PUT ", "DELE", "CONN", "OPTI", "PATC", "PRI "} {
 		if len(b) >= 4 && string(b[:4]) == method {

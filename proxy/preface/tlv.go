@@ -9,7 +9,7 @@ import (
 	"github.com/pires/go-proxyproto/tlvparse"
 )
 
-// maxEndpoint bounds what a client that may send headers can write into the log. An id has 22 characters.
+// maxEndpoint bounds the id that a client with a header can write into the log. A valid id has 22 characters.
 const maxEndpoint = 64
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

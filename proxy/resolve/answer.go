@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// MaxAddrs bounds the addresses of a name. Of more the lowest are kept, and not the
-	// first: servers rotate their answers, and the set would change with each lookup.
+	// MaxAddrs bounds the addresses of a name. If there are more, the lowest are kept. The
+	// first ones would change with each lookup, since servers rotate their answers.
 	MaxAddrs = 64
 
 	// maxAliases is how many CNAMEs are followed. Azure OpenAI has 7 or 8, and recursive
@@ -23,8 +23,8 @@ const (
 )
 
 // chain follows the aliases of a name to its addresses, through one answer or
-// several. It is the part that reads what a server sent, and trusts nothing of it:
-// an address counts only if its owner is on the way from the name.
+// several. It reads what a server sent and trusts nothing of it: an address counts
+// only if its owner is on the way from the name.
 type chain struct {
 	qtype uint16
 	seen  []string // keys of the names on the way, the asked one first
@@ -34,6 +34,7 @@ type chain struct {
 	addrs []netip.Addr
 }
 
+// newChain returns the chain that begins at an absolute name.
 func newChain(fqdn string, qtype uint16) *chain {
 	return &chain{qtype: qtype, at: fqdn, seen: []string{key(fqdn)}, ttl: maxWireTTL}
 }
@@ -42,9 +43,9 @@ func newChain(fqdn string, qtype uint16) *chain {
 func (c *chain) aliases() int { return len(c.seen) - 1 }
 
 // read takes an answer to the question for c.at, with response code NOERROR or
-// NXDOMAIN. With more the answer ended in an alias, and c.at is to be asked for
-// next; this ends, as each such answer has gone one alias further. Else the result is
-// OK, NXDomain, NoData or BadAnswer; err is nil only with OK.
+// NXDOMAIN. If more is true the answer ended in an alias, and the next question is
+// for c.at; this ends, since each such answer is one alias further. Otherwise the
+// result is OK, NXDomain, NoData or BadAnswer; err is nil only with OK.
 func (c *chain) read(m *dns.Msg) (result Result, more bool, err error) {
 	answers := indexAnswers(m.Answer, c.qtype)
 	moved := false
@@ -65,8 +66,9 @@ func (c *chain) read(m *dns.Msg) (result Result, more bool, err error) {
 	if m.Rcode == dns.RcodeNameError {
 		return NXDomain, false, fmt.Errorf("%s does not exist (NXDOMAIN)", c.where())
 	}
-	// An alias without anything behind it is no data if the server says so with the SOA
-	// of the target's zone (RFC 2308 2.2), else the server did not look further.
+	// An alias whose target has no record in the answer is no data if the server says so
+	// with the SOA of the target's zone (RFC 2308 2.2). Otherwise the server did not
+	// follow the alias.
 	if moved && !covered {
 		return OK, true, nil
 	}
@@ -83,6 +85,7 @@ func (c *chain) take(r owned) (Result, bool, error) {
 	return OK, false, nil
 }
 
+// follow goes on to the target of an alias. The error says why the chain is faulty.
 func (c *chain) follow(alias *dns.CNAME) error {
 	next := key(alias.Target)
 	if next == "" {
@@ -101,7 +104,7 @@ func (c *chain) follow(alias *dns.CNAME) error {
 }
 
 // negative takes the TTL of a negative answer, the smaller one of the SOA's TTL and
-// minimum (RFC 2308 5), and tells whether there is an SOA for where the chain stands.
+// minimum (RFC 2308 5), and reports whether there is an SOA for where the chain stands.
 func (c *chain) negative(m *dns.Msg) bool {
 	for _, rr := range m.Ns {
 		soa, ok := rr.(*dns.SOA)
@@ -136,6 +139,8 @@ type owned struct {
 	ttl   uint32 // seconds, the smallest of the addresses
 }
 
+// indexAnswers sorts the records of an answer by the key of their owner. Of other classes
+// and types only aliases are kept.
 func indexAnswers(rrs []dns.RR, qtype uint16) map[string]owned {
 	index := make(map[string]owned, 8)
 	for _, rr := range rrs {
@@ -161,7 +166,7 @@ func indexAnswers(rrs []dns.RR, qtype uint16) map[string]owned {
 }
 
 // address returns the address of an A or AAAA record of the asked type, else the
-// zero Addr. IPv4 in an IPv6 coat is taken out of it.
+// zero Addr. An IPv4 address mapped into IPv6 is returned as IPv4.
 func address(rr dns.RR, qtype uint16) netip.Addr {
 	var a netip.Addr
 	switch rr := rr.(type) {
@@ -177,6 +182,7 @@ func address(rr dns.RR, qtype uint16) netip.Addr {
 	return a.Unmap()
 }
 
+// wireTTL returns a TTL in seconds, 0 for one that is too large to be valid.
 func wireTTL(ttl uint32) uint32 {
 	if ttl > maxWireTTL {
 		return 0
@@ -184,8 +190,8 @@ func wireTTL(ttl uint32) uint32 {
 	return ttl
 }
 
-// usable tells whether a TCP connection to the address can be thought of. Link-local
-// IPv6 needs a zone, which DNS cannot give.
+// usable reports whether a TCP connection to the address is possible at all.
+// Link-local IPv6 needs a zone, which DNS cannot give.
 func usable(a netip.Addr) bool {
 	switch {
 	case !a.IsValid(), a.IsUnspecified(), a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
@@ -196,8 +202,8 @@ func usable(a netip.Addr) bool {
 	return true
 }
 
-// tidy returns the usable addresses in the given order and without doubles; of more
-// than limit the lowest ones. The result is the caller's, addrs stays as it is.
+// tidy returns the usable addresses in the given order and without doubles; if there
+// are more than limit, the lowest ones. The result is the caller's, addrs is not changed.
 func tidy(addrs []netip.Addr, limit int) []netip.Addr {
 	kept := make([]netip.Addr, 0, min(len(addrs), limit))
 	seen := make(map[netip.Addr]struct{}, len(addrs))

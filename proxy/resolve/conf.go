@@ -34,6 +34,7 @@ type config struct {
 	tcp      bool // `use-vc`: never UDP
 }
 
+// defaultConfig is what an empty resolv.conf means.
 func defaultConfig() *config {
 	return &config{
 		servers:  []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)},
@@ -45,11 +46,11 @@ func defaultConfig() *config {
 // parseConf reads a resolv.conf(5). Like glibc it skips what it does not understand
 // and never fails; a file without a usable server means 127.0.0.1.
 //
-// It is our own because dns.ClientConfigFromReader, right on what most files hold
-// (a test compares the two), does not know rotate and use-vc, cannot tell a missing
-// timeout from one of 5s, has no upper limits, takes any word for a server and the
-// root for a search domain, and stops without an error at an overlong line.
-// Left out: the environment (LOCALDOMAIN, RES_OPTIONS), sortlist, and
+// dns.ClientConfigFromReader agrees with it on what most files contain (a test
+// compares the two), but it does not know rotate and use-vc, cannot distinguish a
+// missing timeout from one of 5s, has no upper limits, accepts any word as a server
+// and the root as a search domain, and stops without an error at an overlong line.
+// parseConf ignores the environment (LOCALDOMAIN, RES_OPTIONS), sortlist, and
 // single-request, which is for resolvers that ask twice from one socket.
 func parseConf(data string) *config {
 	c := defaultConfig()
@@ -83,6 +84,7 @@ func parseConf(data string) *config {
 	return c
 }
 
+// searchList returns the valid domains among words, in lower case, each once.
 func searchList(words []string) []string {
 	var list []string
 	for _, w := range words {
@@ -94,6 +96,7 @@ func searchList(words []string) []string {
 	return list
 }
 
+// option applies one word of an options line; unknown words and values are skipped.
 func (c *config) option(o string) {
 	name, value, _ := strings.Cut(o, ":")
 	n, err := strconv.Atoi(value)
@@ -112,11 +115,12 @@ func (c *config) option(o string) {
 	}
 }
 
-// stamp tells versions of a file apart; the zero value is a missing file. The inode
-// counts (os.SameFile), since a file renamed into place may be of the same second
-// and size.
+// stamp identifies a version of a file; the zero value is a missing file. The inode
+// counts (os.SameFile), since a file that is renamed into place may have the same
+// size and second.
 type stamp struct{ info os.FileInfo }
 
+// stampOf returns the version of the file that is there now.
 func stampOf(path string) stamp {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -125,6 +129,7 @@ func stampOf(path string) stamp {
 	return stamp{info}
 }
 
+// same reports whether two stamps are of the same version.
 func (s stamp) same(o stamp) bool {
 	if s.info == nil || o.info == nil {
 		return s.info == nil && o.info == nil
@@ -132,8 +137,8 @@ func (s stamp) same(o stamp) bool {
 	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
 }
 
-// readFile returns up to limit bytes of a file, and none of one that cannot be read:
-// like glibc, which goes on with its defaults.
+// readFile returns up to limit bytes of a file, and none if it cannot be read: glibc
+// goes on with its defaults then.
 func readFile(path string, limit int64) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -153,8 +158,8 @@ type confFile struct {
 	conf  *config
 }
 
-// get returns the present configuration, shared and only to be read. The stamp is
-// taken before reading: a change in between is seen the next time.
+// get returns the configuration as it is now. It is shared: read it only. The stamp is
+// taken before the file is read, so a change in between is noticed the next time.
 func (f *confFile) get() *config {
 	now := stampOf(f.path)
 	f.mu.Lock()

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// udpSize is what we announce with EDNS0: the size of DNS Flag Day 2020, which no
-	// path fragments.
+	// udpSize is announced with EDNS0: the size of DNS Flag Day 2020, which no path
+	// fragments.
 	udpSize = 1232
 
-	// udpBuffer is larger, for servers that don't keep to it. What it cuts off cannot be
-	// unpacked, and is asked for over TCP. A TCP message ends at 64 KiB by its length
-	// field.
+	// udpBuffer is larger, for servers that ignore udpSize. An answer that does not fit
+	// cannot be unpacked, and is asked for again over TCP. A TCP message has at most
+	// 64 KiB, by its length field.
 	udpBuffer = 4096
 
 	headerLen  = 12      // RFC 1035 4.1.1
@@ -35,13 +35,13 @@ var (
 )
 
 // exchanger sends one query to one server over network, "udp" or "tcp", and returns
-// the answer to it; or errUnreadable, or what the network says. It returns soon after
+// the answer; or errUnreadable, or an error of the network. It returns soon after
 // ctx ends.
 type exchanger func(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error)
 
-// exchange is the exchanger of the real network. The socket is new for each query,
-// hence so is the source port, which with the id is what a forger has to guess; and
-// it is connected, so that answers from others are dropped and ICMP errors are heard.
+// exchange is the exchanger of the real network. Each query has a new socket, so a new
+// source port: a forger has to guess it and the id. The socket is connected, so the
+// kernel drops answers from others and reports ICMP errors.
 func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, server.String())
@@ -70,8 +70,8 @@ func converse(ctx context.Context, c net.Conn, network string, q *dns.Msg) (*dns
 		case errors.Is(err, dns.ErrShortRead): // not even a header
 			err = errForeign
 		}
-		// Over UDP a stray answer may be a late or a forged one: the true one may yet
-		// come. Over TCP nobody else can speak.
+		// Over UDP a stray answer may be late or forged: the true one may still come. Over
+		// TCP nobody else can send.
 		if network != "udp" || !errors.Is(err, errForeign) {
 			return m, err
 		}
@@ -79,8 +79,8 @@ func converse(ctx context.Context, c net.Conn, network string, q *dns.Msg) (*dns
 }
 
 // parse unpacks an answer and checks that it is one to q: id, question (names in any
-// case, as RFC 4343 wants) and direction. Else it returns errForeign, or
-// errUnreadable for an answer with the right id that cannot be unpacked.
+// case, see RFC 4343) and direction. Otherwise it returns errForeign, or errUnreadable
+// for an answer with the right id that cannot be unpacked.
 func parse(data []byte, q *dns.Msg) (*dns.Msg, error) {
 	if len(data) < headerLen || binary.BigEndian.Uint16(data) != q.Id ||
 		binary.BigEndian.Uint16(data[2:])&responseQR == 0 {
@@ -96,11 +96,12 @@ func parse(data []byte, q *dns.Msg) (*dns.Msg, error) {
 	return m, nil
 }
 
+// answers reports whether m is an answer to the question of q.
 func answers(m, q *dns.Msg) bool {
 	if m.Opcode != dns.OpcodeQuery {
 		return false
 	}
-	// Servers that did not get as far as the question don't return it.
+	// A server that failed before it read the question does not return it.
 	if len(m.Question) == 0 {
 		return m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError
 	}
@@ -118,7 +119,8 @@ func question(fqdn string, qtype uint16, edns bool) *dns.Msg {
 	return q
 }
 
-// ednsRefused tells whether a server may have choked on EDNS0 (RFC 6891 7).
+// ednsRefused reports whether a server may have refused a query for its EDNS0
+// (RFC 6891 7).
 func ednsRefused(m *dns.Msg) bool {
 	switch m.Rcode {
 	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
@@ -127,8 +129,8 @@ func ednsRefused(m *dns.Msg) bool {
 	return false
 }
 
-// plain takes the addresses out of an error of package net, which the message around
-// it names already.
+// plain takes the addresses out of an error of package net: the message around it has
+// them already.
 func plain(err error) error {
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = op.Err

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// maxHostsSize bounds what is read of a hosts file, the rest is ignored. The lists
-// people block advertisers with have about 5 MB.
+// maxHostsSize bounds what is read of a hosts file; the rest is ignored. Lists that
+// block advertisers have about 5 MB.
 const maxHostsSize = 16 << 20
 
-// hostsFile is what the hosts file says of one name, looked for again when the file
-// changed. It keeps no table of the others: names are few and changes rare. It
+// hostsFile is the entry of one name in the hosts file, read again when the file
+// changed. Other names are not kept: watched names are few and changes rare. It
 // belongs to the name's goroutine.
 type hostsFile struct {
 	path, key string
@@ -33,7 +33,7 @@ func (h *hostsFile) get() (addrs []netip.Addr, found bool) {
 }
 
 // parseHosts returns the usable addresses that a hosts(5) file has for a name, in
-// the order of the file, without doubles and at most MaxAddrs; found tells whether
+// the order of the file, without doubles and at most MaxAddrs; found reports whether
 // the name occurs. Lines that cannot be read are skipped.
 func parseHosts(data, name string) (addrs []netip.Addr, found bool) {
 	name = key(name)
@@ -53,6 +53,7 @@ func parseHosts(data, name string) (addrs []netip.Addr, found bool) {
 	return tidy(addrs, MaxAddrs), found
 }
 
+// anyNamed reports whether one of words is the name, in any case.
 func anyNamed(words []string, name string) bool {
 	for _, w := range words {
 		if key(w) == name {

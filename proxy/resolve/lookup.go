@@ -10,15 +10,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxGrace is how long AAAA is waited for after the answer for A, if the timeout is
-// not shorter. Servers that never answer AAAA are common: A shall not wait through
-// all rounds and servers for it. One that is only slow has the answer in its cache
-// the next time.
+// maxGrace is how long AAAA is waited for after the answer for A, unless the timeout is
+// shorter. Servers that never answer AAAA are common, and A must not wait for all
+// rounds and servers. A server that is only slow has the answer in its cache the next
+// time.
 const maxGrace = time.Second
 
 var errGrace = errors.New("grace is over")
 
-// family is what A or AAAA came to.
+// family is the outcome of the questions for A, or for AAAA.
 type family struct {
 	result  Result
 	err     error // nil only with OK
@@ -37,7 +37,7 @@ func (f *family) why() error {
 	return fmt.Errorf("%v: %w", f.server, f.err)
 }
 
-// outcome is what a lookup of a name came to.
+// outcome is the outcome of a lookup of a name, both families together.
 type outcome struct {
 	result  Result
 	err     error // nil only with OK
@@ -62,7 +62,7 @@ func (r *Resolver) lookup(ctx context.Context, name string, hosts *hostsFile, la
 	return r.search(ctx, name, last)
 }
 
-// fixed is the outcome of a lookup that asked nobody.
+// fixed is the outcome of a lookup that asked no server.
 func fixed(addrs []netip.Addr, ttl time.Duration, where string) outcome {
 	o := outcome{source: sourceFile, ttl: ttl}
 	if len(addrs) == 0 {
@@ -80,8 +80,8 @@ func fixed(addrs []netip.Addr, ttl time.Duration, where string) outcome {
 	return o
 }
 
-// search asks for the candidates of a name in turn until one has addresses. When to
-// go on is told by givesWay.
+// search asks for the candidates of a name in turn until one has addresses, or
+// givesWay ends the search.
 func (r *Resolver) search(ctx context.Context, name, last string) outcome {
 	c := r.config()
 	first := 0
@@ -108,15 +108,16 @@ func (r *Resolver) search(ctx context.Context, name, last string) outcome {
 	return worst
 }
 
-// givesWay tells whether the next candidate is asked for after one without addresses.
-// As in glibc a name that does not exist or has no addresses gives way, and so does a
-// SERVFAIL; silence of all servers ends the search, since the next candidate would
-// fare no better.
+// givesWay reports whether the next candidate is tried after one without addresses. As
+// in glibc it is after a name that does not exist or has no addresses, and after a
+// SERVFAIL. Silence of all servers ends the search, since the next candidate would meet
+// the same silence.
 //
-// Other than in glibc, whose callers ask once and not for weeks: the candidate of the
-// last good answer, and the name as it is, do not give way to a failure, and the name
-// that was good as it is not even when it is gone. Else a passing fault would move all
-// traffic to whatever a wildcard of the search domain points to.
+// glibc's callers ask once, and this package for weeks, so it differs in two points.
+// After a failure of the candidate of the last good answer, or of the name as it is
+// written, the search ends; and if the name as written was good, it also ends when the
+// name is gone. Otherwise a temporary fault would move all traffic to whatever a
+// wildcard of the search domain points to.
 func givesWay(cand candidate, r Result, last string) bool {
 	wasGood := cand.fqdn == last
 	if r.negative() {
@@ -125,8 +126,8 @@ func givesWay(cand candidate, r Result, last string) bool {
 	return r == ServFail && !cand.asIs && !wasGood
 }
 
-// rank orders what the candidates of a name came to: a failure tells more than a
-// missing address, and this more than a missing name.
+// rank orders the results of a name's candidates by what an operator wants to know: a
+// failure first, then a missing address, then a missing name.
 func rank(r Result) int {
 	switch {
 	case r.failed():
@@ -137,9 +138,9 @@ func rank(r Result) int {
 	return 0
 }
 
-// families asks for A and AAAA side by side. AAAA has the grace once A is known; A is
-// never cut short, since a lost packet would leave a host without IPv6 with nothing
-// it can use, and a NXDOMAIN for AAAA may be the old bug of RFC 4074 4.2.
+// families asks for A and AAAA side by side. Once A is known, AAAA gets maxGrace. A is
+// never cut short: after a lost packet a host without IPv6 would have nothing that it
+// can use, and a NXDOMAIN for AAAA may be the old bug of RFC 4074 4.2.
 func (r *Resolver) families(ctx context.Context, c *config, first int, fqdn string) outcome {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -149,7 +150,7 @@ func (r *Resolver) families(ctx context.Context, c *config, first int, fqdn stri
 	v6 := make(chan family, 1)
 	go func() { v6 <- r.follow(ctx, c, first, fqdn, dns.TypeAAAA) }()
 	o.v4 = r.follow(ctx, c, first, fqdn, dns.TypeA)
-	// NXDOMAIN is of the name and not of the type (RFC 8020).
+	// NXDOMAIN concerns the name, not the type (RFC 8020).
 	if o.v4.result == OK || o.v4.result == NXDomain {
 		defer time.AfterFunc(grace, func() { cancel(errGrace) }).Stop()
 	}
@@ -191,7 +192,7 @@ func (o *outcome) combine() {
 	}
 }
 
-// follow asks for one family, and for the target if the answer ends in an alias. A
+// follow asks for one family, and for the target if the answer ends in an alias. The
 // server that answered is asked first for the rest of the chain.
 func (r *Resolver) follow(ctx context.Context, c *config, first int, fqdn string, qtype uint16) family {
 	ch := newChain(fqdn, qtype)

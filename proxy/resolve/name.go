@@ -28,8 +28,8 @@ type Name struct {
 	stats Stats // without what good and addrs know
 }
 
-// good is the last good answer, by family: one that fails keeps its addresses while
-// the other gets new ones.
+// good is the last good answer, by family: a family whose lookup fails keeps its
+// addresses while the other gets new ones.
 type good struct {
 	v4, v6   []netip.Addr
 	source   string
@@ -38,6 +38,7 @@ type good struct {
 	from     family // the family that has addresses, IPv4 first: server and alias chain
 }
 
+// newName returns a name whose goroutine does not run yet.
 func newName(r *Resolver, name string, notify func([]netip.Addr)) *Name {
 	n := &Name{
 		r: r, name: name, notify: notify,
@@ -67,7 +68,7 @@ func (n *Name) Refresh() {
 	}
 }
 
-// Stats returns how the name fares. The result is the caller's, but for Addrs.
+// Stats returns the state of the name. The result is the caller's, except Addrs.
 func (n *Name) Stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -82,9 +83,9 @@ func (n *Name) Stats() Stats {
 	return s
 }
 
-// Close ends the watch and returns when its goroutine ended; a lookup under way is
-// cut short, notify and OnLookup are not called afterwards. It may be called more
-// than once, but not from these two. Addrs and Stats keep what they had.
+// Close ends the watch and returns when its goroutine has ended. A lookup under way is
+// cut short; notify and OnLookup are not called afterwards. Close may be called more
+// than once, but not from these two. Addrs and Stats keep their values.
 func (n *Name) Close() {
 	n.cancel()
 	<-n.done
@@ -109,7 +110,7 @@ func (n *Name) run() {
 		return
 	}
 	for n.ctx.Err() == nil {
-		// What asked for a lookup until now is served by the one that starts.
+		// The lookup that starts now serves every Refresh until now.
 		select {
 		case <-n.refresh:
 		default:
@@ -146,13 +147,15 @@ func (n *Name) sleep(d time.Duration) {
 	}
 }
 
+// due notes that the next lookup comes after in.
 func (n *Name) due(in time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.stats.Next = time.Now().Add(in)
 }
 
-// apply publishes what a lookup found, tells it, and returns the time until the next.
+// apply publishes what a lookup found, calls notify and OnLookup, and returns the time
+// until the next lookup.
 func (n *Name) apply(o outcome, took time.Duration) time.Duration {
 	l := Lookup{Name: n.name, Result: o.result, Took: took}
 	if o.err != nil {
@@ -179,7 +182,7 @@ func (n *Name) apply(o outcome, took time.Duration) time.Duration {
 // publish makes a good answer the one in use. The caller holds n.mu.
 func (n *Name) publish(o outcome, l *Lookup) {
 	was := n.good
-	if was.source != o.source { // addresses of another name are no stand-in
+	if was.source != o.source { // addresses of another name cannot replace a failed family
 		was.v4, was.v6 = nil, nil
 	}
 	n.good = good{
@@ -200,7 +203,7 @@ func (n *Name) publish(o outcome, l *Lookup) {
 }
 
 // instead returns the addresses to use in place of old ones: a family that failed
-// keeps them, one that answered, even with nothing, does not.
+// keeps the old ones; one that answered does not, even if the answer is empty.
 func (f *family) instead(old []netip.Addr) []netip.Addr {
 	if f.result.failed() {
 		return old
@@ -208,7 +211,7 @@ func (f *family) instead(old []netip.Addr) []netip.Addr {
 	return f.addrs
 }
 
-// count books a lookup and plans the next. The caller holds n.mu.
+// count counts a lookup and plans the next. The caller holds n.mu.
 func (n *Name) count(o outcome, l *Lookup) {
 	s := &n.stats
 	s.Lookups[o.result]++
@@ -224,6 +227,7 @@ func (n *Name) count(o outcome, l *Lookup) {
 	s.Next = time.Now().Add(l.Next)
 }
 
+// sameSet reports whether two lists without doubles have the same addresses in any order.
 func sameSet(a, b []netip.Addr) bool {
 	return len(a) == len(b) && len(without(a, b)) == 0
 }

@@ -24,9 +24,9 @@ func parseName(name string) (netip.Addr, error) {
 	return netip.Addr{}, checkHostName(strings.TrimSuffix(name, "."))
 }
 
-// checkHostName is stricter than the DNS, which allows any byte in a name: what is
-// outside of letters, digits, hyphen and underscore is a slip of the pen in a
-// configuration, and is told better now than as NXDOMAIN at night.
+// checkHostName is stricter than the DNS, which allows any byte in a name. In a
+// configuration, other characters than letters, digits, hyphen and underscore are
+// mistakes, and an error at the start is better than NXDOMAIN at night.
 func checkHostName(name string) error {
 	if name == "" {
 		return errors.New("host name is empty")
@@ -55,18 +55,18 @@ func checkHostName(name string) error {
 	return nil
 }
 
+// hostByte reports whether c may stand in a label of a host name.
 func hostByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// key is the form names are compared in: lower case (RFC 4343) and without the
-// final dot. It takes names in presentation format, in which other bytes than ASCII
-// are escaped.
+// key is the form in which names are compared: lower case (RFC 4343) and without the
+// final dot. It takes names in presentation format, which escapes bytes outside ASCII.
 func key(name string) string {
 	return strings.ToLower(strings.TrimSuffix(name, "."))
 }
 
-// isLocalhost tells whether the name is one that never goes to a server (RFC 6761 6.3).
+// isLocalhost reports whether the name is one that never goes to a server (RFC 6761 6.3).
 func isLocalhost(key string) bool {
 	return key == "localhost" || strings.HasSuffix(key, ".localhost")
 }
@@ -78,9 +78,9 @@ type candidate struct {
 }
 
 // candidates returns the names to ask for, in the order of glibc's res_search: a
-// name with at least ndots dots is tried as it is first, else last; a trailing dot
-// makes it absolute. Too long ones are left out. Other than glibc it does not invent
-// a search list from the machine's host name.
+// name with at least ndots dots is tried as written first, otherwise last; a trailing
+// dot makes it absolute. Names that are too long are left out. Unlike glibc it does not
+// derive a search list from the machine's host name.
 func candidates(c *config, name string) []candidate {
 	asIs := candidate{fqdn: key(name) + ".", asIs: true}
 	if strings.HasSuffix(name, ".") {

@@ -11,17 +11,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// failure is why a server gave no answer that can be used.
+// failure says why a server gave no usable answer.
 type failure struct {
 	server netip.AddrPort
 	result Result
 	err    error
 }
 
-// failures is why none of the servers did: one each, in the order they were asked.
+// failures says why none of the servers did: one for each, in the order of asking.
 type failures []failure
 
-// Error groups servers that fell for the same reason:
+// Error groups servers that failed for the same reason:
 // "10.0.0.2:53 and 10.0.0.3:53: no answer within 2s; 10.0.0.4:53: server failure (SERVFAIL)".
 func (fs failures) Error() string {
 	var reasons []string
@@ -56,8 +56,8 @@ func (fs failures) result() Result {
 	return worst
 }
 
-// note keeps the last failure of each server, but the first of several alike: only
-// the round with EDNS0 gets an extended reason.
+// note keeps the last failure of each server. Of several with the same result it keeps
+// the first, because only the round with EDNS0 gets an extended reason.
 func (fs failures) note(f failure) failures {
 	for i := range fs {
 		if fs[i].server == f.server {
@@ -70,6 +70,7 @@ func (fs failures) note(f failure) failures {
 	return append(fs, f)
 }
 
+// and joins words as in a sentence: "a, b and c".
 func and(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
@@ -86,8 +87,8 @@ func (r *Resolver) ask(ctx context.Context, c *config, first int, fqdn string, q
 	for round := range c.attempts {
 		for i := range c.servers {
 			at := (first + i) % len(c.servers)
-			// Some paths drop silently what they don't know: the second round asks as in
-			// 1987, at the price of TCP for a long answer.
+			// Some paths silently drop EDNS0. The second round asks without it, so a long
+			// answer takes TCP.
 			m, f := r.askServer(ctx, c, c.servers[at], fqdn, qtype, round == 0)
 			if f == nil {
 				return m, at, nil
@@ -129,7 +130,7 @@ func (r *Resolver) askServer(ctx context.Context, c *config, server netip.AddrPo
 	return m, nil
 }
 
-// cutShort tells whether a UDP answer lacks something: the TC bit says so, or it
+// cutShort reports whether a UDP answer lacks something: the TC bit says so, or it
 // cannot be unpacked, as servers cut in the middle of a record.
 func cutShort(m *dns.Msg, f *failure) bool {
 	if f != nil {
@@ -154,8 +155,8 @@ func (r *Resolver) send(ctx context.Context, timeout time.Duration, network stri
 	return nil, &failure{server, Network, plain(err)}
 }
 
-// judge tells whether an answer says something about the name, or only about its
-// server, so that the next one is to be asked.
+// judge returns a nil error if an answer says something about the name. An error says
+// something only about the server, and the next one is asked.
 func judge(m *dns.Msg) (Result, error) {
 	switch m.Rcode {
 	case dns.RcodeNameError:
@@ -177,7 +178,8 @@ func judge(m *dns.Msg) (Result, error) {
 	return BadAnswer, fmt.Errorf("answers with %s%s", code, extended(m))
 }
 
-// referral tells whether a server that doesn't recurse sent us to others.
+// referral reports whether a server that does not recurse names other servers instead
+// of an answer.
 func referral(m *dns.Msg) bool {
 	if m.Authoritative || m.RecursionAvailable || len(m.Answer) > 0 {
 		return false
@@ -195,7 +197,7 @@ func referral(m *dns.Msg) bool {
 }
 
 // extended returns the reason a server gave beside the code (RFC 8914), as
-// ", DNSSEC Bogus", or "". Its free text stays out: it would be foreign bytes in a log.
+// ", DNSSEC Bogus", or "". Its free text is left out: the log must not have foreign bytes.
 func extended(m *dns.Msg) string {
 	opt := m.IsEdns0()
 	if opt == nil {

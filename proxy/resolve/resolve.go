@@ -15,9 +15,9 @@
 //	       └────────────────────────────────┘
 //	          Refresh: now, but 1s after the last lookup at the earliest
 //
-// The package has no logger and no metrics: OnLookup hears of each lookup, Stats
-// tells the rest. What differs from glibc, and why, is said at the place: parseConf,
-// candidates and search.
+// The package has no logger and no metrics: OnLookup is called for each lookup, and
+// Stats has the rest. Comments at parseConf, candidates and givesWay explain where it
+// differs from glibc.
 package resolve
 
 import (
@@ -58,12 +58,13 @@ type Options struct {
 	ResolvConf string // default /etc/resolv.conf; read again when it changes
 	Hosts      string // default /etc/hosts; read again when it changes
 
-	// OnLookup hears of each lookup, from the name's goroutine: the next lookup of
-	// this name waits for it. It must not close the name or the resolver. A lookup
-	// cut short by Close is not told. Nil: nobody is told.
+	// OnLookup is called for each lookup in the name's goroutine: the next lookup of
+	// this name waits for it. It must not close the name or the resolver. It is not
+	// called for a lookup that Close cuts short. May be nil.
 	OnLookup func(Lookup)
 }
 
+// withDefaults fills in what the caller left zero.
 func (o Options) withDefaults() Options {
 	if o.MinTTL <= 0 {
 		o.MinTTL = defaultMinTTL
@@ -190,6 +191,7 @@ func (r *Resolver) sameName(name string) *Name {
 	return nil
 }
 
+// forget ends what newName began in the resolver.
 func (r *Resolver) forget(n *Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 )
 
 // Result says how a lookup ended: a closed list, and the label `result` of the
-// metric dns_lookups_total. The order matters where the servers of one lookup fell
-// for different reasons: the highest is reported, so that what a server said
+// metric dns_lookups_total. The order matters if the servers of one lookup failed for
+// different reasons: the highest is reported, so that the answer of one server
 // outranks the silence of another.
 type Result uint8
 
@@ -51,11 +51,14 @@ func (r Result) String() string {
 // MarshalText makes the label the value (and the map key) in JSON.
 func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-func (r Result) failed() bool   { return r >= Timeout }
+// failed reports whether nothing was learned about the name.
+func (r Result) failed() bool { return r >= Timeout }
+
+// negative reports whether the answer is that there is no address.
 func (r Result) negative() bool { return r == NXDomain || r == NoData }
 
-// Lookup tells how one lookup of a name went. It belongs to the receiver, but for
-// Addrs, which is shared and only to be read.
+// Lookup describes one lookup of a name. It belongs to the receiver, except Addrs,
+// which is shared: read it only.
 type Lookup struct {
 	Name   string // as given to Watch
 	Result Result

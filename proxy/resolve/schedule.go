@@ -2,13 +2,14 @@ package resolve
 
 import "time"
 
-// When to look up again. The starts are the contract's; the ceilings keep a broken
-// name cheap, and are short beside what a person needs to repair it.
+// When to look up again. The first waits are part of the operator's interface. The
+// longest waits keep a broken name cheap, and are short beside the time that a person
+// needs to repair it.
 const (
 	failureStart = time.Second
 	retryCeiling = 30 * time.Second
 
-	// Before the first good answer the daemon is not ready: hurry.
+	// Before the first good answer the daemon is not ready, so it asks more often.
 	firstStart   = 250 * time.Millisecond
 	firstCeiling = 5 * time.Second
 
@@ -20,8 +21,8 @@ const (
 )
 
 // next returns how long to wait after a lookup. fails counts the lookups without a
-// good answer since the last good one, this one included; have tells whether there
-// are addresses in use.
+// good answer since the last good one, this one included; have says that there are
+// addresses in use.
 //
 // A fleet started by one rollout must not ask in step, hence the jitter: up to 10 %
 // less of a TTL, up to half less of a retry.
@@ -43,6 +44,7 @@ func (r *Resolver) next(o outcome, fails int, have bool) time.Duration {
 	return r.shorten(backoff(failureStart, retryCeiling, fails), 0.5)
 }
 
+// clamp returns a TTL within MinTTL and MaxTTL.
 func (r *Resolver) clamp(ttl time.Duration) time.Duration {
 	return min(max(ttl, r.opts.MinTTL), r.opts.MaxTTL)
 }

@@ -57,6 +57,7 @@ func (r *record) Failures() uint32 { return r.failures.Load() }
 // Avoided reports whether an attempt at the address failed a short time ago, so that another address is preferred.
 func (r *record) Avoided(now time.Time) bool { return r.avoided(now.UnixNano()) }
 
+// avoided is Avoided with Unix nanoseconds.
 func (r *record) avoided(now int64) bool {
 	return r.failures.Load() > 0 && now < r.avoid.Load() || r.slow.Load() > 0 && now < r.slowUntil.Load()
 }
@@ -64,6 +65,7 @@ func (r *record) avoided(now int64) bool {
 // Usable reports whether the address is neither failed by its check nor ejected.
 func (r *record) Usable(now time.Time) bool { return r.usable(now.UnixNano()) }
 
+// usable is Usable with Unix nanoseconds.
 func (r *record) usable(now int64) bool { return r.down.Load() == nil && now >= r.ejected.Load() }
 
 // Release ends a use that began with Pick.

@@ -31,6 +31,7 @@ func (s *Set) PickBeside(tried []*Address) *Address {
 	return a
 }
 
+// pick chooses as Pick does, and counts nothing.
 func (s *Set) pick(tried []*Address) *Address {
 	snap := s.cur.Load()
 	switch len(snap.list) {

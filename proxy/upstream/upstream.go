@@ -128,6 +128,7 @@ func (s *Set) Update(primaries, backups []netip.AddrPort) {
 	s.endEjections(time.Now())
 }
 
+// indexOf returns the place of an address in list, -1 if it has none.
 func indexOf(list []*Address, ap netip.AddrPort) int {
 	return slices.IndexFunc(list, func(a *Address) bool { return a.Addr == ap })
 }
@@ -185,6 +186,7 @@ func (s *Set) left(a *Address) {
 // closeAgain is how soon connections to a removed address are looked for again: one may have been dialed just as it left.
 const closeAgain = time.Second
 
+// closeRemoved calls OnRemoved for an address that left, and again each second while connections to it are open.
 func (s *Set) closeRemoved(a *Address) {
 	s.mu.Lock()
 	if s.closed || a.closing == nil {
