@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"io"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,4 +77,15 @@ func keysIn(n *yaml.Node, path string, into map[string]string) {
 func TestTextsAreWrapped(t *testing.T) {
 	require.Equal(t, "one two\nthree\na-very-long-word\nx", wrap("one two three a-very-long-word x", 8))
 	require.Empty(t, wrap("", 8))
+}
+
+// The documents in the tree are those that the keys make: `make docs` writes them.
+func TestGeneratedDocumentsAreCurrent(t *testing.T) {
+	for path, write := range map[string]func(io.Writer) error{"CONFIG.md": WriteDoc, "all-keys.yaml": WriteAnnotated} {
+		var out bytes.Buffer
+		require.NoError(t, write(&out))
+		have, err := os.ReadFile("../../../../docs/" + path)
+		require.NoError(t, err)
+		require.Equal(t, out.String(), string(have), "%s: run make docs", path)
+	}
 }
