@@ -18,6 +18,13 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		l4fwdPath, err = build(dir)
 	}
+	if err == nil {
+		if code, ran := runIsolated(l4fwdPath); ran {
+			_ = os.RemoveAll(dir)
+			os.Exit(code)
+		}
+		err = enterNamespace()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
