@@ -1,6 +1,7 @@
 package eip
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -38,10 +39,11 @@ func TestMissingCredentialsAreToldBeforeAnyCall(t *testing.T) {
 		set  map[string]string
 		want string
 	}{
-		"nothing":              {map[string]string{}, "none in the environment, and no instance metadata service answers"},
-		"a key without secret": {map[string]string{"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE"}, "AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not"},
-		"a secret without key": {map[string]string{"AWS_SECRET_ACCESS_KEY": "s"}, "AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not"},
-		"metadata off":         {map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}, "none in the environment, and AWS_EC2_METADATA_DISABLED is true"},
+		"nothing":               {map[string]string{}, "none in the environment, and no instance metadata service answers"},
+		"a key without secret":  {map[string]string{"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE"}, "AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not"},
+		"a secret without key":  {map[string]string{"AWS_SECRET_ACCESS_KEY": "s"}, "AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not"},
+		"both, but the profile": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "none in the environment, and no instance"},
+		"metadata off":          {map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}, "none in the environment, and AWS_EC2_METADATA_DISABLED is true"},
 		"an instance without a role": {map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": machine.URL},
 			"none in the environment, and this instance has no role"},
 	} {
@@ -83,4 +85,11 @@ func TestConfigurationOfAnInstance(t *testing.T) {
 	_, err = LoadConfig(t.Context())
 	require.ErrorContains(t, err, "load the AWS configuration: ")
 	require.ErrorContains(t, err, "missing")
+}
+
+// A cause that has nothing to do with the environment is told as it is, also where a complete key is set.
+func TestCauseOfMissingCredentials(t *testing.T) {
+	environment(t, map[string]string{"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"})
+	require.Equal(t, "the SSO session has expired", credentialsCause(notSigned("")))
+	require.Equal(t, "alone", credentialsCause(errors.New("alone")))
 }

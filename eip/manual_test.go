@@ -112,3 +112,22 @@ func TestManualRelease(t *testing.T) {
 	_, err = ReleaseOwn(t.Context(), o)
 	require.ErrorContains(t, err, "list the addresses of eni-1: ec2:DescribeAddresses on * is not permitted")
 }
+
+// A manual claim returns as soon as it has the address, and ends at once if it may not confirm the one that the interface has.
+func TestManualClaimDoesNotWaitLongerThanItMust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{describe: listing(entry(1, "", ""))}
+		o := scripted(t, s).o
+		began := time.Now()
+		hold, err := Claim(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, "eipalloc-00000001", hold.Allocation)
+		require.Zero(t, time.Since(began))
+
+		s.describe = listing(entry(1, "eni-1", "10.0.0.1"))
+		s.associate = func(string) (string, error) { return "", answered("Novel", "m", 400) }
+		_, err = Claim(t.Context(), o)
+		require.EqualError(t, err, "keep eipalloc-00000001: Novel: m")
+		require.Zero(t, time.Since(began))
+	})
+}

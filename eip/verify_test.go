@@ -2,6 +2,7 @@ package eip
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -266,5 +267,31 @@ func TestVerificationIsNotEarly(t *testing.T) {
 		k.misses = 1
 		k.verify(t.Context(), hold)
 		require.Len(t, s.calls, 2, "the second of two listings is due at once")
+	})
+}
+
+// The metadata are asked again a second after they first contradict, and believed then.
+func TestTwoLooksAtTheMetadataProveALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := holding(t, &script{})
+		k.o.PublicIPv4 = metadataShow("203.0.113.9")
+		time.Sleep(2 * time.Minute)
+		hold, _ := k.Held()
+		failure := answered("InternalError", "m", 500)
+		require.Equal(t, time.Second, k.verifyByMetadata(t.Context(), hold, resultUnreachable, failure))
+		require.True(t, held(k)())
+		require.ErrorContains(t, errors.New(k.Status().Reason), "verify eipalloc-00000001: InternalError")
+		require.Zero(t, k.verifyByMetadata(t.Context(), hold, resultUnreachable, failure), "the next claim begins at once")
+		require.False(t, held(k)())
+		require.EqualError(t, k.Check(), "198.51.0.1 (eipalloc-00000001) is lost: EC2 cannot be asked, and the instance metadata shows 203.0.113.9")
+
+		k = holding(t, &script{})
+		k.o.PublicIPv4 = metadataShow("203.0.113.9")
+		hold, _ = k.Held()
+		time.Sleep(2 * time.Minute)
+		for range 5 {
+			requireInterval(t, k.verifyByMetadata(t.Context(), hold, resultThrottled, failure))
+		}
+		require.True(t, held(k)(), "a throttled call says that EC2 is there: it is asked again")
 	})
 }

@@ -28,7 +28,7 @@ type fault struct {
 
 // name identifies the fault as long as the function and the changed expression stay the same, wherever they move to.
 func (f *fault) name() string {
-	return fmt.Sprintf("%s: %s: %s => %s", f.function, f.kind, f.was, f.now)
+	return strings.TrimSpace(fmt.Sprintf("%s: %s: %s => %s", f.function, f.kind, f.was, f.now))
 }
 
 // finder collects the faults of one function or declaration.
