@@ -6,6 +6,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
+// newCheck is the verb check.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",

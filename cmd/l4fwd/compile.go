@@ -36,6 +36,7 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 	return o, c.err
 }
 
+// compileListener turns one entry of listeners into that of the forwarder.
 func compileListener(in config.Listener, c *choices) proxy.Listener {
 	l := proxy.Listener{
 		Name: in.Name, Addr: in.Address.AddrPort, Upstream: in.Upstream, Routes: compileRoutes(in.Routes),
@@ -45,6 +46,7 @@ func compileListener(in config.Listener, c *choices) proxy.Listener {
 	return l
 }
 
+// compileUpstream turns one entry of upstreams into that of the forwarder.
 func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 	up := proxy.Upstream{
 		Name: u.Name, Host: u.Address.Host, Port: u.Address.Port,
@@ -64,6 +66,7 @@ func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 	return up
 }
 
+// compileRoutes keeps the order of the routes: the first match wins.
 func compileRoutes(routes []config.Route) []proxy.Route {
 	var all []proxy.Route
 	for _, r := range routes {
@@ -75,6 +78,7 @@ func compileRoutes(routes []config.Route) []proxy.Route {
 // choices reads the enumerations of proxy and keeps the first error, so that many can be read in a row.
 type choices struct{ err error }
 
+// read reads one enumeration into its place.
 func (c *choices) read(text string, into encoding.TextUnmarshaler) {
 	if err := into.UnmarshalText([]byte(text)); err != nil && c.err == nil {
 		c.err = err

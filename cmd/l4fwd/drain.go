@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,24 +10,6 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
-
-// drains is the drain of a daemon: there is at most one.
-type drains struct {
-	begun atomic.Bool
-	state atomic.Pointer[admin.DrainState] // nil before a drain
-	asked chan string                      // of size 1: who asked for it
-}
-
-// errDraining is why a daemon that drains is not ready.
-var errDraining = errors.New("a drain has begun")
-
-// check is the condition of the readiness.
-func (s *drains) check() error {
-	if s.begun.Load() {
-		return errDraining
-	}
-	return nil
-}
 
 // Drain begins a drain on behalf of by, unless one has begun, and reports whether it did.
 func (d *daemon) Drain(by string) bool {

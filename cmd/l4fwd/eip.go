@@ -17,6 +17,7 @@ import (
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
 
+// newEIP is the verb eip, which has verbs of its own.
 func newEIP() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "eip",
@@ -32,6 +33,7 @@ func newEIP() *cobra.Command {
 	return cmd
 }
 
+// newEIPList is the verb eip list.
 func newEIPList() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
@@ -72,6 +74,7 @@ type place struct{ eni, private string }
 
 var eniID = regexp.MustCompile(`^eni-[0-9a-f]{8,17}$`)
 
+// addFlags adds the flags that name the place.
 func (p *place) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.eni, "interface", "", "The network interface `ENI`, eni-…. Default: the primary one of the instance.")
 	cmd.Flags().StringVar(&p.private, "private-ip", "", "The private IPv4 `ADDRESS` on it that the address is for. Default: the primary one of the instance.")
@@ -116,6 +119,7 @@ func (p *place) options(ctx context.Context, client eip.Client, pool eip.Selecto
 	return eip.Options{Client: client, Selector: pool, Interface: p.eni, PrivateIP: private}, nil
 }
 
+// newEIPClaim is the verb eip claim.
 func newEIPClaim() *cobra.Command {
 	var at place
 	var timeout time.Duration
@@ -151,6 +155,7 @@ func newEIPClaim() *cobra.Command {
 	return cmd
 }
 
+// newEIPRelease is the verb eip release.
 func newEIPRelease() *cobra.Command {
 	var at place
 	cmd := &cobra.Command{
@@ -185,6 +190,7 @@ func newEIPRelease() *cobra.Command {
 	return cmd
 }
 
+// printHold prints an address and its allocation.
 func printHold(cmd *cobra.Command, hold eip.Hold) error {
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", hold.Public, hold.Allocation)
 	return err

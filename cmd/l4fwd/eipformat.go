@@ -20,6 +20,7 @@ var eipFormats = map[string]func(io.Writer, []listed) error{
 // maxAzureRules is how many IP rules the firewall of an Azure AI resource takes.
 const maxAzureRules = 100
 
+// tooMany is an error if the addresses do not fit into the firewall of one resource.
 func tooMany(all []listed) error {
 	if len(all) > maxAzureRules {
 		return fmt.Errorf("the pool has %d addresses, and the firewall of an Azure AI resource takes %d rules: select fewer", len(all), maxAzureRules)
@@ -27,6 +28,7 @@ func tooMany(all []listed) error {
 	return nil
 }
 
+// writePoolTable writes the pool for people.
 func writePoolTable(w io.Writer, all []listed) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE\tSTATE")
@@ -50,6 +52,7 @@ func writePoolTable(w io.Writer, all []listed) error {
 	return writeRetained(w, all)
 }
 
+// writePoolJSON writes the pool for programs.
 func writePoolJSON(w io.Writer, all []listed) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -69,6 +72,7 @@ func writeAzureCLI(w io.Writer, all []listed) error {
 	return err
 }
 
+// writeTFVars writes a variable for the Terraform module of the firewall.
 func writeTFVars(w io.Writer, all []listed) error {
 	if err := tooMany(all); err != nil {
 		return err

@@ -62,6 +62,7 @@ func explainListen(who, flag string, addr netip.AddrPort, err error) error {
 	return advise(err, "%s", what)
 }
 
+// family names the IP version of an address.
 func family(addr netip.AddrPort) string {
 	if addr.Addr().Is6() {
 		return "IPv6"
@@ -87,6 +88,7 @@ type advised struct {
 func (a *advised) Error() string { return a.text }
 func (a *advised) Unwrap() error { return a.err }
 
+// advise gives an error a text for people, which says what to do. It wraps err.
 func advise(err error, format string, args ...any) error {
 	return &advised{fmt.Sprintf(format, args...), err}
 }

@@ -63,6 +63,7 @@ func listenAdmin(cfg config.Admin) (net.Listener, error) {
 	return netutil.LimitListener(l, maxAdminConnections), nil
 }
 
+// listenUnix opens a socket in the file system that only the user of this process may connect to.
 func listenUnix(path string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err

@@ -9,14 +9,6 @@ import (
 	"os"
 )
 
-// Exit statuses. They are part of the interface: scripts and service managers rely on them.
-const (
-	exitOK       = 0
-	exitFailure  = 1 // a failure while running; status: the daemon is not ready
-	exitUsage    = 2 // bad flags or configuration
-	exitNoDaemon = 3 // status: no daemon answers
-)
-
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns its exit status.
@@ -40,22 +32,3 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	return e.code
 }
-
-// exitError is an error with its exit status.
-type exitError struct {
-	code int
-	err  error // nil: everything has been said
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
-func usage(err error) *exitError   { return &exitError{exitUsage, err} }
-func failure(err error) *exitError { return &exitError{exitFailure, err} }
-func silent(code int) *exitError   { return &exitError{code: code} }

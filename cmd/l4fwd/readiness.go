@@ -76,6 +76,7 @@ func (d *daemon) ready() error {
 	return nil
 }
 
+// conditionNames joins the names of conditions with commas.
 func conditionNames(all []health.Condition) string {
 	names := make([]string, len(all))
 	for i, c := range all {

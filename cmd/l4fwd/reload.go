@@ -101,6 +101,7 @@ func (r *reloads) fit(next *config.Config) {
 	fitToFiles(next, log)
 }
 
+// faultTexts are the faults, without warnings, in the order of the file.
 func faultTexts(all config.Faults) []string {
 	var texts []string
 	for _, f := range all.Sorted() {

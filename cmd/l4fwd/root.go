@@ -34,16 +34,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.Version = thisBuild().Version // makes cobra heed --version
-	root.SetVersionTemplate(versionText(thisBuild()))
-	root.Flags().Bool("version", false, "Print what the verb version prints.")
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	root.SetUsageTemplate(strings.NewReplacer(
-		"{{.LocalFlags.FlagUsages |", "{{.LocalFlags.FlagUsagesWrapped 100 |",
-		"{{.InheritedFlags.FlagUsages |", "{{.InheritedFlags.FlagUsagesWrapped 100 |",
-	).Replace(root.UsageTemplate()))
-	root.SetFlagErrorFunc(flagError)
+	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
 	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs())
@@ -57,13 +48,27 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		}
 	}
 	root.SetHelpCommand(newHelp(root))
+	return root
+}
+
+// setHelp sets what cobra prints by itself: the version, the help and complaints about flags.
+func setHelp(root *cobra.Command, stdout, stderr io.Writer) {
+	root.Version = thisBuild().Version // makes cobra heed --version
+	root.SetVersionTemplate(versionText(thisBuild()))
+	root.Flags().Bool("version", false, "Print what the verb version prints.")
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetUsageTemplate(strings.NewReplacer(
+		"{{.LocalFlags.FlagUsages |", "{{.LocalFlags.FlagUsagesWrapped 100 |",
+		"{{.InheritedFlags.FlagUsages |", "{{.InheritedFlags.FlagUsagesWrapped 100 |",
+	).Replace(root.UsageTemplate()))
+	root.SetFlagErrorFunc(flagError)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd != root || cmd.Flags().NArg() == 0 { // else run reports the unknown verb
 			help(cmd, args)
 		}
 	})
-	return root
 }
 
 // exitStatuses is a part of the help of l4fwd itself: every visible verb has its line.
@@ -135,18 +140,7 @@ func verbOrNothing(cmd *cobra.Command, args []string) error {
 	return usage(fmt.Errorf("unknown verb %q; %s", args[0], hint))
 }
 
-// noArgs rejects arguments of a verb that takes flags only.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := "see " + cmd.CommandPath() + " --help"
-	if config.NamesFile(args[0]) {
-		hint = "name a file with --config " + args[0]
-	}
-	return usage(fmt.Errorf("%s: unexpected argument %q; %s", cmd.Name(), args[0], hint))
-}
-
+// flagError explains a fault of the command line, with the flag that may have been meant.
 func flagError(cmd *cobra.Command, err error) error {
 	var repeated *config.RepeatedFlag
 	if errors.As(err, &repeated) {
@@ -169,6 +163,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage(fmt.Errorf("unknown flag %s; %s", dashed(unknown), hint))
 }
 
+// dashed is an unknown flag as it was written.
 func dashed(e *pflag.NotExistError) string {
 	if e.GetSpecifiedShortnames() != "" {
 		return "-" + e.GetSpecifiedName()

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,6 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/health"
@@ -26,6 +24,7 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
+// newServe is the verb serve.
 func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -44,6 +43,7 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
+// serveVerb loads the configuration and serves, unless it has faults.
 func serveVerb(cmd *cobra.Command, _ []string) error {
 	l := config.Load(cmd.Flags())
 	if l.Faults.Bad() {
@@ -51,25 +51,6 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 		return silent(exitUsage)
 	}
 	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) })
-}
-
-// daemon is a running l4fwd.
-type daemon struct {
-	settings atomic.Pointer[config.Config] // the configuration in use
-	loops    int
-	started  time.Time
-	log      *logging.Log
-	health   *health.Health
-	notify   *systemd.Notifier
-	sockets  sockets
-	cloud    *cloud.Cloud // nil: there is no eip.pool
-	fwd      forwarder
-	rates    *metrics.Sampler
-	reload   *reload.Reloader
-	drains   drains
-	failed   chan error // what broke while running
-
-	stopReloads func() // returns when no reload is under way
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again.
@@ -124,17 +105,6 @@ func (d *daemon) cannotStart(err error) error {
 		d.log.Error("cannot start", zap.Error(err))
 	}
 	return failure(err)
-}
-
-func newDaemon(cfg config.Config) *daemon {
-	log := logging.New(logging.Options{Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
-	d := &daemon{
-		loops: cfg.Loops, started: time.Now(), log: log,
-		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},
-		drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
-	}
-	d.settings.Store(&cfg)
-	return d
 }
 
 // fitToMachine replaces settings that the machine decides: the number of loops, and limits that follow from open files.
@@ -204,6 +174,7 @@ func (d *daemon) locate() (*cloud.Cloud, error) {
 // lifecycleInterval is how often the instance metadata are asked; 0: the watcher's own 5 s. Tests are in more of a hurry.
 var lifecycleInterval time.Duration
 
+// healthHandler answers the requests to the health port.
 func (d *daemon) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	health.Handle(mux, d.health, d.fwd.Alive)
@@ -211,6 +182,7 @@ func (d *daemon) healthHandler() http.Handler {
 	return admin.Named(admin.HealthPort, mux)
 }
 
+// adminServer answers the requests to the admin port. A profile takes longer than the other port allows.
 func (d *daemon) adminServer(port net.Listener) *http.Server {
 	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
 	srv.WriteTimeout = admin.WriteTimeout

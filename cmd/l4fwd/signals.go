@@ -61,6 +61,7 @@ func signalName(s os.Signal) string {
 	return s.String()
 }
 
+// unsupportedSignal is the log line of a signal that does nothing in this version.
 func unsupportedSignal(s os.Signal) string {
 	switch s {
 	case syscall.SIGUSR2:

@@ -36,6 +36,7 @@ func (d *daemon) State() admin.State {
 	return s
 }
 
+// configState is the last reload as the admin port shows it.
 func configState(s reload.State) admin.ConfigState {
 	return admin.ConfigState{
 		Loaded: inSeconds(s.Loaded), Begun: inSeconds(s.Begun), Tried: inSeconds(s.Tried),
@@ -43,6 +44,7 @@ func configState(s reload.State) admin.ConfigState {
 	}
 }
 
+// inSeconds is a time in UTC without its fraction.
 func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // scrape is the daemon's state as of now, for /metrics.

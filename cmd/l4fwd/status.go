@@ -15,6 +15,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 )
 
+// newStatus is the verb status.
 func newStatus() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
@@ -42,6 +43,7 @@ func addOutputFlag(fs *pflag.FlagSet, output *string) {
 	fs.StringVarP(output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
 }
 
+// checkOutput reports a value of --output that is not a choice.
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
 		return usage(fmt.Errorf("flag --output: %q is not a choice; use one of text, json", output))
@@ -49,6 +51,7 @@ func checkOutput(output string) error {
 	return nil
 }
 
+// showStatus prints the state of the daemon. Its exit status says whether the daemon is ready.
 func showStatus(cmd *cobra.Command, output string) error {
 	c, err := adminClient(cmd)
 	if err != nil {
@@ -81,6 +84,7 @@ func unanswered(err error) error {
 	return failure(err)
 }
 
+// newDrain is the verb drain.
 func newDrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain",
@@ -111,6 +115,7 @@ func newDrain() *cobra.Command {
 	return cmd
 }
 
+// newReload is the verb reload.
 func newReload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",

@@ -38,6 +38,7 @@ func thisBuild() metrics.Build {
 	return b
 }
 
+// embeddedCommit is the commit that the Go tool has noted, with a mark if the tree was modified; empty if there is none.
 func embeddedCommit(settings []debug.BuildSetting) string {
 	revision, modified := "", ""
 	for _, s := range settings {
@@ -59,6 +60,7 @@ func versionText(b metrics.Build) string {
 	return fmt.Sprintf("l4fwd %s\ncommit %s\n%s\n%s\n", b.Version, b.Commit, b.Go, b.Platform)
 }
 
+// newVersion is the verb version.
 func newVersion() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{

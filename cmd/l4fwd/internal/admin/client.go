@@ -130,6 +130,7 @@ type foreignServer struct{ text string }
 func (f *foreignServer) Error() string { return f.text }
 func (f *foreignServer) Unwrap() error { return ErrNoDaemon }
 
+// foreign is the error of an answer under another header Server.
 func (c *Client) foreign(server string) error {
 	hint := ""
 	if server == HealthPort {

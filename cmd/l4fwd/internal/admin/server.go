@@ -71,6 +71,7 @@ type handlers struct {
 	log *zap.Logger
 }
 
+// status answers with the state as JSON.
 func (h handlers) status(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, h.State())
 }
@@ -107,6 +108,7 @@ type drainAnswer struct {
 	Begun    bool `json:"begun"` // by this request, not by an earlier one
 }
 
+// writeJSON answers with v.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

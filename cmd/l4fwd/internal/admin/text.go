@@ -30,6 +30,7 @@ func WriteText(out io.Writer, s State) {
 	writeUpstreams(out, p.Upstreams)
 }
 
+// writeReadiness writes whether the daemon is ready, and the conditions that do not hold.
 func writeReadiness(out io.Writer, s State) {
 	switch {
 	case s.Draining:
@@ -62,6 +63,7 @@ func writeConfig(out io.Writer, c ConfigState) {
 	}
 }
 
+// writeListeners writes a row for each listener, and why clients were refused.
 func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[string]string) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "LISTENER\tADDRESS\tSOURCE\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
@@ -91,6 +93,7 @@ func counts(of map[string]uint64) string {
 	return strings.Join(names, ", ")
 }
 
+// writeUpstreams writes a row for each upstream and address, then what is wrong with them.
 func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "UPSTREAM\tADDRESS\tSTATE\tACTIVE\tTOTAL\tUP\tDOWN\tDNS AGE\t")
@@ -147,6 +150,7 @@ func writeAdmission(out io.Writer, u proxy.UpstreamStatus) {
 	}
 }
 
+// because is a cause in the words that follow a state; empty without one.
 func because(why string) string {
 	if why == "" {
 		return ""
@@ -167,6 +171,7 @@ func standing(u proxy.UpstreamStatus) string {
 	return "usable"
 }
 
+// limitText is a limit in words; 0 is none.
 func limitText(n int) string {
 	if n == 0 {
 		return "any number"
@@ -174,6 +179,7 @@ func limitText(n int) string {
 	return fmt.Sprint(n)
 }
 
+// busyText is the load of each loop in percent.
 func busyText(busy []float64) string {
 	if len(busy) == 0 {
 		return ""

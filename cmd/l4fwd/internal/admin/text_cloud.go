@@ -23,6 +23,7 @@ func writeCloud(out io.Writer, s State) {
 	}
 }
 
+// holdText is the Elastic IP in words.
 func holdText(s eip.Status) string {
 	switch {
 	case s.Hold == nil && !s.Wanted:
@@ -40,6 +41,7 @@ func holdText(s eip.Status) string {
 	return text
 }
 
+// lifecycleText is the lifecycle in words.
 func lifecycleText(s lifecycle.Status) string {
 	parts := []string{string(s.State)}
 	if s.Group != "" {

@@ -46,6 +46,7 @@ func (c *Cloud) follow(ctx context.Context) {
 	}
 }
 
+// carryOut does what one order asks for, until ctx ends.
 func (c *Cloud) carryOut(ctx context.Context, o lifecycle.Order) {
 	switch o.Intent {
 	case lifecycle.Serve:

@@ -43,6 +43,7 @@ type writer struct {
 	done     chan struct{} // closed when run has ended
 }
 
+// newWriter returns a writer that Close must end. lost makes the line that reports lost lines, and why the last was lost.
 func newWriter(out io.Writer, lost func(uint64, string) []byte) *writer {
 	w := &writer{out: out, lost: lost, done: make(chan struct{})}
 	w.work.L = &w.mu
@@ -95,6 +96,7 @@ func (w *writer) drop(p []byte, why string) {
 	w.why = why
 }
 
+// run writes batches of lines until the writer is closed and empty.
 func (w *writer) run() {
 	defer close(w.done)
 	var batch []byte

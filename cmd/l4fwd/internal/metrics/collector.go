@@ -27,6 +27,7 @@ type collector struct {
 	descs []*prometheus.Desc // in the order of table
 }
 
+// newCollector returns a collector that asks take at each scrape.
 func newCollector(take func() *Scrape) *collector {
 	c := &collector{take: take, descs: make([]*prometheus.Desc, len(table))}
 	for i, m := range table {

@@ -43,6 +43,7 @@ func writeDetails(b *strings.Builder) {
 	}
 }
 
+// writeReasons writes the closed list of reasons.
 func writeReasons(b *strings.Builder) {
 	b.WriteString("\n## Reasons\n\nThe closed list of why a connection ended or was refused. It is the label `reason` of `l4fwd_connections_total`,\n" +
 		"`l4fwd_refused_total` and `l4fwd_upstream_connect_errors_total`, and the field `reason` of the access log.\n\n" +

@@ -163,6 +163,7 @@ func each3[N number](m map[[3]string]N, emit emitter) {
 
 type number interface{ ~int | ~int64 | ~uint64 }
 
+// sorted2 returns the keys of a map in their order.
 func sorted2[V any](m map[[2]string]V) [][2]string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 }

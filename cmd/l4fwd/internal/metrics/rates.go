@@ -53,6 +53,7 @@ func NewSampler(stats func() proxy.Stats) *Sampler {
 	return &Sampler{stats: stats, samples: []sample{sampleOf(stats())}}
 }
 
+// sampleOf takes a sample of the present figures.
 func sampleOf(st proxy.Stats) sample {
 	s := sample{at: time.Now(), busy: st.Relay.Busy, limited: map[string]uint64{}}
 	for at, n := range st.Refused {

@@ -189,6 +189,7 @@ func (r *Reloader) reload(ctx context.Context, by string) {
 	r.succeeded(by, begun, out)
 }
 
+// succeeded notes and logs a reload that put its configuration in place.
 func (r *Reloader) succeeded(by string, begun time.Time, out Outcome) {
 	r.again, r.pause = nil, 0
 	now := time.Now()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -12,6 +13,18 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
+
+// setProcessors returns how many loops to run, and gives the Go scheduler one P more: a loop that waits in the kernel
+// without telling the scheduler holds its P, and the timers and the HTTP servers must not have to wait for that.
+// GOMAXPROCS in the environment sets the number of loops, where nothing else does.
+func setProcessors(loops int, log *zap.Logger) int {
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0) // the CPUs of the affinity mask and of the container's quota
+	}
+	runtime.GOMAXPROCS(loops + 1)
+	log.Debug("processors", zap.Int("loops", loops), zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
+	return loops
+}
 
 const (
 	filesPerConnection = 2 // its two sockets
@@ -44,6 +57,7 @@ func newFileBudget(cfg *config.Config, log *zap.Logger) fileBudget {
 	return budgetOf(files, cfg.Loops, len(cfg.Listeners))
 }
 
+// budgetOf shares out a number of files; 0 means that it is unknown.
 func budgetOf(files uint64, loops, listeners int) fileBudget {
 	always, pipes := relay.Files(loops, listeners)
 	return fileBudget{files: int(min(files, 1<<40)), always: always + filesAlways, pipes: pipes}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/cloud"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/health"
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// daemon is a running l4fwd.
+type daemon struct {
+	settings atomic.Pointer[config.Config] // the configuration in use
+	loops    int
+	started  time.Time
+	log      *logging.Log
+	health   *health.Health
+	notify   *systemd.Notifier
+	sockets  sockets
+	cloud    *cloud.Cloud // nil: there is no eip.pool
+	fwd      forwarder
+	rates    *metrics.Sampler
+	reload   *reload.Reloader
+	drains   drains
+	failed   chan error // what broke while running
+
+	stopReloads func() // returns when no reload is under way
+}
+
+// newDaemon returns a daemon that only has a log; serve gives it the rest. The caller closes the log.
+func newDaemon(cfg config.Config) *daemon {
+	log := logging.New(logging.Options{Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
+	d := &daemon{
+		loops: cfg.Loops, started: time.Now(), log: log,
+		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},
+		drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
+	}
+	d.settings.Store(&cfg)
+	return d
+}
+
+// drains is the drain of a daemon: there is at most one.
+type drains struct {
+	begun atomic.Bool
+	state atomic.Pointer[admin.DrainState] // nil before a drain
+	asked chan string                      // of size 1: who asked for it
+}
+
+// errDraining is why a daemon that drains is not ready.
+var errDraining = errors.New("a drain has begun")
+
+// check is the condition of the readiness.
+func (s *drains) check() error {
+	if s.begun.Load() {
+		return errDraining
+	}
+	return nil
+}
+
+// forwarder is a running proxy.Server; the tests put another one in its place.
+type forwarder interface {
+	Addrs() []netip.AddrPort     // in the order of Options.Listeners
+	ListenersReady() error       // nil: accepting; else why not
+	UpstreamsReady() error       // nil: an upstream, and each that is required, has a usable address; else why not
+	UpstreamNotes() []string     // what is not well with any upstream, one line each
+	Admitted(netip.Addr) error   // nil: the far end admits connections from this public address; else why not
+	AdmissionNotes() []string    // which upstreams refuse it, one line each
+	Alive(context.Context) error // nil once every loop has turned
+	CloseWarm()                  // no connection is kept warm any more
+	StopAccepting()              // open connections go on
+	Wait(context.Context) error  // nil when no connection is open
+	Close(relay.Reason)          // ends everything
+	// Reload puts other options in place; an error has changed nothing.
+	Reload(context.Context, proxy.Options) error
+	Status() proxy.Status
+	Stats() proxy.Stats
+}
