@@ -19,15 +19,13 @@ import (
 )
 
 const (
-	apiVersion = "2024-10-21"
-	prompt     = `{"messages":[{"role":"user","content":"Who are you?"}],"stream":true}`
+	prompt = `{"model":"` + standin.DefaultDeployment + `","messages":[{"role":"user","content":"Who are you?"}],"stream":true}`
 
 	chatTimeout = 30 * time.Second
 )
 
 // chatURL is what a client of the real service would ask; only the way there differs.
-const chatURL = "https://" + standin.Name + "/openai/deployments/" + standin.DefaultDeployment +
-	"/chat/completions?api-version=" + apiVersion
+const chatURL = "https://" + standin.Name + "/openai/v1/chat/completions"
 
 // exchange is what the client saw of its request.
 type exchange struct {

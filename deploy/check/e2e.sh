@@ -6,6 +6,7 @@
 region_space='' outside_space='' boot='' helpers=()
 azure=198.51.100.10 resolver=169.254.169.253 metadata=169.254.169.254 balancer=172.30.15.10 # the second and third are AWS's own
 autoscaling=127.0.0.1:1081 endpoint=vpce-0123456789abcdef0 upstream=dais24-aoai-demo.openai.azure.com key=stand-in-key
+azure2=198.51.100.11 second=second-account.openai.azure.com key2=second-key secondaries=(172.30.15.11 172.30.15.12)
 
 outside() { nsenter --net="/proc/$outside_space/ns/net" "$@"; }
 booted() { nsenter --target "$(cat "$work/instance/pid")" --mount --pid --cgroup --net --root --wd=/ "$@"; }
@@ -69,13 +70,14 @@ e2e_network() { # the instance's interface, and beyond it the resolver, the load
   "${inside[@]}" ip link add eth0 type veth peer name eth0 netns "$outside_space" &&
     "${inside[@]}" ip address add "$private/32" dev eth0 && "${inside[@]}" ip address add "$metadata/32" dev lo &&
     "${inside[@]}" ip link set eth0 up && "${inside[@]}" ip route add default dev eth0 src "$private" || return 1
-  for address in $azure $resolver $balancer; do outside ip address add "$address/32" dev eth0 || return 1; done
+  for address in $azure $azure2 $resolver $balancer "${secondaries[@]}"; do outside ip address add "$address/32" dev eth0 || return 1; done
   outside ip link set eth0 up && outside ip route add default dev eth0 src "$balancer"
 }
 e2e_world() {
   (cd "$root" && CGO_ENABLED=0 go build -o "$work/" ./deploy/check/cloud ./bench/standin/cmd/standin) || return 1
-  jq -n --arg resolver "$resolver:53" --arg name "$upstream" --arg upstream "$azure" --arg balancer "$balancer:443" --arg target "$private:443" \
-    --arg endpoint "$endpoint" '{$resolver, $name, $upstream, $balancer, $target, $endpoint}' >"$work/outside.json"
+  jq -n --arg resolver "$resolver:53" --argjson names "{\"$upstream\": \"$azure\", \"$second\": \"$azure2\"}" --arg balancer "$balancer:443" \
+    --arg target "$private:443" --arg endpoint "$endpoint" '{$resolver, $names, $balancer, sources: $ARGS.positional, $target, $endpoint}' \
+    --args "$balancer" "${secondaries[@]}" >"$work/outside.json"
   "${inside[@]}" "$work/cloud" region "$work/machine.json" >"$work/region.log" 2>&1 &
   helpers+=($!)
   # Not by way of outside: a function in the background would be a shell, and the program its child.
@@ -84,7 +86,9 @@ e2e_world() {
   # Long answers: one that streams when the drain begins has to outlast the lame-duck time of 15 s.
   nsenter --net="/proc/$outside_space/ns/net" "$work/standin" -listen "$azure:443" -ca-out "$work/ca.pem" -deny -allow "$private" -tokens 600 >"$work/standin.log" 2>&1 &
   helpers+=($!)
-  eventually 60 test -s "$work/ca.pem" && eventually 60 control state
+  nsenter --net="/proc/$outside_space/ns/net" "$work/standin" -listen "$azure2:443" -ca-out "$work/ca2.pem" -deny -allow "$private" -key "$key2" >"$work/standin2.log" 2>&1 &
+  helpers+=($!)
+  eventually 60 test -s "$work/ca.pem" && eventually 60 test -s "$work/ca2.pem" && eventually 60 control state
 }
 
 e2e_boot() { # with the user data of the launch template, byte for byte as moto got it
@@ -169,6 +173,23 @@ logged() {
   grep '"vpce"' "$work/instance/upper/var/l4fwd.log" | jq -es --arg vpce "$endpoint" --arg azure "$azure:443" --arg from "$balancer" '.[]
     | select(.vpce == $vpce and .upstream == "aoai" and .upstream_addr == $azure and .bytes_down > 1000 and (.client | startswith($from)))' >/dev/null
 }
+e2e_isolated() { # the name decides: the second account answers as itself, with its own certificate and key; a name that nobody has is refused
+  local refused
+  outside curl --silent --show-error --fail --max-time 60 --cacert "$work/ca2.pem" --header "api-key: $key2" --connect-to "$second:443:$balancer:443" \
+    "https://$second/openai/v1/models" | jq -e '.data | length == 1' || return 1
+  is "the second account with the first one's key" 401 "$(outside curl --silent --cacert "$work/ca2.pem" --header "api-key: $key" --output /dev/null -w '%{http_code}' \
+    --connect-to "$second:443:$balancer:443" "https://$second/openai/v1/models")" || return 1
+  refused=$(metric l4fwd_refused_total)
+  if outside curl --silent --cacert "$work/ca.pem" --connect-to "third.openai.azure.com:443:$balancer:443" https://third.openai.azure.com/; then echo "a name that nobody has was answered"; return 1; fi
+  is refused $((refused + 1)) "$(metric l4fwd_refused_total)"
+}
+e2e_secondary() { # the load balancer's addresses take turns: each is a client
+  local address
+  for address in "$balancer" "${secondaries[@]}"; do
+    request false "${through[@]}" >/dev/null && eventually 30 client_logged "$address" || return 1
+  done
+}
+client_logged() { grep '"vpce"' "$work/instance/upper/var/l4fwd.log" | jq -r .client | grep -F "$1:" >/dev/null; }
 e2e_refuses() { # one that did not come through the load balancer
   if request false --connect-to "$upstream:443:$private:443" 2>/dev/null; then echo "answered without a PROXY header"; return 1; fi
   is refused 1 "$(metric l4fwd_refused_total 'reason="proxy_header_missing"')"
@@ -214,7 +235,9 @@ e2e() { # all of it, after the apply; the pool is free again then
   step "e2e: /readyz to the load balancer, behind a PROXY header" with_logs e2e_checked
   step "e2e: the load balancer's check on the ports is no error" with_logs e2e_probed
   step "e2e: a request through endpoint and load balancer is answered" with_logs e2e_forwards
+  step "e2e: from each address of the load balancer" with_logs e2e_secondary
   step "e2e: without a PROXY header refused" with_logs e2e_refuses
+  step "e2e: two accounts, isolated by name" with_logs e2e_isolated
   step "e2e: the request that a person makes on the instance" with_logs e2e_by_hand
   step "e2e: SIGTERM: drains, and gives the address back" with_logs e2e_sigterm
   step "e2e: scaled in: drains, gives it back, completes the hook" with_logs e2e_scaled_in

@@ -16,6 +16,11 @@ plugin_dir() {
 module_copy() { # module_copy MODULE DIR: without what Terraform left there
   mkdir -p "$2"
   (cd "$tf/$1" && tar --exclude=.terraform --exclude='.terraform.lock.hcl' --exclude='*.tfstate*' -cf - .) | tar -xf - -C "$2"
+  ! older_provider || sed -i -e '/^ *secondary_ips_auto_assigned_per_subnet /d' -e 's/">= 6.11, < 7"/">= 5.100"/' "$2"/*.tf
+}
+older_provider() { # whether the AWS provider at hand lacks what the module asks of it: secondary addresses came with 6.11
+  local versions=("$plugins"/registry.terraform.io/hashicorp/aws/[6-9].*)
+  [ -n "$plugins" ] && [ ! -e "${versions[0]}" ]
 }
 
 start_moto() {

@@ -28,6 +28,12 @@ module_tests() { # module_tests MODULE: its tests, as they are
     terraform init -no-color -plugin-dir="$stand_ins" && terraform validate -no-color && terraform test -no-color
 }
 
+basic() { # basic MODULE: its example, as a registry shows it
+  local at=$work/basic
+  module_copy "$1" "$at/$1" && cd "$at/$1/examples/basic" &&
+    terraform init -no-color ${plugins:+-plugin-dir="$plugins"} -plugin-dir="$stand_ins" && terraform validate -no-color
+}
+
 example() { # the three modules joined, the AWS provider mocked
   local dir=$work/example m
   mkdir -p "$dir"

@@ -1,16 +1,23 @@
-# Sourced: a second apply. Each case of second/MODULE.txt changes one variable on top of a first apply: it must plan, and take nothing away
-# or make anew but what the case allows; then the variable's description has to say so.
+# Sourced: a second apply. Each case of second/MODULE.txt changes one variable on top of a first apply: it must plan (AWS: be applied, several at a
+# time), and take nothing away or make anew but what the case allows; then the variable's description has to say so.
 # Needs lib.sh, work, tf, check.
 # shellcheck shell=bash disable=SC2154 # work, tf and check are the caller's
 
 # A line is VARIABLE | VALUE | ALLOWED: the value as in terraform.tfvars, and a regular expression of addresses. A line of no value names
-# a variable that is chosen before the first apply. Blank lines and lines with # are for the reader.
+# a variable that is chosen before the first apply; its description says that. Blank lines and lines with # are for the reader.
 cases() { sed -e '/^#/d' -e '/^[[:space:]]*$/d' "$check/second/$1.txt"; }
 field() { cut -s -d'|' -f"$2" <<<"$1" | sed -e 's/^ *//' -e 's/ *$//'; }
 
+name_of() { field "$1" 1 | tr -d '~'; }
+
 variables_of() { sed -n 's/^variable "\(.*\)" {$/\1/p' "$tf/$1"/variables*.tf | sort; }
-second_complete() { # every variable of the module has a case
-  diff <(variables_of "$1") <(cases "$1" | cut -d'|' -f1 | tr -d ' ' | sort -u)
+second_complete() { # every variable of the module has a case, or is chosen before
+  local line bad=0
+  while IFS= read -r line; do
+    [ -n "$(field "$line" 2)" ] || description "$1" "$(cut -d'|' -f1 <<<"$line" | tr -d ' ')" | tr '\n' ' ' | grep -iE 'before the first apply|makes everything anew' >/dev/null ||
+      { echo "$line: its description does not say that it is chosen before the first apply"; bad=1; }
+  done < <(cases "$1")
+  [ $bad = 0 ] && diff <(variables_of "$1") <(cases "$1" | cut -d'|' -f1 | tr -d ' ~' | sort -u)
 }
 
 description() { # description MODULE VARIABLE
@@ -18,29 +25,66 @@ description() { # description MODULE VARIABLE
     awk '/^  description = <<-EOT$/ { on = 1; next } /^  EOT$/ { on = 0 } on { print } /^  description = "/ { print }'
 }
 warned() { # warned MODULE VARIABLE: the description says that something is made anew or goes
-  description "$1" "$2" | grep -qiE 'anew|another|replace|gives? .*away|goes|taken away|takes? .* out|unbind' || { echo "$2: its description does not say what a change costs"; return 1; }
+  description "$1" "$2" | tr '\n' ' ' | grep -iE 'anew|another|replace|(gives?|takes?|taken) .*(away|out)|goes|unbind' >/dev/null || { echo "$2: its description does not say what a change costs" >&2; return 1; }
 }
 
-gone() { jq -r '.resource_changes[]? | select(.change.actions | index("delete")) | .address'; } # of a plan as JSON: deleted or made anew
+changed() { jq -r --arg action "$1" '.resource_changes[]? | select(.change.actions | index($action)) | .address'; } # changed delete|create, of a plan as JSON
 
-second_case() { # second_case MODULE DIR CASE: the plan of one case
-  local variable value allowed lost
-  variable=$(field "$3" 1) value=$(field "$3" 2) allowed=$(field "$3" 3-)
-  echo "$variable = $value" >"$2/case.tfvars"
-  cd "$2" || return 1
-  terraform plan -no-color -refresh=false -var-file=base.tfvars -var-file=case.tfvars -out=case.plan >case.log 2>&1 || { cat case.log; return 1; }
-  terraform show -json case.plan >case.json && lost=$(gone <case.json) || return 1
-  if [ -n "$allowed" ]; then warned "$1" "$variable" || return 1; fi
-  lost=$(grep -vE "${allowed:-^$}" <<<"$lost" | grep -v '^$') && { echo "$variable = $value: makes anew or takes away: $lost"; return 1; }
+# allowed MODULE CASE...: what the cases may take away, as one regular expression; each then says so in its description.
+allowed() {
+  local line one all='^$'
+  for line in "${@:2}"; do
+    one=$(field "$line" 3-)
+    [ -n "$one" ] || continue
+    warned "$1" "$(name_of "$line")" || return 1
+    all+="|$one"
+  done
+  echo "$all"
+}
+
+second_plan() { # second_plan ALLOWED COMMAND...: a plan, as plan_arguments have it, that takes away nothing but that, and what is listed in created
+  local lost
+  "${@:2}" terraform plan -no-color -refresh=false "${plan_arguments[@]}" -out=case.plan >case.log 2>&1 || { cat case.log; return 1; }
+  terraform show -json case.plan >case.json && lost=$(changed delete <case.json) || return 1
+  lost=$(grep -vE "$1" <<<"$lost" | grep -vxF -f created) && { echo "makes anew or takes away:" "$lost"; return 1; }
   return 0
 }
 
-second() { # second MODULE DIR: all cases, planned on the state of base.tfvars in DIR
-  local line bad=0
+second() { # second MODULE DIR: all cases one by one, planned on the state of base.tfvars in DIR
+  local line may bad=0 plan_arguments=(-var-file=base.tfvars -var-file=case.tfvars)
+  cd "$2" && : >created || return 1
   while IFS= read -r line; do
     [ -n "$(field "$line" 2)" ] || continue
-    second_case "$1" "$2" "$line" </dev/null || bad=1
+    echo "$(name_of "$line") = $(field "$line" 2)" >case.tfvars
+    if ! may=$(allowed "$1" "$line") || ! second_plan "$may" env </dev/null; then cat case.tfvars && bad=1; fi
   done < <(cases "$1")
+  return $bad
+}
+
+# second_round CASE...: applied in moto to the one state. The round before is taken back by it: former is what that one allowed, and created lists
+# what it added.
+second_round() {
+  local line may plan_arguments=()
+  {
+    echo 'module "l4fwd" {'
+    for line in "$@"; do echo "$(name_of "$line") = $(field "$line" 2)"; done
+    echo '}'
+  } >case_override.tf
+  if ! may=$(allowed aws "$@") || ! second_plan "$may|${former:-^$}" "${inside[@]}"; then cat case_override.tf && return 1; fi
+  [[ $1 != "~"* ]] || return 0
+  former=$may
+  changed create <case.json >created
+  "${inside[@]}" terraform apply -no-color case.plan >case.log 2>&1 || { cat case_override.tf case.log; return 1; }
+}
+second_aws() { # each round on top of moto_apply
+  local line former='' round=() bad=0
+  cd "$work/moto" && : >created || return 1
+  while IFS= read -r line; do
+    if [ -n "$(field "$line" 2)" ]; then round+=("$line"); continue; fi
+    [ ${#round[@]} = 0 ] || second_round "${round[@]}" </dev/null || bad=1
+    round=()
+  done < <(sed -e '/^#/d' "$check/second/aws.txt" && echo)
+  rm -f case_override.tf
   return $bad
 }
 

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -14,12 +15,12 @@ import (
 
 // outsideConfig is what lies beyond the instance's network interface.
 type outsideConfig struct {
-	Resolver string // address of the resolver
-	Name     string // the upstream's name
-	Upstream netip.Addr
-	Balancer string         // where the load balancer accepts
-	Target   netip.AddrPort // and where it sends that to
-	Endpoint string         // the VPC endpoint its clients come through
+	Resolver string                // address of the resolver
+	Names    map[string]netip.Addr // of the upstreams
+	Balancer string                // where the load balancer accepts
+	Sources  []netip.Addr          // its addresses, primary and secondary, which take turns
+	Target   netip.AddrPort        // and where it sends that to
+	Endpoint string                // the VPC endpoint its clients come through
 }
 
 func serveOutside(c outsideConfig) error {
@@ -27,14 +28,19 @@ func serveOutside(c outsideConfig) error {
 	return together(resolver.ListenAndServe, c.balance)
 }
 
-// answer resolves the upstream's name as Azure does, by way of others and for ten seconds; all else does not exist.
+// answer resolves the upstreams' names as Azure does, by way of others and for ten seconds; all else does not exist.
 func (c outsideConfig) answer(w dns.ResponseWriter, question *dns.Msg) {
 	m := new(dns.Msg).SetReply(question)
-	if name := dns.Fqdn(c.Name); len(question.Question) == 1 && question.Question[0].Name == name {
+	upstream := netip.Addr{}
+	if len(question.Question) == 1 {
+		upstream = c.Names[strings.TrimSuffix(question.Question[0].Name, ".")]
+	}
+	if upstream.IsValid() {
+		name := question.Question[0].Name
 		const front = "vnetproxyv1-prod.westus.cloudapp.azure.com."
 		m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 60}, Target: front})
 		if question.Question[0].Qtype == dns.TypeA {
-			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: front, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 10}, A: c.Upstream.AsSlice()})
+			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: front, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 10}, A: upstream.AsSlice()})
 		}
 	} else {
 		m.Rcode = dns.RcodeNameError
@@ -50,13 +56,14 @@ func (c outsideConfig) balance() error {
 	if err != nil {
 		return err
 	}
-	for {
+	for i := 0; ; i++ {
 		client, err := l.Accept()
 		if err != nil {
 			return err
 		}
+		source := c.Sources[i%len(c.Sources)]
 		go func() {
-			if err := c.forward(client.(*net.TCPConn)); err != nil {
+			if err := c.forward(client.(*net.TCPConn), source); err != nil {
 				log.Print("forward: ", err)
 			}
 		}()
@@ -64,9 +71,9 @@ func (c outsideConfig) balance() error {
 }
 
 // forward serves one client until both sides have said all.
-func (c outsideConfig) forward(client *net.TCPConn) error {
+func (c outsideConfig) forward(client *net.TCPConn, source netip.Addr) error {
 	defer client.Close()
-	target, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(c.Target))
+	target, err := net.DialTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), net.TCPAddrFromAddrPort(c.Target))
 	if err != nil {
 		return err
 	}

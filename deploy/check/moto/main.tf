@@ -20,10 +20,10 @@ variable "sha256" {
 module "l4fwd" {
   source = "./aws"
 
-  upstreams = [{
-    name    = "aoai"
-    address = "dais24-aoai-demo.openai.azure.com:443"
-  }]
+  # Two accounts, told apart by the name that a client asks for.
+  upstreams = [for name, host in { aoai = "dais24-aoai-demo.openai.azure.com", second = "second-account.openai.azure.com" } :
+    { name = name, address = "${host}:443", sni = [host] }
+  ]
   artifact = {
     source = "s3://releases/l4fwd/l4fwd.tar.gz"
     sha256 = var.sha256
@@ -32,6 +32,7 @@ module "l4fwd" {
   health_check = { interval = 5, timeout = 2 } # a short lame-duck time
   zones        = 2
   listen_ports = [443, 8443]
+  pool_size    = 6
   alarm_emails = ["ops@example.com"]
   tags         = { owner = "check" }
 }
@@ -40,8 +41,8 @@ output "l4fwd" {
   value = module.l4fwd
 
   precondition {
-    condition     = length(distinct(module.l4fwd.ip_rules)) == 5 && length(module.l4fwd.allocation_ids) == 5
-    error_message = "The pool is not five addresses."
+    condition     = length(distinct(module.l4fwd.ip_rules)) >= 5 && length(module.l4fwd.ip_rules) == length(module.l4fwd.allocation_ids)
+    error_message = "The pool is not five addresses and more."
   }
   precondition {
     condition     = can(regex("^com\\.amazonaws\\.vpce\\.us-west-2\\.vpce-svc-", module.l4fwd.endpoint_service_name))

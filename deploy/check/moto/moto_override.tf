@@ -24,6 +24,12 @@ resource "aws_autoscaling_group" "this" {
   }
 }
 
+resource "aws_autoscaling_lifecycle_hook" "this" {
+  lifecycle {
+    ignore_changes = [notification_target_arn, role_arn] # made up
+  }
+}
+
 resource "aws_autoscaling_policy" "connections" {
   count = 0 # every kind comes back with arguments made up
 }

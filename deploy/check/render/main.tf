@@ -2,6 +2,7 @@
 # file.
 locals {
   region = "us-west-2"
+  nat    = var.egress == "nat_gateway"
 }
 
 output "config_yaml" {

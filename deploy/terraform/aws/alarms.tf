@@ -16,10 +16,14 @@ locals {
   lb          = { LoadBalancer = aws_lb.this.arn_suffix }
   group       = { AutoScalingGroupName = aws_autoscaling_group.this.name }
 
+  # One address of the load balancer has 55,000 ports to one target (address and port).
+  ports_each      = 55000 * (1 + var.secondary_addresses) * length(local.forward_ports)
+  port_arithmetic = "An instance takes 55,000 x ${1 + var.secondary_addresses} addresses of a load balancer node x ${length(local.forward_ports)} listen_ports = ${local.ports_each} connections of a node, ${var.size.max} instances ${local.ports_each * var.size.max}. Raise secondary_addresses (7 at most), then size.max."
+
   alarms = merge(
     {
       port-allocation-errors = {
-        text      = "The load balancer refused connections: 55,000 a target are in use. Add listen_ports or instances."
+        text      = "The load balancer refused connections: every port of a pair of its address and a target is in use. ${local.port_arithmetic}"
         namespace = "AWS/NetworkELB", metric = "PortAllocationErrorCount", dimensions = local.lb
         statistic = "Sum", compare = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
       }
@@ -28,12 +32,17 @@ locals {
         namespace = "AWS/AutoScaling", metric = "GroupPendingInstances", dimensions = local.group
         statistic = "Minimum", compare = "GreaterThanThreshold", threshold = 0, minutes = 10, missing = "notBreaching"
       }
-      pool-exhausted = {
-        text      = "There are as many instances as Elastic IPs: the next replacement finds none free. Raise pool_size, and add the new addresses in Azure first."
-        namespace = "AWS/AutoScaling", metric = "GroupTotalInstances", dimensions = local.group
-        statistic = "Minimum", compare = "GreaterThanOrEqualToThreshold", threshold = local.pool_size, minutes = 15, missing = "notBreaching"
-      }
     },
+    { for name, alarm in { pool-exhausted = {
+      text      = "There are as many instances as Elastic IPs: the next replacement finds none free. Raise pool_size, and add the new addresses in Azure first."
+      namespace = "AWS/AutoScaling", metric = "GroupTotalInstances", dimensions = local.group
+      statistic = "Minimum", compare = "GreaterThanOrEqualToThreshold", threshold = local.pool_size, minutes = 15, missing = "notBreaching"
+    } } : name => alarm if !local.nat },
+    { for i, gateway in aws_nat_gateway.this : "nat-port-errors-${i}" => {
+      text      = "A NAT gateway refused connections: ${var.nat_addresses} x 55,000 to one destination are in use. Raise nat_addresses, and add the new addresses in Azure first."
+      namespace = "AWS/NATGateway", metric = "ErrorPortAllocation", dimensions = { NatGatewayId = gateway.id }
+      statistic = "Sum", compare = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
+    } },
     { for port, tg in aws_lb_target_group.this : "unhealthy-targets-${port}" => {
       text      = "A target has failed /readyz for 3 minutes."
       namespace = "AWS/NetworkELB", metric = "UnHealthyHostCount", dimensions = merge(local.lb, { TargetGroup = tg.arn_suffix })

@@ -54,7 +54,7 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier       = local.instance_subnet_ids
   target_group_arns         = [for tg in aws_lb_target_group.this : tg.arn]
   health_check_type         = "ELB"
-  health_check_grace_period = 60 # begins after the launch hook, which l4fwd completes once it is ready
+  health_check_grace_period = local.nat ? var.launch_timeout : 60 # begins after the launch hook, which l4fwd completes once it is ready
   default_instance_warmup   = 60
   capacity_rebalance        = var.spot != null
   enabled_metrics           = ["GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances", "GroupTotalInstances", "GroupDesiredCapacity"]
@@ -92,18 +92,15 @@ resource "aws_autoscaling_group" "this" {
     }
   }
 
-  # Made with the group: a hook of its own resource would miss the first instances. The instance itself completes both.
-  initial_lifecycle_hook {
-    name                 = "${var.name}-launch"
-    lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
-    heartbeat_timeout    = var.launch_timeout
-    default_result       = "ABANDON" # without an address of the pool it must not serve
-  }
-  initial_lifecycle_hook {
-    name                 = "${var.name}-terminate"
-    lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
-    heartbeat_timeout    = max(120, local.drain + 60)
-    default_result       = "CONTINUE"
+  # Made with the group: a hook of its own resource would miss the first instances. The hooks below keep them as they are to be.
+  dynamic "initial_lifecycle_hook" {
+    for_each = local.hooks
+    content {
+      name                 = "${var.name}-${initial_lifecycle_hook.key}"
+      lifecycle_transition = "autoscaling:EC2_INSTANCE_${initial_lifecycle_hook.value.transition}"
+      heartbeat_timeout    = initial_lifecycle_hook.value.seconds
+      default_result       = initial_lifecycle_hook.value.result
+    }
   }
 
   # Replacements come first, whatever the cause: refresh, failed health check, rebalance.
@@ -133,19 +130,37 @@ resource "aws_autoscaling_group" "this" {
   }
 
   lifecycle {
-    ignore_changes = [desired_capacity] # scaling's business after the start
+    # desired_capacity: scaling's business after the start. initial_lifecycle_hook: a change would make the group anew.
+    ignore_changes = [desired_capacity, initial_lifecycle_hook]
   }
 
   # The first instances need the whole way to the APIs, their permissions and addresses to claim.
   depends_on = [
-    aws_eip.pool, aws_iam_role_policy.l4fwd, aws_iam_role_policy.artifact, aws_lb_listener.this, aws_route.internet,
+    aws_eip.pool, aws_iam_role_policy.l4fwd, aws_iam_role_policy.artifact, aws_lb_listener.this, aws_route.internet, aws_route.nat,
     aws_route_table_association.public, aws_vpc_endpoint.interface, aws_vpc_endpoint.s3,
     aws_vpc_security_group_egress_rule.instance, aws_vpc_security_group_egress_rule.nlb,
     aws_vpc_security_group_ingress_rule.endpoints, aws_vpc_security_group_ingress_rule.instance,
   ]
 }
 
+# The hooks that the group was made with, by the same names.
+resource "aws_autoscaling_lifecycle_hook" "this" {
+  for_each               = local.hooks
+  name                   = "${var.name}-${each.key}"
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  lifecycle_transition   = "autoscaling:EC2_INSTANCE_${each.value.transition}"
+  heartbeat_timeout      = each.value.seconds
+  default_result         = each.value.result
+}
+
 locals {
+  # The instance itself completes both. With NAT gateways it claims no address and completes no hook: health checks let it in, and the
+  # deregistration delay drains it.
+  hooks = { for name, hook in {
+    launch    = { transition = "LAUNCHING", seconds = var.launch_timeout, result = "ABANDON" } # without an address of the pool it must not serve
+    terminate = { transition = "TERMINATING", seconds = max(120, local.drain + 60), result = "CONTINUE" }
+  } : name => hook if !local.nat }
+
   mixed = var.spot != null || length(var.instance_types) > 1
   # Percent of the desired capacity: at size.max it allows surge instances, never more; AWS takes 200 at most.
   max_healthy = min(200, 100 + max(1, floor(100 * var.surge / var.size.max)))

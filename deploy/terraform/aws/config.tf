@@ -25,16 +25,16 @@ locals {
           routes = [for u in var.upstreams : { sni = u.sni, upstream = u.name }]
         } : {},
       )]
-      eip    = { pool = "tag:${var.pool_tag_key}=${var.name}", required = true }
       drain  = { lame_duck = "${local.lame_duck}s", timeout = "${var.drain_timeout}s" }
       health = { address = ":${var.health_port}" }
     },
+    { for key, section in { eip = { pool = "tag:${var.pool_tag_key}=${var.name}", required = true } } : key => section if !local.nat },
   )
   config_yaml = yamlencode(local.config)
 
   user_data = templatefile("${path.module}/templates/user_data.sh.tftpl", {
-    source       = var.artifact.source
-    sha256       = var.artifact.sha256
+    source       = try(var.artifact.source, "")
+    sha256       = try(var.artifact.sha256, "")
     region       = local.region
     config       = local.config_yaml
     stop_timeout = local.drain + 60 # beyond the drain: release of the address, completion of the hook

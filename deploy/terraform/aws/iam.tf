@@ -24,8 +24,9 @@ locals {
     pool_tag_value = var.name
     asg_name       = local.asg_name
     asg_arn        = local.asg_arn
+    claims         = !local.nat
   })
-  artifact_s3 = startswith(var.artifact.source, "s3://") ? trimprefix(var.artifact.source, "s3://") : null
+  artifact_s3 = try(startswith(var.artifact.source, "s3://"), false) ? trimprefix(var.artifact.source, "s3://") : null
 }
 
 resource "aws_iam_role_policy" "l4fwd" {

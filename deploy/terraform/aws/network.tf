@@ -28,7 +28,7 @@ resource "aws_internet_gateway" "this" {
   tags   = local.tags
 }
 
-# Instances: an Elastic IP works only where the internet gateway is the way out. map_public_ip_on_launch stays off; the launch
+# Instances (or their NAT gateways): an Elastic IP works only where the internet gateway is the way out. map_public_ip_on_launch stays off; the launch
 # template decides.
 resource "aws_subnet" "public" {
   count             = var.vpc == null ? var.zones : 0
@@ -38,7 +38,7 @@ resource "aws_subnet" "public" {
   tags              = merge(local.tags, { Name = "${var.name}-public-${count.index}" })
 }
 
-# Load balancer and interface endpoints: no route leaves the VPC.
+# Load balancer and interface endpoints: no route leaves the VPC. With NAT gateways the instances too, with a route to their zone's gateway.
 resource "aws_subnet" "private" {
   count             = var.vpc == null ? var.zones : 0
   vpc_id            = aws_vpc.this[0].id
@@ -68,15 +68,16 @@ resource "aws_route_table_association" "public" {
 }
 
 resource "aws_route_table" "private" {
-  count  = var.vpc == null ? 1 : 0
-  vpc_id = aws_vpc.this[0].id
-  tags   = merge(local.tags, { Name = "${var.name}-private" })
+  count            = var.vpc == null ? (local.nat ? var.zones : 1) : 0
+  vpc_id           = aws_vpc.this[0].id
+  propagating_vgws = local.nat && var.vpn_gateway_id != null ? [var.vpn_gateway_id] : null
+  tags             = merge(local.tags, { Name = local.nat ? "${var.name}-private-${count.index}" : "${var.name}-private" })
 }
 
 resource "aws_route_table_association" "private" {
   count          = var.vpc == null ? var.zones : 0
   subnet_id      = aws_subnet.private[count.index].id
-  route_table_id = aws_route_table.private[0].id
+  route_table_id = aws_route_table.private[local.nat ? count.index : 0].id
 }
 
 # The APIs an instance needs before it holds an address.
@@ -97,6 +98,6 @@ resource "aws_vpc_endpoint" "s3" {
   vpc_id            = local.vpc_id
   service_name      = "com.amazonaws.${local.region}.s3"
   vpc_endpoint_type = "Gateway"
-  route_table_ids   = var.vpc == null ? [aws_route_table.public[0].id] : var.vpc.route_table_ids
+  route_table_ids   = var.vpc == null ? (local.nat ? aws_route_table.private[*].id : [aws_route_table.public[0].id]) : var.vpc.route_table_ids
   tags              = merge(local.tags, { Name = "${var.name}-s3" })
 }

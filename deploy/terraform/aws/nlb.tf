@@ -6,6 +6,8 @@ resource "aws_lb" "this" {
   security_groups                                              = [aws_security_group.nlb.id]
   enforce_security_group_inbound_rules_on_private_link_traffic = "off"
   enable_cross_zone_load_balancing                             = true # a zone without a ready instance still serves
+  enable_zonal_shift                                           = var.zonal_shift
+  secondary_ips_auto_assigned_per_subnet                       = var.secondary_addresses
   tags                                                         = local.tags
 }
 
@@ -43,6 +45,11 @@ resource "aws_lb_target_group" "this" {
   }
 
   tags = local.tags
+
+  # A port that is taken out of listen_ports: AWS deletes no target group that the listener still forwards to, so the listener goes first.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_lb_listener" "this" {
@@ -53,15 +60,15 @@ resource "aws_lb_listener" "this" {
 
   default_action {
     type             = "forward"
-    target_group_arn = length(var.listen_ports) == 1 ? aws_lb_target_group.this[tostring(var.listen_ports[0])].arn : null
+    target_group_arn = length(local.forward_ports) == 1 ? aws_lb_target_group.this[tostring(local.forward_ports[0])].arn : null
 
     dynamic "forward" {
-      for_each = length(var.listen_ports) > 1 ? [1] : []
+      for_each = length(local.forward_ports) > 1 ? [1] : []
       content {
         dynamic "target_group" {
-          for_each = aws_lb_target_group.this
+          for_each = toset([for p in local.forward_ports : tostring(p)])
           content {
-            arn    = target_group.value.arn
+            arn    = aws_lb_target_group.this[target_group.key].arn
             weight = 1
           }
         }

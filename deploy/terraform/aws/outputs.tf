@@ -19,8 +19,13 @@ output "allocation_ids" {
 }
 
 output "ip_rules" {
-  description = "The pool as Azure's firewall takes it: plain addresses, since it refuses /32."
-  value       = sort(aws_eip.pool[*].public_ip)
+  description = "The pool as Azure's firewall takes it: plain addresses, since it refuses /32; pool_cidr where that is given."
+  value       = var.pool_cidr != null ? [var.pool_cidr] : sort(distinct(concat(aws_eip.pool[*].public_ip, local.nat && var.vpc != null ? var.vpc.nat_public_ips : [])))
+
+  precondition {
+    condition     = alltrue([for ip in(var.pool_cidr == null ? [] : aws_eip.pool[*].public_ip) : cidrhost("${ip}/${split("/", var.pool_cidr)[1]}", 0) == cidrhost(var.pool_cidr, 0)])
+    error_message = "pool_cidr: not every address of the pool is in it, so Azure would refuse an instance. Give the pool's whole block, and ipam_pool_id or public_ipv4_pool that allocates from it."
+  }
 }
 
 output "region" {
@@ -29,15 +34,18 @@ output "region" {
 }
 
 output "vpc_id" {
-  value = local.vpc_id
+  description = "The VPC, made or given."
+  value       = local.vpc_id
 }
 
 output "nlb_arn" {
-  value = aws_lb.this.arn
+  description = "The load balancer."
+  value       = aws_lb.this.arn
 }
 
 output "nlb_dns_name" {
-  value = aws_lb.this.dns_name
+  description = "Its name in DNS, which only the VPC can reach."
+  value       = aws_lb.this.dns_name
 }
 
 output "target_group_arns" {
@@ -46,15 +54,18 @@ output "target_group_arns" {
 }
 
 output "autoscaling_group_name" {
-  value = aws_autoscaling_group.this.name
+  description = "The group of instances."
+  value       = aws_autoscaling_group.this.name
 }
 
 output "instance_security_group_id" {
-  value = aws_security_group.instance.id
+  description = "Security group of the instances: allow it where an upstream of yours is."
+  value       = aws_security_group.instance.id
 }
 
 output "role_name" {
-  value = aws_iam_role.this.name
+  description = "Role of the instances."
+  value       = aws_iam_role.this.name
 }
 
 output "policy_json" {
@@ -68,11 +79,13 @@ output "config_yaml" {
 }
 
 output "user_data" {
-  value = local.user_data
+  description = "What an instance runs at its first boot."
+  value       = local.user_data
 }
 
 output "alarm_topic_arn" {
-  value = local.alarm_topic
+  description = "SNS topic of the alarms, made or given."
+  value       = local.alarm_topic
 }
 
 output "accepted" {

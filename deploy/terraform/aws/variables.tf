@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything this module makes, and the value of the pool's tag. Two copies in one account and region need two names."
+  description = "Name of everything this module makes, and the value of the pool's tag. Two copies in one account and region need two names. A change makes everything anew."
   type        = string
   default     = "l4fwd"
 
@@ -76,22 +76,28 @@ variable "artifact" {
     The release to install: an .rpm, or a .tar.gz that holds l4fwd, l4fwd.service and optionally 60-l4fwd.conf (sysctl).
     source: s3://BUCKET/KEY, or an https:// URL, which only instances with a public address at boot can reach.
     sha256: its checksum; an instance whose download differs does not start.
+    null: ami_id has l4fwd in it (deploy/ami makes such an image), and a boot fetches nothing.
   EOT
   type = object({
     source = string
     sha256 = string
   })
+  default = null
 
   validation {
-    condition     = can(regex("^(s3://[a-z0-9.-]{3,63}/|https://)[A-Za-z0-9._~/+=-]+\\.(rpm|tar\\.gz)$", var.artifact.source))
+    condition     = var.artifact == null || can(regex("^(s3://[a-z0-9.-]{3,63}/|https://)[A-Za-z0-9._~/+=-]+\\.(rpm|tar\\.gz)$", var.artifact.source))
     error_message = "artifact.source: s3://BUCKET/KEY or https://HOST/PATH that ends with .rpm or .tar.gz, without a query."
   }
   validation {
-    condition     = can(regex("^[0-9a-f]{64}$", var.artifact.sha256))
+    condition     = var.artifact == null || can(regex("^[0-9a-f]{64}$", var.artifact.sha256))
     error_message = "artifact.sha256: 64 lower-case hexadecimal digits, as sha256sum prints them."
   }
   validation {
-    condition     = var.public_address_at_boot || startswith(var.artifact.source, "s3://")
+    condition     = var.public_address_at_boot || var.egress == "nat_gateway" || var.artifact == null || try(startswith(var.artifact.source, "s3://"), false)
     error_message = "artifact.source: an https:// URL cannot be reached before the instance holds its Elastic IP; upload the release to S3 (reached through the gateway endpoint), or set public_address_at_boot = true."
+  }
+  validation {
+    condition     = var.artifact != null || var.ami_id != null
+    error_message = "artifact: without a release to install, ami_id names an image that has l4fwd in it."
   }
 }

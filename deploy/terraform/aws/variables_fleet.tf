@@ -29,7 +29,7 @@ variable "surge" {
 }
 
 variable "pool_size" {
-  description = "Elastic IPs in the pool; null: size.max + surge. An account has a quota of 5 a region unless raised. Azure's firewall takes 100 addresses at most."
+  description = "Elastic IPs in the pool; null: size.max + surge. An account has a quota of 5 a region unless raised. Azure's firewall takes 100 addresses at most. Lowering it gives addresses away: lower size.max first. Of no effect with NAT gateways."
   type        = number
   default     = null
 
@@ -44,7 +44,7 @@ variable "pool_size" {
 }
 
 variable "pool_tag_key" {
-  description = "Key of the tag that makes an Elastic IP part of the pool; its value is name."
+  description = "Key of the tag that makes an Elastic IP part of the pool; its value is name. Instances that run look for the former key until they are new."
   type        = string
   default     = "l4fwd-pool"
 
@@ -55,9 +55,46 @@ variable "pool_tag_key" {
 }
 
 variable "public_ipv4_pool" {
-  description = "Pool of your own public addresses (BYOIP) to take the Elastic IPs from."
+  description = "Pool of your own public addresses (BYOIP) to take the Elastic IPs from. A change makes every address anew: choose before the first apply."
   type        = string
   default     = null
+}
+
+variable "ipam_pool_id" {
+  description = "IPAM pool to take the Elastic IPs from: of yours (BYOIP) or a contiguous block of Amazon's. A change makes every address anew: choose before the first apply."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ipam_pool_id == null || can(regex("^ipam-pool-[0-9a-f]{8,17}$", var.ipam_pool_id))
+    error_message = "ipam_pool_id: the id of a public IPAM pool, ipam-pool-0123456789abcdef0."
+  }
+  validation {
+    condition     = var.ipam_pool_id == null || var.public_ipv4_pool == null
+    error_message = "ipam_pool_id: take the addresses from it or from public_ipv4_pool, not from both."
+  }
+}
+
+variable "pool_cidr" {
+  description = <<-EOT
+    The block that all of the pool's addresses are from, for example 203.0.113.0/28, where ipam_pool_id or public_ipv4_pool is contiguous: Azure's
+    firewall then has this one range, and more instances change nothing there. Give it only if the whole block is yours.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.pool_cidr == null || try(cidrhost(var.pool_cidr, 0) == split("/", var.pool_cidr)[0] && tonumber(split("/", var.pool_cidr)[1]) >= 8 && tonumber(split("/", var.pool_cidr)[1]) <= 30, false)
+    error_message = "pool_cidr: a range of /8 to /30 that begins at its first address, for example 203.0.113.0/28: Azure refuses /31 and /32."
+  }
+  validation {
+    condition     = var.pool_cidr == null || var.ipam_pool_id != null || var.public_ipv4_pool != null
+    error_message = "pool_cidr: addresses that Amazon picks are not contiguous; give ipam_pool_id or public_ipv4_pool."
+  }
+  validation {
+    condition     = var.pool_cidr == null || try(coalesce(var.pool_size, var.size.max + var.surge) <= pow(2, 32 - tonumber(split("/", var.pool_cidr)[1])), false)
+    error_message = "pool_cidr: the block has fewer addresses than the pool."
+  }
 }
 
 variable "instance_types" {
@@ -114,13 +151,13 @@ variable "metadata_hop_limit" {
 }
 
 variable "session_manager" {
-  description = "Gives the instances the managed policy of SSM Session Manager, the way to a shell: no SSH key and no open port 22."
+  description = "Gives the instances the managed policy of SSM Session Manager, the way to a shell: no SSH key and no open port 22. To set it to false later takes the way to a shell away."
   type        = bool
   default     = true
 }
 
 variable "scaling" {
-  description = "metric: connections (open ones a instance, from the load balancer), cpu (percent), or none. target: what to keep it near."
+  description = "metric: connections (open ones a instance, from the load balancer), cpu (percent), or none. target: what to keep it near. Another metric replaces the policy; the group keeps its size meanwhile."
   type = object({
     metric = optional(string, "connections")
     target = optional(number, 20000)
@@ -136,8 +173,8 @@ variable "scaling" {
     error_message = "scaling.target: with metric cpu it is a percentage, 1 to 90."
   }
   validation {
-    condition     = var.scaling.metric != "connections" || (var.scaling.target > 0 && var.scaling.target <= 50000 * length(var.listen_ports))
-    error_message = "scaling.target: below 55,000 for each of listen_ports (50,000 at most), where the load balancer begins to refuse."
+    condition     = var.scaling.metric != "connections" || (var.scaling.target > 0 && var.scaling.target <= 50000 * length(var.listen_ports) * (1 + var.secondary_addresses))
+    error_message = "scaling.target: below 55,000 for each of listen_ports and each address of a load balancer node (50,000 times both at most), where the load balancer begins to refuse."
   }
 }
 
@@ -168,13 +205,13 @@ variable "launch_timeout" {
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic for alarms; null makes one."
+  description = "SNS topic for alarms; null makes one. To name another one later takes the module's own away."
   type        = string
   default     = null
 }
 
 variable "alarm_emails" {
-  description = "Addresses that the module's topic mails to, each after its owner confirmed."
+  description = "Addresses that the module's topic mails to, each after its owner confirmed. One that is taken out goes."
   type        = set(string)
   default     = []
 

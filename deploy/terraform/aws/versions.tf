@@ -4,7 +4,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 5.100"
+      version = ">= 6.11, < 7" # secondary addresses of a load balancer
     }
   }
 }

@@ -52,6 +52,107 @@ run "backup_without_port" {
   expect_failures = [var.upstreams]
 }
 
+run "neither_release_nor_image" {
+  command = plan
+  variables {
+    artifact = null
+  }
+  expect_failures = [var.artifact]
+}
+
+run "forward_to_a_port_nobody_accepts_on" {
+  command = plan
+  variables {
+    forward_ports = [8443]
+  }
+  expect_failures = [var.forward_ports]
+}
+
+run "eight_secondary_addresses" {
+  command = plan
+  variables {
+    secondary_addresses = 8
+  }
+  expect_failures = [var.secondary_addresses]
+}
+
+run "egress" {
+  command = plan
+  variables {
+    egress = "internet"
+  }
+  expect_failures = [var.egress]
+}
+
+run "nat_with_a_public_address_at_boot" {
+  command = plan
+  variables {
+    egress                 = "nat_gateway"
+    public_address_at_boot = true
+  }
+  expect_failures = [var.egress]
+}
+
+run "nat_of_your_vpc_without_its_addresses" {
+  command = plan
+  variables {
+    egress = "nat_gateway"
+    vpc    = { id = "vpc-0123456789abcdef0", instance_subnet_ids = ["subnet-0123456789abcdef0"], nlb_subnet_ids = ["subnet-0123456789abcdef1"] }
+  }
+  expect_failures = [var.egress]
+}
+
+run "nine_nat_addresses" {
+  command = plan
+  variables {
+    nat_addresses = 9
+  }
+  expect_failures = [var.nat_addresses]
+}
+
+run "ipam_pool" {
+  command = plan
+  variables {
+    ipam_pool_id = "pool"
+  }
+  expect_failures = [var.ipam_pool_id]
+}
+
+run "addresses_from_two_pools" {
+  command = plan
+  variables {
+    ipam_pool_id     = "ipam-pool-0123456789abcdef0"
+    public_ipv4_pool = "ipv4pool-ec2-0123456789abcdef0"
+  }
+  expect_failures = [var.ipam_pool_id]
+}
+
+run "block_of_addresses_that_amazon_picks" {
+  command = plan
+  variables {
+    pool_cidr = "203.0.113.0/28"
+  }
+  expect_failures = [var.pool_cidr]
+}
+
+run "block_of_one" {
+  command = plan
+  variables {
+    ipam_pool_id = "ipam-pool-0123456789abcdef0"
+    pool_cidr    = "203.0.113.0/32"
+  }
+  expect_failures = [var.pool_cidr]
+}
+
+run "block_smaller_than_the_pool" {
+  command = plan
+  variables {
+    ipam_pool_id = "ipam-pool-0123456789abcdef0"
+    pool_cidr    = "203.0.113.0/30"
+  }
+  expect_failures = [var.pool_cidr]
+}
+
 run "upstreams_of_one_name" {
   command = plan
   variables {

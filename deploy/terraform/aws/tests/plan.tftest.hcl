@@ -88,6 +88,14 @@ run "defaults" {
     error_message = "the five alarms"
   }
   assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.this["port-allocation-errors"].alarm_description, "55,000 x 1 addresses of a load balancer node x 1 listen_ports = 55000 connections of a node, 4 instances 220000.")
+    error_message = "the alarm has the arithmetic"
+  }
+  assert {
+    condition     = aws_lb.this.enable_zonal_shift
+    error_message = "a zone can be left"
+  }
+  assert {
     condition     = length(output.ip_rules) == 5 && output.ip_rules == sort(output.public_ips)
     error_message = "ip_rules are the pool's addresses"
   }
@@ -126,6 +134,63 @@ run "several_ports" {
   assert {
     condition     = toset(keys(aws_vpc_security_group_ingress_rule.instance)) == toset(["443", "8443", "9443", "8080"])
     error_message = "the security group lets in each, and the health port"
+  }
+}
+
+run "a_port_is_added_in_two_steps" {
+  variables {
+    listen_ports  = [443, 8443]
+    forward_ports = [443]
+  }
+  assert {
+    condition     = length(aws_lb_target_group.this) == 2 && aws_lb_listener.this.default_action[0].target_group_arn != null && length(aws_lb_listener.this.default_action[0].forward) == 0
+    error_message = "instances accept on both, the load balancer sends to one"
+  }
+}
+
+run "nat_gateways" {
+  variables {
+    egress        = "nat_gateway"
+    nat_addresses = 2
+    artifact      = { source = "https://example.com/l4fwd.rpm", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+  }
+  assert {
+    condition     = length(aws_nat_gateway.this) == 3 && length(aws_eip.pool) == 6 && alltrue([for g in aws_nat_gateway.this : length(g.secondary_allocation_ids) == 1])
+    error_message = "a gateway a zone, with its share of the pool"
+  }
+  assert {
+    condition     = !contains(keys(yamldecode(output.config_yaml)), "eip") && length(aws_autoscaling_group.this.initial_lifecycle_hook) == 0 && !strcontains(output.policy_json, "AssociateAddress")
+    error_message = "no instance claims an address, or waits for one"
+  }
+  assert {
+    condition     = length(aws_route.nat) == 3 && length(aws_vpc_endpoint.interface) == 0 && aws_launch_template.this.network_interfaces[0].associate_public_ip_address == "false"
+    error_message = "the gateways are the way out of the instances' subnets"
+  }
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.this), "nat-port-errors-0") && !contains(keys(aws_cloudwatch_metric_alarm.this), "pool-exhausted")
+    error_message = "the alarms of gateways instead of the pool's"
+  }
+}
+
+run "nat_gateways_of_your_vpc" {
+  variables {
+    egress = "nat_gateway"
+    vpc    = { id = "vpc-0123456789abcdef0", instance_subnet_ids = ["subnet-0123456789abcdef0"], nlb_subnet_ids = ["subnet-0123456789abcdef1"], nat_public_ips = ["198.51.100.77"] }
+  }
+  assert {
+    condition     = length(aws_nat_gateway.this) + length(aws_eip.pool) == 0 && output.ip_rules == tolist(["198.51.100.77"])
+    error_message = "your gateways' addresses are what Azure admits"
+  }
+}
+
+run "image_with_l4fwd" {
+  variables {
+    artifact = null
+    ami_id   = "ami-0123456789abcdef0"
+  }
+  assert {
+    condition     = !strcontains(output.user_data, "aws s3 cp") && !strcontains(output.user_data, "curl") && strcontains(output.user_data, "l4fwd check") && length(aws_iam_role_policy.artifact) == 0
+    error_message = "a boot fetches nothing"
   }
 }
 

@@ -8,8 +8,12 @@ module "aws" {
   size         = var.size
   pool_size    = var.pool_size
   listen_ports = var.listen_ports
-  upstreams    = local.upstreams
-  config       = var.config
+
+  forward_ports       = var.forward_ports
+  secondary_addresses = var.secondary_addresses
+
+  upstreams = local.upstreams
+  config    = var.config
 
   public_address_at_boot = var.public_address_at_boot
 

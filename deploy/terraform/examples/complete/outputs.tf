@@ -20,6 +20,11 @@ output "config_yaml" {
   value       = module.aws.config_yaml
 }
 
+output "nlb_arn" {
+  description = "The load balancer: for zonal shift."
+  value       = module.aws.nlb_arn
+}
+
 output "target_group_arns" {
   value = module.aws.target_group_arns
 }

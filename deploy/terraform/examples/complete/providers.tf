@@ -2,7 +2,7 @@ terraform {
   required_version = ">= 1.11" # write-only arguments
 
   required_providers {
-    aws        = { source = "hashicorp/aws", version = "~> 5.100" }
+    aws        = { source = "hashicorp/aws", version = ">= 6.11, < 7" }
     azurerm    = { source = "hashicorp/azurerm", version = ">= 5.0, < 6" }
     databricks = { source = "databricks/databricks", version = ">= 1.121, < 2" }
   }

@@ -90,6 +90,18 @@ variable "pool_size" {
   default     = null
 }
 
+variable "secondary_addresses" {
+  description = "Secondary private addresses of each load balancer node, 0 to 7: the first way to more than 55,000 connections an instance. Lowering it makes the load balancer anew."
+  type        = number
+  default     = 0
+}
+
+variable "forward_ports" {
+  description = "Those of listen_ports that the load balancer sends to; null: all. For a change of listen_ports in two steps; see the aws module."
+  type        = list(number)
+  default     = null
+}
+
 variable "listen_ports" {
   description = "Ports of the instances behind the load balancer's 443, each good for 55,000 connections an instance."
   type        = list(number)
