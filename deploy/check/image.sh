@@ -48,7 +48,13 @@ builder() { # a builder's image of this machine's Go and what it needs to run a 
 image() { # make image
   PLATFORMS=$platforms \
   BUILD_FLAGS="--isolation chroot --pull-never --volume $(go env GOROOT):/usr/local/go:ro --volume $(go env GOMODCACHE):/go/mod --volume $(go env GOCACHE):/go/build" \
-    GO_IMAGE=localhost/l4fwd-check-builder PATH="$work/path:$PATH" "$root/deploy/image/build.sh"
+    GO_IMAGE=localhost/l4fwd-check-builder OUT=$work/out PATH="$work/path:$PATH" "$root/deploy/image/build.sh"
+}
+attested() { # the provenance names the digest that the archive's index has, and the checksums cover both
+  local digest
+  digest=$(tar -xOf "$work/out/l4fwd-1.2.3.oci.tar" index.json | jq -r '.manifests[0].digest') &&
+    jq -e --arg d "${digest#sha256:}" '.subject == [{name: "l4fwd", digest: {sha256: $d}}]' "$work/out/l4fwd-1.2.3.image.provenance.json" &&
+    (cd "$work/out" && sha256sum --check --strict SHA256SUMS && grep -c -e oci.tar -e provenance SHA256SUMS | grep -qx 3)
 }
 inspected() { # labels, user, and a file system of three files
   local id at list=$work/manifest.json
@@ -77,6 +83,7 @@ else
     mkdir "$work/path" && ln -s "$(command -v buildah)" "$work/path/podman" # the script takes what is called podman, which understands the same
     step "a builder's image of this machine's Go" builder
     step "make image by buildah: $platforms" image
+    step "the image's provenance and checksums" attested
     step "the image's labels, user and files" inspected
   fi
 fi
