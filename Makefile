@@ -72,11 +72,13 @@ demo: ## a stand-in for Azure OpenAI, l4fwd in front, a streamed request through
 	@$(need-go)
 	@go build -o $(BUILD)/demo ./bench/demo && exec $(BUILD)/demo $(if $(ONCE),-once)
 
-docs: ## docs/CONFIG.md, docs/all-keys.yaml and docs/METRICS.md from the code
+docs: ## docs/CONFIG.md, all-keys.yaml, METRICS.md and LICENSES.md from the code; the README of each Terraform module from its variables
 	@$(need-go)
 	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
 	go run ./cmd/l4fwd docs keys > docs/all-keys.yaml.new && mv docs/all-keys.yaml.new docs/all-keys.yaml
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
+	go run ./deploy/release/licenses > docs/LICENSES.md.new && mv docs/LICENSES.md.new docs/LICENSES.md
+	go run ./deploy/terraform/readme deploy/terraform/aws deploy/terraform/azure deploy/terraform/databricks
 
 kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within four minutes, ARGS= for flags
 	@$(need-go)
@@ -89,7 +91,7 @@ packages: ## .deb and .rpm for amd64 and arm64 in build/release
 	@$(need-go)
 	@deploy/package/build.sh
 
-release: ## archives for Linux and macOS with checksums in build/release, the same bytes for the same commit
+release: ## archives for Linux (also with the FIPS module) and macOS in build/release, the same bytes for the same commit; provenance, checksums, SIGNING_KEY= for a signature
 	@$(need-go)
 	@deploy/release/build.sh
 
@@ -110,7 +112,7 @@ deploy-check-manifests: ## ECS and Kubernetes
 deploy-check-image: ## the Dockerfile: steps replayed, built by buildah for PLATFORMS
 	@deploy/check/image.sh
 
-deploy-check-release: ## release archives, built twice
+deploy-check-release: ## release archives, built twice; verified as a stranger does
 	@deploy/check/release.sh
 
 clean: ## remove what was built

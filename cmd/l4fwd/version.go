@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ var (
 func thisBuild() metrics.Build {
 	b := metrics.Build{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
+	if ok && fips140.Enabled() {
+		b.FIPS140 = fipsModule(info.Settings)
+	}
 	if ok && b.Version == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}
@@ -36,6 +40,16 @@ func thisBuild() metrics.Build {
 		b.Commit = "unknown"
 	}
 	return b
+}
+
+// fipsModule is what GOFIPS140 was at the build. Without it GODEBUG=fips140=on takes the module of the Go version itself, which has no certificate.
+func fipsModule(settings []debug.BuildSetting) string {
+	for _, s := range settings {
+		if s.Key == "GOFIPS140" {
+			return s.Value
+		}
+	}
+	return "of " + runtime.Version()
 }
 
 // embeddedCommit is the commit that the Go tool has noted, with a mark if the tree was modified; empty if there is none.
@@ -57,7 +71,11 @@ func embeddedCommit(settings []debug.BuildSetting) string {
 
 // versionText is the build as the verb version prints it.
 func versionText(b metrics.Build) string {
-	return fmt.Sprintf("l4fwd %s\ncommit %s\n%s\n%s\n", b.Version, b.Commit, b.Go, b.Platform)
+	text := fmt.Sprintf("l4fwd %s\ncommit %s\n%s\n%s\n", b.Version, b.Commit, b.Go, b.Platform)
+	if b.FIPS140 != "" {
+		text += "FIPS 140-3 module " + b.FIPS140 + "\n"
+	}
+	return text
 }
 
 // newVersion is the verb version.
@@ -65,7 +83,7 @@ func newVersion() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Print version, commit, Go version and platform",
+		Short:   "Print version, commit, Go version, platform and FIPS module",
 		Example: "  l4fwd version\n  l4fwd version --output json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -69,6 +69,7 @@ expected() { # MODE PATH of every file in a package
 644 /usr/share/doc/l4fwd/CONFIG.md
 644 /usr/share/doc/l4fwd/EIP.md
 644 /usr/share/doc/l4fwd/METRICS.md
+644 /usr/share/doc/l4fwd/NOTICES
 644 /usr/share/doc/l4fwd/README.md
 644 /usr/share/doc/l4fwd/ROUTING.md
 644 /usr/share/doc/l4fwd/RUNBOOK.md

@@ -27,3 +27,4 @@ for ARCH in ${ARCHS:-amd64 arm64}; do
     (cd "$work/$ARCH" && $NFPM package --config nfpm.yaml --packager "$kind" --target "$out/l4fwd_${PACKAGE_VERSION}_$ARCH.$kind")
   done
 done
+"$root/deploy/release/attest.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Archives with checksums in build/release; two builds of one commit by one version of Go are equal byte for byte.
-#   PLATFORMS  OS/ARCH …   VERSION COMMIT SOURCE_DATE_EPOCH OUT  else from git, else the defaults in lib.sh
+# Archives in build/release, with provenance, checksums and, with a key, their signature (attest.sh). Two builds of one commit by one version of Go
+# are equal byte for byte.
+#   PLATFORMS  OS/ARCH or OS/ARCH/fips …   VERSION COMMIT SOURCE_DATE_EPOCH OUT  else from git, else the defaults in lib.sh
 set -euo pipefail
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -18,14 +19,14 @@ tar=$(gnu_tar)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
-rm -f "$out"/*.tar.gz "$out/SHA256SUMS"
+rm -f "$out"/*.tar.gz
 
-for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
-  name=l4fwd-$VERSION-${platform/\//-}
-  collect "${platform%/*}" "${platform#*/}" "$work/$name"
+for platform in ${PLATFORMS:-linux/amd64 linux/arm64 linux/amd64/fips linux/arm64/fips darwin/amd64 darwin/arm64}; do
+  IFS=/ read -r os arch variant <<<"$platform"
+  name=l4fwd-$VERSION-${platform//\//-}
+  collect "$os" "$arch" "$work/$name" "$variant"
   "$tar" --format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w \
     -C "$work" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
   echo "$out/$name.tar.gz"
 done
-if command -v sha256sum >/dev/null; then sum=(sha256sum); else sum=(shasum -a 256); fi
-(cd "$out" && "${sum[@]}" ./*.tar.gz | sed 's| \./| |' >SHA256SUMS)
+"$root/deploy/release/attest.sh"

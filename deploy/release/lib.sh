@@ -10,17 +10,20 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/d
 export VERSION COMMIT SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 umask 022
 
-go_build() { # go_build OS ARCH FILE: no paths, no build ids of this machine, no state of the checkout in it
-  (cd "$root" && CGO_ENABLED=0 GOOS=$1 GOARCH=$2 GOAMD64=v1 GOARM64=v8.0 GOFLAGS=-mod=readonly go build -trimpath -buildvcs=false \
+go_build() { # go_build OS ARCH FILE [fips]: no paths, no build ids of this machine, no state of the checkout in it
+  local module=off
+  [ "${4:-}" != fips ] || module=v1.0.0 # the version of Go's cryptographic module that has a certificate
+  (cd "$root" && CGO_ENABLED=0 GOFIPS140=$module GOOS=$1 GOARCH=$2 GOAMD64=v1 GOARM64=v8.0 GOFLAGS=-mod=readonly go build -trimpath -buildvcs=false \
     -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o "$3" ./cmd/l4fwd)
 }
 
-collect() { # collect OS ARCH DIR: all that a release of this platform holds
+collect() { # collect OS ARCH DIR [fips]: all that a release of this platform holds
   mkdir -p "$3"
-  go_build "$1" "$2" "$3/l4fwd"
+  go_build "$1" "$2" "$3/l4fwd" "${4:-}"
   sh "$root/deploy/release/sbom.sh" "$3/l4fwd" >"$3/l4fwd.cdx.json"
   install -m 0644 "$root"/{LICENSE,README.md,CHANGELOG.md} "$root"/docs/{CAPACITY,CONFIG,EIP,METRICS,ROUTING,RUNBOOK,SECURITY,WARM}.md "$root/docs/all-keys.yaml" "$3"
   install -m 0644 "$root/deploy/prometheus/alerts.yaml" "$3"
   install -m 0644 "$root/deploy/grafana/l4fwd.json" "$3/dashboard.json"
+  (cd "$root" && go run ./deploy/release/licenses -texts) >"$3/NOTICES"
   [ "$1" != linux ] || install -m 0644 "$root"/deploy/systemd/l4fwd.{service,socket,yaml,env} "$root/deploy/systemd/sysctl.d/60-l4fwd.conf" "$3"
 }

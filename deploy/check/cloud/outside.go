@@ -78,7 +78,7 @@ func (c outsideConfig) forward(client *net.TCPConn, source netip.Addr) error {
 		return err
 	}
 	defer target.Close()
-	if _, err := target.Write(c.header(client.RemoteAddr().(*net.TCPAddr).AddrPort())); err != nil {
+	if _, err := target.Write(c.header(target.LocalAddr().(*net.TCPAddr).AddrPort())); err != nil {
 		return err
 	}
 	var both sync.WaitGroup
@@ -98,8 +98,8 @@ func oneWay(to, from *net.TCPConn) {
 	_ = to.CloseWrite() // it may be closed already
 }
 
-// header is version 2 of the PROXY protocol as a network load balancer writes it for PrivateLink: the address of the load
-// balancer's own network as source, the target, and the endpoint's id (TLV 0xEA, subtype 1).
+// header is version 2 of the PROXY protocol as a network load balancer writes it for PrivateLink: its own address
+// as source, the target, and the endpoint's id (TLV 0xEA, subtype 1).
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
 func (c outsideConfig) header(from netip.AddrPort) []byte {
 	b := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11"), 0, byte(12+3+1+len(c.Endpoint)))

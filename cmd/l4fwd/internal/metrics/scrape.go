@@ -43,4 +43,5 @@ type Build struct {
 	Commit   string `json:"commit"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+	FIPS140  string `json:"fips140,omitempty"` // version of the FIPS 140-3 module in use, empty without one
 }
