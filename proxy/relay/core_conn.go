@@ -120,7 +120,7 @@ type end struct {
 
 	// Of the io_uring engine: requests that the kernel has.
 	recv  bool  // a receive
-	poll  bool  // a poll for the end of connecting
+	dial  bool  // a connect
 	watch bool  // a poll for a reset
 	got   uint8 // messages received, up to steady
 	tag   uint8 // counts the sockets that were this end, so that a completion for an earlier one is told apart

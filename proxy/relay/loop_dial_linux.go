@@ -21,9 +21,21 @@ func (l *loop) connect(c *conn) Reason {
 
 // openUpstream gives c a socket that is being connected to its endpoint.
 func (l *loop) openUpstream(c *conn) Reason {
-	to := c.flow.Endpoint.Addr
+	if r := l.openSocket(c); r != None {
+		return r
+	}
+	l.sa.set(c.flow.Endpoint.Addr)
+	_, e := raw3(unix.SYS_CONNECT, uintptr(c.ends[upstream].fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
+	if e != 0 && e != unix.EINPROGRESS {
+		return connectReason(e)
+	}
+	return None
+}
+
+// openSocket gives c a socket to connect to its endpoint, bound to the endpoint's local address if it has one.
+func (l *loop) openSocket(c *conn) Reason {
 	family := uintptr(unix.AF_INET6)
-	if to.Addr().Unmap().Is4() {
+	if c.flow.Endpoint.Addr.Addr().Unmap().Is4() {
 		family = unix.AF_INET
 	}
 	n, e := raw3(unix.SYS_SOCKET, family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
@@ -37,11 +49,6 @@ func (l *loop) openUpstream(c *conn) Reason {
 		if e := l.bindLocal(fd, local); e != 0 {
 			return connectReason(e)
 		}
-	}
-	l.sa.set(to)
-	_, e = raw3(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&l.sa.raw)), uintptr(l.sa.len))
-	if e != 0 && e != unix.EINPROGRESS {
-		return connectReason(e)
 	}
 	return None
 }
@@ -63,20 +70,25 @@ func (l *loop) dialEvent(c *conn, events uint32) {
 		}
 		return
 	}
-	switch e := sysSocketError(c.ends[upstream].fd); e {
-	case 0:
-		if events&unix.EPOLLOUT != 0 && events&unix.EPOLLERR == 0 {
-			l.connected(c)
-			return
-		}
+	switch e := sysSocketError(c.ends[upstream].fd); {
+	case e != 0:
+		l.notEstablished(c, e)
+	case events&unix.EPOLLOUT != 0 && events&unix.EPOLLERR == 0:
+		l.connected(c)
+	default:
 		l.dialFailed(c, ConnectRefused)
-	case unix.ECONNRESET, unix.EPIPE:
+	}
+}
+
+// notEstablished acts on the error of a socket that was being connected.
+func (l *loop) notEstablished(c *conn, e syscall.Errno) {
+	if e == unix.ECONNRESET || e == unix.EPIPE {
 		// Established and reset since: what the upstream sent in between is still to be read. EPIPE: its FIN, too.
 		c.ends[upstream].reset = e == unix.ECONNRESET
 		l.connected(c)
-	default:
-		l.dialFailed(c, connectReason(e))
+		return
 	}
+	l.dialFailed(c, connectReason(e))
 }
 
 // established begins the relaying, unless the connection is to itself: a connect to a port of this machine that nobody

@@ -16,6 +16,7 @@ type uringLoop struct {
 	ring         *ring.Ring
 	in           *ring.Buffers // what receives fill; back with the kernel at the latest a turn after
 	can          ring.Features
+	addrs        connectAddrs    // of connect requests that the kernel has not taken yet
 	sends        []sendRequest   // sends, in the order of their requests
 	settledSends []settledHalf   // halves to look at after one of them
 	needBuffer   []endRef        // receives that found no buffer
@@ -135,6 +136,7 @@ func (l *uringLoop) wait() {
 
 // reap acts on what was done.
 func (l *uringLoop) reap() {
+	l.addrs.reuse(l.ring)
 	first, second := l.ring.Completions()
 	l.noteSendResults(first)
 	l.noteSendResults(second)

@@ -99,19 +99,3 @@ func (l *uringLoop) epollReady(q *ring.CQE) {
 		l.watchEpoll()
 	}
 }
-
-// connectDone acts on the end of connecting to an upstream.
-func (l *uringLoop) connectDone(q *ring.CQE) {
-	l.live--
-	c, s := l.find(q.Data)
-	if c == nil || c.phase != phaseDialing || !c.ends[s].poll || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
-		delete(l.cancelling, q.Data) // of an attempt that was given up
-		return
-	}
-	c.ends[s].poll = false
-	if q.Res < 0 {
-		l.dialFailed(c, Internal)
-		return
-	}
-	l.dialEvent(c, uint32(q.Res))
-}

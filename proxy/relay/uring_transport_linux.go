@@ -9,22 +9,6 @@ import (
 
 func (l *uringLoop) prefaced(*conn) {} // see welcome
 
-// connect: see transport. A poll tells when it is over.
-func (l *uringLoop) connect(c *conn) Reason {
-	if c.mode == modeReady { // of a pool, or for a client that left the ring
-		return l.loop.connect(c)
-	}
-	if r := l.openUpstream(c); r != None {
-		return r
-	}
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.OpFlags = ring.OpPollAdd, c.ends[upstream].fd, unix.POLLOUT
-	q.Data = connData(kindConnect, c, upstream)
-	c.ends[upstream].poll = true
-	l.live++
-	return None
-}
-
 // hangUp closes one end. In modeReady the kernel has no request of it; otherwise they are cancelled, since a request
 // keeps the socket open behind a closed descriptor, and the close is a request behind all others, so that none of them
 // meets another socket under the same number.
@@ -43,7 +27,7 @@ func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
 	if e.recv {
 		l.abandon(connData(kindRecv, c, s))
 	}
-	if e.poll {
+	if e.dial {
 		l.abandon(connData(kindConnect, c, s))
 	}
 	if e.watch {
@@ -52,7 +36,7 @@ func (l *uringLoop) hangUp(c *conn, s side, reset bool) {
 	q, _ := l.ring.Next()
 	q.Op, q.FD, q.Flags, q.Data = ring.OpClose, e.fd, ring.SkipSuccess, kindNone.data(0)
 	e.fd = -1
-	e.recv, e.poll, e.watch = false, false, false
+	e.recv, e.dial, e.watch = false, false, false
 }
 
 // adopted: in modeRing the ring alone is to tell of the socket.

@@ -9,7 +9,7 @@ type SQE struct {
 	Flags   uint8
 	Prio    uint16 // flags of accept, recv and send
 	FD      int32
-	Off     uint64 // accept: address of the length
+	Off     uint64 // accept: address of the length; connect: the length
 	Addr    uint64 // memory, or the Data of the request to cancel
 	Len     uint32
 	OpFlags uint32
@@ -39,6 +39,7 @@ const (
 	OpPollAdd     = 6
 	OpAccept      = 13
 	OpAsyncCancel = 14
+	OpConnect     = 16
 	OpClose       = 19
 	OpSend        = 26
 	OpRecv        = 27

@@ -1,0 +1,78 @@
+package relay
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
+)
+
+// connect: see transport. In modeRing it is a request: connect(2) wakes the origin, which would preempt the loop in the middle
+// of its batch, and a poll for the end of connecting would be another request.
+func (l *uringLoop) connect(c *conn) Reason {
+	if c.mode == modeReady { // of a pool, beside another attempt, or for a client that left the ring
+		return l.loop.connect(c)
+	}
+	if r := l.openSocket(c); r != None {
+		return r
+	}
+	q, n := l.ring.Next()
+	to := l.addrs.get(n)
+	to.set(c.flow.Endpoint.Addr)
+	q.Op, q.FD, q.Data = ring.OpConnect, c.ends[upstream].fd, connData(kindConnect, c, upstream)
+	q.Addr, q.Off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
+	c.ends[upstream].dial = true
+	l.live++
+	return None
+}
+
+// connectDone acts on the end of connecting to an upstream. A connection that was established and reset before the kernel looked
+// has ECONNRESET, like one whose socket error is asked for (io_connect in io_uring/net.c); it is never ECONNREFUSED then.
+func (l *uringLoop) connectDone(q *ring.CQE) {
+	l.live--
+	c, s := l.find(q.Data)
+	if c == nil || c.phase != phaseDialing || !c.ends[s].dial || c.ends[s].tag&tagMask != uint8(q.Data>>tagShift)&tagMask {
+		delete(l.cancelling, q.Data) // of an attempt that was given up
+		return
+	}
+	c.ends[s].dial = false
+	if q.Res < 0 {
+		l.notEstablished(c, syscall.Errno(-q.Res))
+		return
+	}
+	l.established(c)
+}
+
+// connectAddrs are the addresses of connect requests. The kernel copies one when it takes the request (io_connect_prep), and until
+// then it must stay where it is.
+type connectAddrs struct {
+	used []connectAddr // in the order of their requests
+	free []*sockaddr
+}
+
+type connectAddr struct {
+	request uint32
+	*sockaddr
+}
+
+// get returns room for the address of a request, which is the kernel's until reuse finds the request taken.
+func (a *connectAddrs) get(request uint32) *sockaddr {
+	if len(a.free) == 0 {
+		a.free = append(a.free, new(sockaddr))
+	}
+	n := len(a.free) - 1
+	s := a.free[n]
+	a.free = a.free[:n]
+	a.used = append(a.used, connectAddr{request, s})
+	return s
+}
+
+// reuse takes back the addresses of requests that the kernel has taken.
+func (a *connectAddrs) reuse(r *ring.Ring) {
+	n := 0
+	for n < len(a.used) && r.Taken(a.used[n].request) {
+		a.free = append(a.free, a.used[n].sockaddr)
+		n++
+	}
+	a.used = a.used[:copy(a.used, a.used[n:])]
+}
