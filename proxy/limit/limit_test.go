@@ -156,3 +156,41 @@ func TestAnySequence(t *testing.T) {
 		require.Zero(t, s.Sources())
 	}
 }
+
+// A shard whose sources have all left gives its memory back, and none forgets a source that still has connections.
+func TestMemoryIsGivenBackOnceNobodyIsLeft(t *testing.T) {
+	s := scope(t, Limits{PerSource: 1})
+	first := netip.MustParseAddr("10.0.0.1")
+	shard := s.sources.shard(ticketOf(first))
+	kept, ok := s.EnterSource(first)
+	require.True(t, ok)
+	var others []Ticket
+	for a := first.Next(); len(others) <= shrinkAt; a = a.Next() {
+		if s.sources.shard(ticketOf(a)) != shard {
+			continue
+		}
+		ticket, ok := s.EnterSource(a)
+		require.True(t, ok)
+		others = append(others, ticket)
+	}
+	for _, ticket := range others {
+		s.LeaveSource(ticket)
+	}
+	require.Equal(t, 1, s.Sources())
+	_, ok = s.EnterSource(first)
+	require.False(t, ok, "it is not forgotten")
+	require.Greater(t, shard.peak, shrinkAt)
+	s.LeaveSource(kept)
+	require.Nil(t, shard.open)
+	require.Zero(t, shard.peak)
+
+	few, ok := s.EnterSource(first)
+	require.True(t, ok)
+	s.LeaveSource(few)
+	require.NotNil(t, shard.open, "a small map is kept for the next")
+}
+
+func TestTheHighestRate(t *testing.T) {
+	require.NoError(t, Limits{Rate: 1_000_000}.Check())
+	require.ErrorContains(t, Limits{Rate: 1_000_001}.Check(), "1000000")
+}
