@@ -151,10 +151,11 @@ func TestChecksAreJittered(t *testing.T) {
 		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", "127.0.0.4:1"), nil)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		starts, gaps := map[time.Time]int{}, map[time.Duration]int{}
+		starts, gaps, firsts := map[time.Time]int{}, map[time.Duration]int{}, map[time.Time]int{}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, list := range p.times {
+			firsts[list[0]]++
 			for i, at := range list {
 				starts[at]++
 				if i > 0 {
@@ -172,6 +173,7 @@ func TestChecksAreJittered(t *testing.T) {
 		}
 		assert.Greater(t, len(starts), 230, "of about 240")
 		assert.Greater(t, len(gaps), 200)
+		assert.Len(t, firsts, 4, "not all at once even at the start")
 	})
 }
 

@@ -335,6 +335,25 @@ func TestRemovedAddresses(t *testing.T) {
 	})
 }
 
+// The connections to a removed address may end by themselves: nothing is closed then, and nothing waits.
+func TestARemovedAddressWhoseConnectionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSet(Options{CloseAfter: 10 * time.Second, OnRemoved: func(*Address) { t.Error("there is nothing to close") }})
+		defer s.Close()
+		s.Update(addrs("127.0.0.1:1"), nil)
+		a := s.Pick(nil)
+		s.Update(addrs("127.0.0.2:1"), nil)
+		time.Sleep(9 * time.Second)
+		a.Release()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Nil(t, a.closing)
+		s.Update(addrs("127.0.0.2:1"), nil)
+		assert.Empty(t, s.gone, "it is forgotten with the next answer")
+		assert.Len(t, s.Standings(time.Now()), 1)
+	})
+}
+
 // Pick runs for each connection on each loop.
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, balance := range []Balance{LeastConn, RoundRobin, First} {

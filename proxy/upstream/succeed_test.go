@@ -126,10 +126,14 @@ func TestCloseStopsTimers(t *testing.T) {
 		require.NotNil(t, gone.closing, "the new set's")
 		require.NotNil(t, left.closing)
 		left.Release()
+		timer := left.closing
 		s.Update(addrs("127.0.0.3:1"), nil)
 		require.Nil(t, left.closing, "nothing is left to close")
+		require.False(t, timer.Stop())
+		timer = gone.closing
 		s.Close()
 		require.Nil(t, gone.closing)
+		require.False(t, timer.Stop(), "it was stopped")
 		s.Update(addrs("127.0.0.4:1"), nil)
 		require.Nil(t, gone.closing, "none is started after Close")
 	})
