@@ -82,7 +82,7 @@ func newMachine(t *testing.T, who sim.Machine, ec2, asg string) *machine {
 	return m
 }
 
-// state is what status tells.
+// state is what status shows.
 func (p *process) state(t *testing.T) admin.State {
 	t.Helper()
 	var s admin.State

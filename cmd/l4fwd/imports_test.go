@@ -51,8 +51,8 @@ var mayImport = map[string][]string{
 	"deploy/check/cloud": {"eip/sim"},
 }
 
-// doors says which packages may import a library.
-var doors = map[string][]string{
+// importers are the packages that may import a library.
+var importers = map[string][]string{
 	"github.com/spf13/cobra": {"cmd/l4fwd"},
 	"github.com/spf13/pflag": {"cmd/l4fwd", "cmd/l4fwd/internal/config"},
 	"github.com/spf13/viper": {"cmd/l4fwd/internal/config"},
@@ -88,9 +88,9 @@ func TestImportsRunDownwards(t *testing.T) {
 				require.Contains(t, allowed, own, "%s must not import %s", pkg, own)
 				continue
 			}
-			for library, may := range doors {
+			for library, may := range importers {
 				if strings.HasPrefix(i, library) {
-					require.Contains(t, may, pkg, "%s must not import %s: that library has another door", pkg, i)
+					require.Contains(t, may, pkg, "%s must not import %s: another package imports that library", pkg, i)
 				}
 			}
 		}

@@ -148,7 +148,7 @@ func fitToFiles(cfg *config.Config, log *zap.Logger) {
 // shortage reports while it lasts that clients wait for open files.
 type shortage struct {
 	pauses uint64    // of accept, when it was last looked at
-	told   time.Time // when it was last logged
+	logged time.Time // when it was last logged
 }
 
 // shortageEvery is how often a shortage is logged at most.
@@ -158,10 +158,10 @@ const shortageEvery = time.Minute
 func (s *shortage) look(pauses uint64, files func() int, log *zap.Logger) {
 	more := pauses - s.pauses
 	s.pauses = pauses
-	if more == 0 || time.Since(s.told) < shortageEvery {
+	if more == 0 || time.Since(s.logged) < shortageEvery {
 		return
 	}
-	s.told = time.Now()
+	s.logged = time.Now()
 	log.Warn("clients wait to be accepted: there is no open file, or no memory, for another one",
 		zap.Uint64("pauses", more), zap.Int("files_open", files()), zap.String("do", "raise LimitNOFILE in the unit, or ulimit -Hn, or lower limits.max_connections"))
 }

@@ -80,7 +80,7 @@ func expect(t *testing.T, messages chan string, what string) string {
 	}
 }
 
-func TestTheServiceManagerIsTold(t *testing.T) {
+func TestTheServiceManagerHearsOfEachState(t *testing.T) {
 	path, messages := manager(t)
 	p := prepare(t, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=400000"}).start(t)
 	expect(t, messages, "READY=1")
@@ -98,7 +98,7 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 }
 
 // Type=notify-reload waits for both lines, and takes the second only if it comes after the first.
-func TestTheServiceManagerIsToldOfAReload(t *testing.T) {
+func TestTheServiceManagerHearsOfAReload(t *testing.T) {
 	path, messages := manager(t)
 	p := prepare(t, []string{"NOTIFY_SOCKET=" + path}).start(t)
 	expect(t, messages, "READY=1")
@@ -146,8 +146,8 @@ func TestSocketsOfTheServiceManagerAreAdopted(t *testing.T) {
 	require.Contains(t, metrics, `l4fwd_accepted_total{listener="one"} 1`)
 	require.Contains(t, metrics, `l4fwd_accepted_total{listener="two"} 1`)
 	require.Contains(t, p.log.String(), `"listener":"two","address":"`+addrs[0]+`","upstream":"127.0.0.1","source":"systemd"`, "by its name")
-	require.Contains(t, p.log.String(), `"listener":"two","configured":":444","socket":"`+addrs[0]+`"`, "another address is told")
-	require.Contains(t, p.log.String(), `"listener":"one","socket_name":"l4fwd.socket","socket":"`+addrs[1]+`"`, "another name is told")
+	require.Contains(t, p.log.String(), `"listener":"two","configured":":444","socket":"`+addrs[0]+`"`, "another address is logged")
+	require.Contains(t, p.log.String(), `"listener":"one","socket_name":"l4fwd.socket","socket":"`+addrs[1]+`"`, "another name is logged")
 	require.Equal(t, 1, strings.Count(p.log.String(), `"socket_name"`), "two has its name")
 	require.Regexp(t, `two +`+addrs[0]+` +systemd`, l4fwd(t, nil, "status", "--admin", p.admin).stdout)
 	require.Contains(t, p.log.String(), `"listener":"one","address":"`+addrs[1]+`"`, "the rest in order")
@@ -203,7 +203,7 @@ func TestASocketNamesTheDefaultListener(t *testing.T) {
 	require.Empty(t, log.String())
 }
 
-func TestAServiceManagerThatCannotBeToldIsLogged(t *testing.T) {
+func TestAServiceManagerThatCannotBeReachedIsLogged(t *testing.T) {
 	gone := t.TempDir() + "/gone"
 	p := started(t, []string{"NOTIFY_SOCKET=" + gone})
 	p.signal(t, os.Interrupt)

@@ -29,7 +29,7 @@ func (d *daemon) watch() (stop func()) {
 	}
 }
 
-// watchReadiness tells each change of the readiness to the service manager, and logs it when the conditions that fail
+// watchReadiness reports each change of the readiness to the service manager, and logs it when the conditions that fail
 // are others than before. What else a reason says may change with every lookup; its own part logs that.
 func (d *daemon) watchReadiness(ctx context.Context) {
 	t := time.NewTicker(watchInterval)

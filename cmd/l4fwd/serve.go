@@ -207,7 +207,7 @@ func (d *daemon) serveHTTP(name string, port net.Listener, srv *http.Server) (st
 	}
 }
 
-// announce logs what runs where, and tells the service manager. Ready means accepting: with a resolver that is down the unit
+// announce logs what runs where, and reports it to the service manager. Ready means accepting: with a resolver that is down the unit
 // still starts, and STATUS and /readyz show what is missing.
 func (d *daemon) announce(healthPort, adminPort net.Listener) {
 	s, build, cfg := d.fwd.Status(), thisBuild(), d.settings.Load()

@@ -120,7 +120,7 @@ func (p *process) answers(t *testing.T, names ...string) func() bool {
 	}
 }
 
-// Of two addresses of a name one dies and comes back: no client fails, and every view tells of it.
+// Of two addresses of a name one dies and comes back: no client fails, and every view shows it.
 func TestAnAddressDiesAndNoClientFails(t *testing.T) {
 	one := serverAt(t, "one", freePort(t))
 	_, port, err := net.SplitHostPort(one.addr)

@@ -123,8 +123,8 @@ const (
 	glance = 5 * time.Second
 )
 
-// A faulty file is told once, however often it is touched or written again.
-func TestAFaultyFileIsToldOnce(t *testing.T) {
+// A faulty file is logged once, however often it is touched or written again.
+func TestAFaultyFileIsLoggedOnce(t *testing.T) {
 	one := greeterNamed(t, "one")
 	good := fmt.Sprintf("reload: watch\nlisten: [%q]\nupstream: %q\n", freePort(t), one)
 	p := startedWithFile(t, good, nil)

@@ -51,7 +51,7 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	return Named(AdminPort, guard(mux, addr))
 }
 
-// The header Server of the daemon's two ports. The verbs tell the ports from each other and from foreign servers by it.
+// The header Server of the daemon's two ports. The verbs recognize each port by it, and foreign servers.
 const (
 	AdminPort  = "l4fwd-admin"
 	HealthPort = "l4fwd-health"

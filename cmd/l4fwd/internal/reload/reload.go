@@ -162,7 +162,7 @@ func (r *Reloader) Run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 	}
 }
 
-// reloadFor makes a reload that somebody asked for, of which the service manager is told.
+// reloadFor makes a reload that somebody asked for, and reports it to the service manager.
 func (r *Reloader) reloadFor(ctx context.Context, by string) {
 	r.o.Manager.Reloading()
 	r.reload(ctx, by)

@@ -34,16 +34,16 @@ type rig struct {
 	stale  bool
 	tries  int // of putting it in place
 	takes  time.Duration
-	told   []string // to the service manager
+	sent   []string // to the service manager
 }
 
-func (r *rig) Reloading() { r.tell("reloading") }
-func (r *rig) Ready()     { r.tell("ready") }
+func (r *rig) Reloading() { r.send("reloading") }
+func (r *rig) Ready()     { r.send("ready") }
 
-func (r *rig) tell(what string) {
+func (r *rig) send(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, what)
+	r.sent = append(r.sent, what)
 }
 
 func (r *rig) load() (Apply, []string) {
@@ -112,7 +112,7 @@ func TestASignalReloadsAndSystemdHears(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.asked <- syscall.SIGHUP
 		synctest.Wait()
-		require.Equal(r.t, []string{"reloading", "ready"}, r.told)
+		require.Equal(r.t, []string{"reloading", "ready"}, r.sent)
 		s := r.State()
 		require.Equal(r.t, begun.Loaded.Add(time.Minute), s.Loaded)
 		require.Equal(r.t, State{Loaded: s.Loaded, Tried: s.Loaded, Changed: []string{"upstreams"}, Fixed: []string{"loops"}}, s)
@@ -155,7 +155,7 @@ func TestAFailureKeepsWhatIsInUse(t *testing.T) {
 		}, r.Notes())
 		require.Equal(r.t, 1, r.fails())
 		require.Equal(r.t, 1, r.tried(), "faults are not put in place")
-		require.Equal(r.t, []string{"reloading", "ready", "reloading", "ready"}, r.told)
+		require.Equal(r.t, []string{"reloading", "ready", "reloading", "ready"}, r.sent)
 	})
 }
 
@@ -170,7 +170,7 @@ func TestAFileThatWasOnlyTouchedIsNotLoaded(t *testing.T) {
 		synctest.Wait()
 		require.Equal(r.t, 1, r.tried())
 		require.Equal(r.t, "file changed", r.lines.FilterMessage("reloaded").All()[0].ContextMap()["by"])
-		require.Empty(r.t, r.told, "the service manager asked for nothing")
+		require.Empty(r.t, r.sent, "the service manager asked for nothing")
 	})
 }
 

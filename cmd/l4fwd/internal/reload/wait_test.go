@@ -23,7 +23,7 @@ func TestReloadWaitsForItsOutcome(t *testing.T) {
 		require.NoError(r.t, err)
 		require.Equal(r.t, []string{"line 3: is missing"}, s.Faults)
 		require.True(r.t, s.Begun.IsZero())
-		require.Equal(r.t, []string{"reloading", "ready", "reloading", "ready"}, r.told)
+		require.Equal(r.t, []string{"reloading", "ready", "reloading", "ready"}, r.sent)
 
 		r.cancel()
 		_, err = r.Reload(context.Background(), "a test")

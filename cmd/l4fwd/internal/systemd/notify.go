@@ -36,7 +36,7 @@ func (n *Notifier) Ready() { n.send(sd.SdNotifyReady) }
 func (n *Notifier) Status(text string) { n.send("STATUS=" + text) }
 
 // Reloading reports that the configuration is being loaded again; Ready must follow. Type=notify-reload waits for both, and
-// tells old messages from new ones by the time.
+// distinguishes old messages from new ones by the time.
 func (n *Notifier) Reloading() { n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) }
 
 // Stopping reports that a drain has begun that may take as long as most.

@@ -103,7 +103,7 @@ func from(t *testing.T, local, to string) net.Conn {
 	return c
 }
 
-// HAProxy in front tells who its clients are: they are let in or refused by that, and its own checks are probes.
+// HAProxy in front names its clients: they are admitted or refused by that, and its own checks are probes.
 func TestHAProxyInFront(t *testing.T) {
 	p := configured(t, fmt.Sprintf(`
 listeners:
@@ -144,7 +144,7 @@ func header2(tlvs string) string {
 	return "\r\n\r\n\x00\r\nQUIT\n\x21\x11" + string([]byte{byte(len(block) >> 8), byte(len(block))}) + block
 }
 
-// HAProxy behind reads the header that l4fwd writes, in both versions, with what the client's own header told.
+// HAProxy behind reads the header that l4fwd writes, in both versions, with the fields of the header that the client sent.
 func TestHAProxyBehind(t *testing.T) {
 	back := haproxy(t, `frontend in
 	mode http
@@ -240,7 +240,7 @@ func namedServer(t *testing.T, name string) (addr string, accepted *atomic.Int64
 	return l.Addr().String(), accepted
 }
 
-// Two TLS servers behind one port, told apart by name; a third name ends where it began.
+// Two TLS servers behind one port, chosen by name; a third name ends where it began.
 func TestOpenSSLReachesServersByName(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
