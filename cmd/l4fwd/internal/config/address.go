@@ -195,14 +195,15 @@ func urlFault(text string) error {
 
 // parseResolver reads IP or IP:PORT; the port is 53 unless given.
 func parseResolver(text string) (netip.AddrPort, error) {
-	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return netip.AddrPortFrom(addr.Unmap(), 53), nil
-	}
 	ap, err := netip.ParseAddrPort(text)
-	if err != nil || ap.Port() == 0 || ap.Addr().IsUnspecified() {
+	if addr, e := netip.ParseAddr(strings.Trim(text, "[]")); e == nil {
+		ap, err = netip.AddrPortFrom(addr, 53), nil
+	}
+	addr := ap.Addr().Unmap()
+	if err != nil || ap.Port() == 0 || addr.IsUnspecified() || addr.IsMulticast() {
 		return netip.AddrPort{}, fault("%q is not the address of a resolver", "write IP or IP:PORT, like 10.0.0.2", text)
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+	return netip.AddrPortFrom(addr, ap.Port()), nil
 }
 
 // splitPort cuts HOST:PORT, with brackets around an IPv6 address.

@@ -94,7 +94,7 @@ func TestResolverAndAdminAddresses(t *testing.T) {
 		require.NoError(t, err, in)
 		require.Equal(t, want, got.String())
 	}
-	for _, in := range []string{"", "dns.example", "0.0.0.0:53", "10.0.0.2:0", "10.0.0.2:x"} {
+	for _, in := range []string{"", "dns.example", "0.0.0.0:53", "0.0.0.0", "::", "[::]", "::ffff:0.0.0.0", "224.0.0.1", "10.0.0.2:0", "10.0.0.2:x"} {
 		_, err := parseResolver(in)
 		require.Error(t, err, in)
 	}
