@@ -20,6 +20,7 @@ type Options struct {
 	Loops          int    // event loops; 0: one for each processor
 	MaxConnections int    // open connections over all listeners; 0: no limit
 	PerSource      int    // open connections of a source (an IPv4 address, an IPv6 /64) to a listener; 0: no limit
+	Buffered       int64  // bytes held for peers that do not read, see relay.Tuning; 0: follows from the machine
 	AcceptRate     int    // clients admitted a second over all listeners, as many at once; 0: no limit
 
 	PrefaceTimeout, IdleTimeout, HalfCloseTimeout time.Duration
@@ -127,6 +128,6 @@ type DNS struct {
 func (o Options) tuning() relay.Tuning {
 	return relay.Tuning{
 		PrefaceTimeout: o.PrefaceTimeout, IdleTimeout: o.IdleTimeout, HalfCloseTimeout: o.HalfCloseTimeout,
-		Keepalive: o.Keepalive, MaxConnections: o.MaxConnections,
+		Keepalive: o.Keepalive, MaxConnections: o.MaxConnections, Buffered: o.Buffered,
 	}
 }

@@ -18,7 +18,7 @@ func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 	var c choices
 	o := proxy.Options{
 		Engine: string(cfg.Engine), Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
-		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate,
+		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate, Buffered: cfg.Limits.Buffered,
 		PrefaceTimeout: cfg.Timeouts.Preface, IdleTimeout: cfg.Timeouts.Idle, HalfCloseTimeout: cfg.Timeouts.HalfClose,
 		Keepalive: relay.Keepalive(cfg.Keepalive),
 		DNS:       proxy.DNS{Servers: cfg.DNS.Servers, MinTTL: cfg.DNS.MinTTL, MaxTTL: cfg.DNS.MaxTTL, Timeout: cfg.DNS.Timeout},

@@ -23,6 +23,10 @@ type core struct {
 	scratch    []byte
 	candidates []*Endpoint         // likewise, for Keeper.Choose
 	debts      map[uint32]*[2]debt // by slot, of connections that owe something
+	stuckOnes  []stuckConn         // likewise, of measure
+	buffered   int64               // its part of shared.buffered
+	measuring  bool                // measure is to be called
+	trimming   bool                // trim is
 	notice     int64               // nanoseconds until a connection that is half-closed gets attention
 }
 
@@ -32,8 +36,11 @@ type shared struct {
 	active atomic.Int64
 	nextID atomic.Uint64
 	pauses atomic.Uint64
-	pipes  atomic.Int64
-	kept   atomic.Int64 // what ended loops could not give back: requests, buffers
+
+	buffered   atomic.Int64 // bytes that stuck connections hold, as measured last
+	collecting atomic.Bool  // memory is being given back
+	pipes      atomic.Int64
+	kept       atomic.Int64 // what ended loops could not give back: requests, buffers
 }
 
 // transport is what an engine does for the core. None of it blocks.
@@ -62,6 +69,9 @@ type transport interface {
 	attend(c *conn) int64
 	// acknowledged tells how the peer of an end acknowledges what it is sent.
 	acknowledged(c *conn, s side) acknowledgement
+	// queued is how much memory the kernel uses for what an end has received and not read, and was sent and has not
+	// acknowledged, in bytes.
+	queued(c *conn, s side) int64
 	// lost reports whether a socket that has failed did since its peer does not answer.
 	lost(c *conn, s side) bool
 	// giveUp acts on an end whose peer is lost, of which the halves know already.

@@ -15,8 +15,9 @@ func (b *buffer) bytes() []byte { return b.b[b.from:b.to] }
 
 // buffers keeps free buffers of a loop by class, so that a steady load allocates none.
 type buffers struct {
-	free  [bufferClasses]*buffer
+	list  [bufferClasses]*buffer
 	kept  [bufferClasses]int
+	least [bufferClasses]int // the fewest that were kept since unneeded was called
 	inUse int
 }
 
@@ -36,12 +37,13 @@ func bufferClass(n int) uint8 {
 func (p *buffers) get(n int) *buffer {
 	k := bufferClass(n)
 	p.inUse++
-	b := p.free[k]
+	b := p.list[k]
 	if b == nil {
 		return &buffer{b: make([]byte, bufferMin<<k), class: k}
 	}
-	p.free[k] = b.next
+	p.list[k] = b.next
 	p.kept[k]--
+	p.least[k] = min(p.least[k], p.kept[k])
 	b.next = nil
 	return b
 }
@@ -54,6 +56,27 @@ func (p *buffers) put(b *buffer) {
 		return
 	}
 	p.kept[b.class]++
-	b.next = p.free[b.class]
-	p.free[b.class] = b
+	b.next = p.list[b.class]
+	p.list[b.class] = b
+}
+
+// free is how many bytes are kept free.
+func (p *buffers) free() (n int) {
+	for k, kept := range p.kept {
+		n += kept * bufferMin << k
+	}
+	return n
+}
+
+// unneeded drops the free buffers that were not asked for since it was called last, and returns their bytes.
+func (p *buffers) unneeded() (n int) {
+	for k := range p.list {
+		for range p.least[k] {
+			p.list[k] = p.list[k].next
+			p.kept[k]--
+			n += bufferMin << k
+		}
+		p.least[k] = p.kept[k]
+	}
+	return n
 }

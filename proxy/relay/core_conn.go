@@ -135,8 +135,18 @@ type half struct {
 	streak  uint8   // large reads in a row (copying) or small ones (splicing)
 	splice  bool    // the half is in bulk and goes through the pipe
 	state   halfState
+	bulk    bulk   // how far it is trusted with memory
 	bytes   uint64 // delivered
 }
+
+// bulk is how far a half is trusted with memory.
+type bulk uint8
+
+const (
+	bulkNone    bulk = iota // no large read yet
+	bulkUnknown             // small buffers: its destination has not acknowledged much
+	bulkProved
+)
 
 // held reports whether bytes were read that are not known to be delivered.
 func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.sending > 0 }
@@ -229,14 +239,6 @@ var (
 	lostBy   = [2]Reason{client: ClientLost, upstream: UpstreamLost}
 )
 
-// failureOf returns why the end s of a connection ended, if not by a FIN.
-func (c *conn) failureOf(s side) Reason {
-	if c.ends[s].lost {
-		return lostBy[s]
-	}
-	return resetBy[s]
-}
-
 // because notes why the connection ends. The first cause stays, since an end that has sent its FIN and is closed
 // resets whatever still arrives: every TLS peer that does not wait for the other's close_notify does. But an upstream
 // that resets instead of answering a client's FIN has cut its answer short, and what was on its way to a peer that is lost
@@ -245,17 +247,6 @@ func (c *conn) because(r Reason) {
 	if overrides(r, c.reason) {
 		c.reason = r
 	}
-}
-
-// overrides reports whether a cause that came later is the reported one.
-func overrides(later, first Reason) bool {
-	switch later {
-	case UpstreamReset:
-		return first == None || first == ClientClosed
-	case ClientLost, UpstreamLost:
-		return first == None || first == ClientClosed || first == UpstreamClosed
-	}
-	return first == None
 }
 
 // ending returns what the connection as it is asks for.
@@ -270,12 +261,6 @@ func (c *conn) hasClient() bool { return !c.pooled && !c.racer }
 // halfClosed reports whether a direction has ended, or is known to end behind what is held.
 func (c *conn) halfClosed() bool {
 	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen || c.ends[client].hup || c.ends[upstream].hup
-}
-
-// abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
-// before is held, or was not read yet.
-func (c *conn) abandoned() bool {
-	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.failed && c.halves[client].state == halfOpen)
 }
 
 // summary makes the summary as of now.

@@ -153,3 +153,9 @@ func (l *core) show(f func(*Summary)) {
 		}
 	})
 }
+
+// abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
+// before is held, or was not read yet.
+func (c *conn) abandoned() bool {
+	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.failed && c.halves[client].state == halfOpen)
+}

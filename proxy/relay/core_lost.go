@@ -101,3 +101,22 @@ func lostErrno(e syscall.Errno) bool {
 	}
 	return false
 }
+
+// failureOf returns why the end s of a connection ended, if not by a FIN.
+func (c *conn) failureOf(s side) Reason {
+	if c.ends[s].lost {
+		return lostBy[s]
+	}
+	return resetBy[s]
+}
+
+// overrides reports whether a cause that came later is the reported one.
+func overrides(later, first Reason) bool {
+	switch later {
+	case UpstreamReset:
+		return first == None || first == ClientClosed
+	case ClientLost, UpstreamLost:
+		return first == None || first == ClientClosed || first == UpstreamClosed
+	}
+	return first == None
+}

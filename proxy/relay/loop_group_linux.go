@@ -214,6 +214,7 @@ func (g *loopGroup) stats() Stats {
 		Active:       g.shared.active.Load(),
 		AcceptPauses: g.shared.pauses.Load(),
 		Pipes:        int(g.shared.pipes.Load()),
+		Buffered:     g.shared.buffered.Load(),
 	}
 	for _, l := range g.loops {
 		s.Busy = append(s.Busy, time.Duration(l.busy.Load()).Seconds())

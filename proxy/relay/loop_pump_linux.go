@@ -40,6 +40,9 @@ func (l *loop) pump(c *conn, s side) {
 	if h.pipe != nil {
 		l.parkPipe(c, s)
 	}
+	if h.held() && !l.measuring {
+		l.measureLater()
+	}
 	if moved := h.bytes - before; moved > 0 {
 		c.active = l.now
 		c.flow.Endpoint.Tally.add(l.id, s == client, moved, spliced)
@@ -120,8 +123,11 @@ func (l *loop) copy(c *conn, s side) int {
 	}
 	if n < bulkRead || src.urgent {
 		h.streak = 0
-	} else if h.streak++; h.streak >= bulkStreak {
-		h.splice, h.streak = true, 0
+	} else {
+		l.largeRead(c, s)
+		if h.streak++; h.streak >= bulkStreak {
+			h.splice, h.streak = true, 0
+		}
 	}
 	if s == upstream && c.first == 0 {
 		l.answered(c)
@@ -241,7 +247,7 @@ func (l *loop) spliceIn(c *conn, s side, limit int) bool {
 	}
 	// The pipe is empty here, so EAGAIN can only mean that the socket is.
 	limit = min(limit, int(h.pipe.size))
-	if l.pipes.scarce() {
+	if l.pipes.scarce() || !l.largeRead(c, s) {
 		limit = min(limit, bufferMax) // what unpipe can take
 	}
 	n, e := sysSplice(c.ends[s].fd, h.pipe.w, limit)

@@ -93,6 +93,17 @@ func sysQueued(fd int32, what uintptr) (int, syscall.Errno) {
 	return int(v), e
 }
 
+// queuedBy is how much memory the kernel uses for the queues of a socket, in bytes: SO_MEMINFO, linux/sock_diag.h.
+func queuedBy(fd int32) int64 {
+	const received, unacknowledged = 0, 5 // SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_WMEM_QUEUED
+	var v [9]uint32
+	n := uint32(unsafe.Sizeof(v))
+	if _, e := raw6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&n)), 0); e != 0 {
+		return 0
+	}
+	return int64(v[received]) + int64(v[unacknowledged])
+}
+
 func sysEpollCtl(ep int32, op int, fd int32, ev *unix.EpollEvent) syscall.Errno {
 	_, e := raw6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
 	return e

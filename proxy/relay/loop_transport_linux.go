@@ -90,6 +90,8 @@ func (l *loop) acknowledged(c *conn, s side) acknowledgement {
 	return acknowledgementOf(c.ends[s].fd)
 }
 
+func (l *loop) queued(c *conn, s side) int64 { return queuedBy(c.ends[s].fd) }
+
 func (l *loop) lost(c *conn, s side) bool { return lostErrno(sysSocketError(c.ends[s].fd)) }
 
 func (l *loop) giveUp(c *conn) { l.settle(c) }

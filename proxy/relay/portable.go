@@ -27,6 +27,9 @@ type portable struct {
 	ids    atomic.Uint64
 	pauses atomic.Uint64
 
+	buffered atomic.Int64  // bytes that stuck connections hold, as measured last
+	stopped  chan struct{} // closed by stop
+
 	lns []*portableListener // one change at a time is the Relay's care
 
 	mu    sync.Mutex
@@ -45,7 +48,7 @@ var past = time.Unix(1, 0)
 
 // startPortable opens the listeners and begins to accept. An error leaves nothing open.
 func startPortable(o Options) (engine, error) {
-	e := &portable{opts: o, conns: map[*portableConn]struct{}{}}
+	e := &portable{opts: o, conns: map[*portableConn]struct{}{}, stopped: make(chan struct{})}
 	e.tuning.Store(&o.Tuning)
 	for i := range o.Listeners {
 		l, err := openPortable(e, &o.Listeners[i])
@@ -60,6 +63,7 @@ func startPortable(o Options) (engine, error) {
 	for _, l := range e.lns {
 		go l.acceptLoop()
 	}
+	e.serving.Go(e.watchMemory)
 	return e, nil
 }
 
@@ -155,13 +159,16 @@ func (e *portable) all() []*portableConn {
 	return slices.Collect(maps.Keys(e.conns))
 }
 
-func (e *portable) stop() { e.serving.Wait() }
+func (e *portable) stop() {
+	close(e.stopped)
+	e.serving.Wait()
+}
 
 // alive has no loop to ask: the scheduler of the runtime turns, or this would not run.
 func (e *portable) alive(context.Context) error { return nil }
 
 func (e *portable) stats() Stats {
-	return Stats{Active: e.active.Load(), AcceptPauses: e.pauses.Load()}
+	return Stats{Active: e.active.Load(), AcceptPauses: e.pauses.Load(), Buffered: e.buffered.Load()}
 }
 
 // addrPort returns a TCP address; IPv4 mapped into IPv6 is unmapped.

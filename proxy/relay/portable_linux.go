@@ -50,6 +50,12 @@ func acknowledgementBy(sock *net.TCPConn) (a acknowledgement) {
 	return a
 }
 
+// queuedFor: see queuedBy.
+func queuedFor(sock *net.TCPConn) (n int64) {
+	control(sock, func(fd int) { n = queuedBy(int32(fd)) })
+	return n
+}
+
 // unacked is how many bytes the peer has not acknowledged, tcp(7) SIOCOUTQ. A socket that was reset keeps its count.
 func unacked(sock *net.TCPConn) (n int) {
 	control(sock, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })

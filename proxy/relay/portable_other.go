@@ -20,6 +20,9 @@ func peerDoesNotRead(*net.TCPConn) bool { return false }
 // acknowledgementBy: the kernel does not tell here; keepalive finds a peer that is lost.
 func acknowledgementBy(*net.TCPConn) (a acknowledgement) { return a }
 
+// queuedFor is not known here.
+func queuedFor(*net.TCPConn) int64 { return 0 }
+
 // bindWithoutPort: the port is chosen by bind here, one for all destinations.
 func bindWithoutPort(int) {}
 

@@ -42,6 +42,7 @@ const (
 	LimitSource
 	LimitUpstream
 	LimitRate
+	LimitMemory // too much was held for peers that do not read, and this one had not read for longest
 
 	// What ended it from within.
 	DrainTimeout
@@ -91,6 +92,7 @@ var reasonText = [reasonCount]string{
 	LimitSource:        "limit_source",
 	LimitUpstream:      "limit_upstream",
 	LimitRate:          "limit_rate",
+	LimitMemory:        "limit_memory",
 	DrainTimeout:       "drain_timeout",
 	Operator:           "operator",
 	AddressRemoved:     "address_removed",

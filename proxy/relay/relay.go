@@ -43,6 +43,10 @@ type Tuning struct {
 	// MaxConnections is how many may be open at once over all loops; beyond it a client is refused with
 	// LimitConnections. 0: no limit.
 	MaxConnections int
+
+	// Buffered is how many bytes may be held for peers that do not read, the kernel's included, over all loops. Beyond it
+	// those that have not read for longest are ended with LimitMemory. 0: DefaultBuffered; negative: no limit.
+	Buffered int64
 }
 
 // Keepalive is set on both legs. Each zero field takes its default: 60s, 15s, 4, and Idle + Interval × Count.
@@ -76,6 +80,9 @@ func (t *Tuning) setDefaults() {
 	if t.Keepalive.Count <= 0 {
 		t.Keepalive.Count = 4
 	}
+	if t.Buffered == 0 {
+		t.Buffered = DefaultBuffered()
+	}
 	def(&t.Keepalive.UserTimeout, t.Keepalive.Idle+t.Keepalive.Interval*time.Duration(t.Keepalive.Count))
 }
 
@@ -102,6 +109,7 @@ type Stats struct {
 	Busy         []float64 // seconds each loop spent working since start; empty on the portable engine
 	AcceptPauses uint64    // times a listener was paused because accept found no descriptor or memory
 	Pipes        int       // pipes open for splicing
+	Buffered     int64     // bytes held for peers that do not read, as measured within the last second
 }
 
 // Relay is a running engine. Its methods are safe for concurrent use.

@@ -115,10 +115,13 @@ func (l *uringLoop) pass(c *conn, s side, id uint16, b []byte) (issued bool) {
 	if len(b) < bulkRead {
 		h.streak = 0
 		c.ends[s].got = min(c.ends[s].got+1, steady)
-	} else if h.streak++; h.streak >= bulkStreak {
-		h.splice, h.streak = true, 0
-		l.leave(c)
-		return issued
+	} else {
+		l.largeRead(c, s)
+		if h.streak++; h.streak >= bulkStreak {
+			h.splice, h.streak = true, 0
+			l.leave(c)
+			return issued
+		}
 	}
 	if issued && !c.ends[s].recv {
 		l.recv(c, s, len(b) < ringBuffer)

@@ -66,7 +66,7 @@ func (l *Limits) keys() []*key {
 			"Clients admitted a second over all listeners; beyond it a client is refused with `limit_rate`. 0: no limit.").
 			note("After a pause as many clients at once are admitted as in a second."),
 		size("buffered", &l.Buffered, "0",
-			"Bytes held for peers that do not read, the kernel's included; beyond it a client is refused with `limit_memory`. 0: follows from the machine.").
+			"Bytes held for peers that do not read, the kernel's included; beyond it those that have not read for longest end with `limit_memory`. 0: follows from the machine.").
 			note("A number of bytes, or one with a unit: `512MiB`, `2GiB`. 0 derives it from `net.ipv4.tcp_mem` and the memory limit of the cgroup."),
 	}
 }

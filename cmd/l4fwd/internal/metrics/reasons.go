@@ -28,6 +28,7 @@ var reasonDocs = map[relay.Reason]string{
 	relay.LimitConnections:   "`limits.max_connections` were open.",
 	relay.LimitSource:        "The client had `limits.per_source` connections to the listener open.",
 	relay.LimitUpstream:      "The upstream had its `max_connections` open.",
+	relay.LimitMemory:        "`limits.buffered` was exceeded, and the peer had not read for longest.",
 	relay.LimitRate:          "`limits.accept_rate` was exceeded.",
 	relay.DrainTimeout:       "The connection was still open when `drain.timeout` ended.",
 	relay.Operator:           "An operator closed it, or ended the daemon at once.",
