@@ -223,7 +223,7 @@ func (p *policy) Closed(s *relay.Summary) {
 		}
 	}
 	p.access.log(s, ses, counts.upstream)
-	if s.Reason.Refusal() {
+	if s.Reason.Refusal() || s.Reason == relay.LimitMemory {
 		p.limitLog.refused(p, s, counts.upstream)
 	}
 	switch {

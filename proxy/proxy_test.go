@@ -282,7 +282,7 @@ func TestCountsAndAccessLog(t *testing.T) {
 		client := a.LocalAddr().String()
 		a.Close()
 		b.Close()
-		require.Eventually(t, func() bool { return lines.Len() == 3 }, 5*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return lines.FilterMessage("access").Len() == 3 }, 5*time.Second, 10*time.Millisecond)
 		st := s.Stats()
 		assert.EqualValues(t, 3, st.Accepted["in"])
 		assert.EqualValues(t, 1, st.Refused[[2]string{"in", "limit_connections"}])

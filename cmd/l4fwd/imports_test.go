@@ -49,6 +49,10 @@ var mayImport = map[string][]string{
 	"docs": {},
 	// For the end-to-end check of deploy only.
 	"deploy/check/cloud": {"eip/sim"},
+	// Make documents of a release and of the Terraform modules.
+	"deploy/release/licenses":   {},
+	"deploy/release/provenance": {},
+	"deploy/terraform/readme":   {},
 }
 
 // importers are the packages that may import a library.

@@ -192,9 +192,8 @@ type conn struct {
 	closed     Reason    // phasePreface: why the connection ends if the client ends it now
 	expired    Reason    // phasePreface: why it ends when time runs out
 	opened     int64     // nanoseconds on the loop's clock, as all times here
-	dialed     int64     // begin of the current attempt
+	began      int64     // while dialing: the current attempt; after it: the upstream's first byte, 0: not yet
 	took       int64     // how long the successful attempt took
-	first      int64     // when the upstream's first byte was read; 0: not yet
 	active     int64     // when a byte last moved
 	expires    int64     // when the phase's own limit is reached
 	race       *race     // attempts beside each other; nil: none
@@ -282,8 +281,8 @@ func (c *conn) summary(l *core, reason Reason) Summary {
 	if c.flow.Warm {
 		s.Connect = 0
 	}
-	if c.first > 0 {
-		s.FirstByte = nanos(max(c.first-c.opened, 1))
+	if s.Connected && c.began > 0 {
+		s.FirstByte = nanos(max(c.began-c.opened, 1))
 		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted
 	}
 	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {

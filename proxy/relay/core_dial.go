@@ -52,7 +52,7 @@ func (l *core) dial(c *conn) {
 			l.adopt(c, w)
 			return
 		}
-		c.dialed = l.now
+		c.began = l.now
 		c.expires = l.now + int64(ep.timeout())
 		if r = l.io.connect(c); r == None {
 			l.timers.set(c.slot, c.firstLook())
@@ -65,7 +65,7 @@ func (l *core) dial(c *conn) {
 // firstLook is when the timer of an attempt that has just begun is to fire: when the next address is to be tried beside it.
 func (c *conn) firstLook() int64 {
 	if d := c.flow.Endpoint.Stagger; d > 0 {
-		return min(c.dialed+int64(d), c.expires)
+		return min(c.began+int64(d), c.expires)
 	}
 	return c.expires
 }
@@ -74,7 +74,7 @@ func (c *conn) firstLook() int64 {
 func (l *core) attemptFailed(c *conn, r Reason) {
 	l.io.hangUp(c, upstream, true)
 	c.flow.Failure = r
-	l.opts.Handler.Dialed(&c.flow, r, nanos(l.now-c.dialed))
+	l.opts.Handler.Dialed(&c.flow, r, nanos(l.now-c.began))
 }
 
 // dialFailed ends an attempt and begins the next.
@@ -103,19 +103,20 @@ func (l *core) connected(c *conn) {
 		return
 	}
 	l.endBeside(c, func(begun int64) Reason {
-		if begun < c.dialed {
+		if begun < c.began {
 			return Outpaced
 		}
 		return Superseded
 	})
 	c.phase = phaseRelaying
-	c.took = max(l.now-c.dialed, 1)
+	c.took = max(l.now-c.began, 1)
 	c.active = l.now
 	c.ends[upstream].wr = true
 	fires := c.firstLook()
 	if at := l.now + int64(min(l.opts.IdleTimeout, l.opts.HalfCloseTimeout, settled, nanos(l.debtPeriod()))); at < fires || fires <= l.now {
 		l.timers.set(c.slot, at)
 	}
+	c.began = 0
 	l.opts.Handler.Dialed(&c.flow, None, nanos(c.took))
 	if f := c.flow.Endpoint.Header; f != nil {
 		b := f(&c.flow, l.io.localAddr(c.ends[client].fd), l.scratch[:0])

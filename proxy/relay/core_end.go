@@ -88,7 +88,7 @@ func (l *core) finish(c *conn, reason Reason) {
 // endDialing tells the policy of the attempts that end with the connection.
 func (l *core) endDialing(c *conn, reason Reason) {
 	if c.flow.Endpoint != nil && c.ends[upstream].fd >= 0 {
-		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.dialed))
+		l.opts.Handler.Dialed(&c.flow, reason, nanos(l.now-c.began))
 	}
 	l.endBeside(c, func(int64) Reason { return reason })
 }

@@ -109,7 +109,7 @@ func (l *core) establish(p *pool) bool {
 	c.flow, c.pooled = Flow{Loop: l.id, Endpoint: ep, Tag: p}, true
 	c.phase, c.mode = phaseDialing, modeReady
 	c.ends[client].fd, c.ends[upstream].fd = -1, -1
-	c.dialed = l.now
+	c.began = l.now
 	c.expires = l.now + int64(ep.timeout())
 	p.dialing++
 	if r := l.io.connect(c); r != None {
@@ -124,7 +124,7 @@ func (l *core) establish(p *pool) bool {
 func (l *core) warmFailed(c *conn, r Reason) {
 	p := c.pool()
 	p.dialing--
-	p.Keeper.Tried(l.id, c.flow.Endpoint, r, nanos(l.now-c.dialed))
+	p.Keeper.Tried(l.id, c.flow.Endpoint, r, nanos(l.now-c.began))
 	l.discard(c, true)
 	if r != Operator {
 		l.rest(p)
@@ -137,7 +137,7 @@ func (l *core) warmOpened(c *conn) {
 	p.dialing--
 	p.sure = true
 	p.ready = append(p.ready, c)
-	p.Keeper.Tried(l.id, c.flow.Endpoint, None, nanos(max(l.now-c.dialed, 1)))
+	p.Keeper.Tried(l.id, c.flow.Endpoint, None, nanos(max(l.now-c.began, 1)))
 	c.phase = phaseWarm
 	c.active = l.now
 	c.expires = l.now + int64(p.MaxIdle) - int64(float64(p.MaxIdle/8)*rand.Float64()) // so that not all expire at once

@@ -43,7 +43,7 @@ func (l *core) overdue(c *conn) {
 func (l *core) dialBeside(c *conn) (begun, dialing bool) {
 	for {
 		own := c.flow.Endpoint
-		c.flow.Pending = c.pending()
+		c.flow.Pending = uint8(c.pending())
 		ep, _ := l.opts.Handler.Dial(&c.flow)
 		c.flow.Pending = 0
 		if ep == nil {
@@ -76,7 +76,7 @@ func (l *core) attemptBeside(c *conn, ep *Endpoint) bool {
 	a.flow.Endpoint = ep
 	a.phase, a.mode = phaseDialing, modeReady
 	a.ends[client].fd, a.ends[upstream].fd = -1, -1
-	a.dialed = l.now
+	a.began = l.now
 	a.expires = l.now + int64(ep.timeout())
 	if r := l.io.connect(a); r != None {
 		l.discard(a, true)
@@ -101,7 +101,7 @@ func (l *core) report(c *conn, ep *Endpoint, r Reason, begun int64) {
 func (l *core) besideFailed(a *conn, r Reason) {
 	c := a.race.owner
 	l.leaveRace(a)
-	l.report(c, a.flow.Endpoint, r, a.dialed)
+	l.report(c, a.flow.Endpoint, r, a.began)
 	l.discard(a, true)
 	c.flow.Failure = r
 	l.raceOn(c)
@@ -134,10 +134,10 @@ func (l *core) leaveRace(a *conn) {
 func (l *core) wonRace(a *conn) {
 	c := a.race.owner
 	l.leaveRace(a)
-	l.endAttempts(c, a.dialed, Superseded)
+	l.endAttempts(c, a.began, Superseded)
 	from, to := &a.ends[upstream], &c.ends[upstream]
 	*to = end{fd: from.fd, rd: from.rd, wr: from.wr, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
-	c.flow.Endpoint, c.dialed, c.expires = a.flow.Endpoint, a.dialed, l.now
+	c.flow.Endpoint, c.began, c.expires = a.flow.Endpoint, a.began, l.now
 	from.fd = -1
 	l.discard(a, false)
 	if !l.io.adopted(c) {
@@ -157,7 +157,7 @@ func (l *core) endAttempts(c *conn, won int64, later Reason) {
 		return later
 	}
 	if c.ends[upstream].fd >= 0 {
-		l.report(c, c.flow.Endpoint, lost(c.dialed), c.dialed)
+		l.report(c, c.flow.Endpoint, lost(c.began), c.began)
 		l.io.hangUp(c, upstream, true)
 	}
 	l.endBeside(c, lost)
@@ -169,7 +169,7 @@ func (l *core) endBeside(c *conn, how func(begun int64) Reason) {
 		return
 	}
 	for _, a := range c.race.beside {
-		l.report(c, a.flow.Endpoint, how(a.dialed), a.dialed)
+		l.report(c, a.flow.Endpoint, how(a.began), a.began)
 		l.discard(a, true)
 	}
 	c.race = nil

@@ -6,7 +6,7 @@ func (l *core) keep(c *conn, s side, b []byte) {
 	if h.state >= halfDead {
 		return // nobody takes it
 	}
-	if s == upstream && c.first == 0 {
+	if s == upstream && c.began == 0 {
 		l.answered(c)
 	}
 	old := h.hold
@@ -26,7 +26,7 @@ func (l *core) keep(c *conn, s side, b []byte) {
 
 // answered notes the upstream's first byte.
 func (l *core) answered(c *conn) {
-	c.first = l.now
+	c.began = l.now
 	switch c.proof {
 	case unproved:
 		if p := l.poolOf(c.flow.Endpoint.Warm); p != nil {

@@ -8,7 +8,7 @@ func (l *core) adopt(c, w *conn) {
 	*to = end{fd: from.fd, rd: from.rd, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
 	from.fd = -1
 	l.discard(w, false)
-	c.dialed, c.expires = l.now, l.now
+	c.began, c.expires = l.now, l.now
 	if !l.io.adopted(c) {
 		l.dialFailed(c, Internal)
 		return
@@ -35,7 +35,7 @@ func (l *core) replace(c *conn) bool {
 	l.io.hangUp(c, upstream, true)
 	l.io.release(&c.halves[upstream])
 	c.halves[upstream] = half{}
-	c.first, c.took, c.late = 0, 0, false
+	c.began, c.took, c.late = 0, 0, false
 	if h.state == halfShut {
 		h.state = halfFIN
 	}

@@ -90,8 +90,8 @@ type Flow struct {
 	Client   netip.AddrPort // as accepted, IPv4 never mapped into IPv6
 	Endpoint *Endpoint      // the one being dialed or connected to; nil before the first
 	Attempts int            // connect attempts begun
-	Pending  int            // during Dial: how many of them are under way
 	Failure  Reason         // why the last attempt failed
+	Pending  uint8          // during Dial: how many attempts are under way
 	Preface  bool           // the client's first bytes decide where to dial
 	Silent   Reason         // with Preface: why a client is refused that sends nothing until time runs out; None: PrefaceTimeout
 	Warm     bool           // the upstream's connection is from a pool: Dialed tells of no connecting, and nothing was waited for

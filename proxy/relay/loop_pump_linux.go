@@ -129,7 +129,7 @@ func (l *loop) copy(c *conn, s side) int {
 			h.splice, h.streak = true, 0
 		}
 	}
-	if s == upstream && c.first == 0 {
+	if s == upstream && c.began == 0 {
 		l.answered(c)
 	}
 	m := l.send(c, s, l.buf[:n])

@@ -113,7 +113,7 @@ func (r *portableRace) beaten(won time.Time) {
 func (c *portableConn) besideEndpoint(pending int) *Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.flow.Pending = pending
+	c.flow.Pending = uint8(pending)
 	ep, _ := c.eng.opts.Handler.Dial(&c.flow)
 	c.flow.Pending = 0
 	if ep != nil {

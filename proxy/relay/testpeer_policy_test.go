@@ -97,7 +97,7 @@ func (p *testPolicy) Dial(f *Flow) (*Endpoint, Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.log(f)
-	if len(l.pending) != f.Pending || l.accepted == 0 || f.Attempts != len(l.dialed)+f.Pending {
+	if len(l.pending) != int(f.Pending) || l.accepted == 0 || f.Attempts != len(l.dialed)+int(f.Pending) {
 		p.fault(f, "Dial at the wrong time, attempts %d, pending %d: %+v", f.Attempts, f.Pending, *l)
 	}
 	if n := len(l.dialed); n > 0 && f.Failure != l.failure {

@@ -103,7 +103,7 @@ func (l *uringLoop) received(q *ring.CQE) {
 // them instead: one send is under way at most, since the next one might succeed where it fails, and bytes would be lost.
 func (l *uringLoop) pass(c *conn, s side, id uint16, b []byte) (issued bool) {
 	h := &c.halves[s]
-	if s == upstream && c.first == 0 {
+	if s == upstream && c.began == 0 {
 		l.answered(c)
 	}
 	if issued = !h.held(); issued {

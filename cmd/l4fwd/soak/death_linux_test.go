@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -14,9 +15,10 @@ const (
 	dieByFIN    = "FIN"
 	dieSilently = "silence"    // what is open is not answered, and reset when the address comes back
 	dieToHole   = "black hole" // what is open is reset, and attempts to connect get no answer
+	dieDark     = "dark path"  // no packet passes in either direction, until the address comes back; what is open is reset then
 )
 
-var soakDeaths = []string{dieByReset, dieByReset, dieByFIN, dieByFIN, dieSilently, dieToHole}
+var soakDeaths = []string{dieByReset, dieByReset, dieByFIN, dieByFIN, dieSilently, dieToHole, dieDark}
 
 func (v *soakServer) die(how string) {
 	begun := time.Now()
@@ -24,6 +26,9 @@ func (v *soakServer) die(how string) {
 	defer v.mu.Unlock()
 	v.lived.close(begun)
 	v.died.open(begun)
+	if how == dieDark {
+		v.darken(begun) // before the listener closes: its resets must not arrive
+	}
 	if how == dieSilently {
 		close(v.life.silent)
 	}
@@ -45,6 +50,37 @@ func (v *soakServer) die(how string) {
 	}
 	v.died.close(time.Now())
 	v.tell("died by " + how)
+}
+
+// darken cuts the path to the address. The caller holds mu.
+func (v *soakServer) darken(at time.Time) {
+	d, err := cutPath(v.addr.Addr().String(), int(v.addr.Port()), 0)
+	if err != nil {
+		v.s.fail(fmt.Sprintf("dark path of %s: %v", v.addr, err))
+		return
+	}
+	v.dark = d
+	v.darkened.open(at)
+}
+
+// isDark returns for how long the path has been dark; the longest time if it is not.
+func (v *soakServer) isDark() time.Duration {
+	if since, dark := v.darkened.now(); dark {
+		return time.Since(since)
+	}
+	return math.MaxInt64
+}
+
+// brighten restores the path if it is dark. The caller holds mu.
+func (v *soakServer) brighten() {
+	if v.dark == nil {
+		return
+	}
+	if err := v.dark.restore(); err != nil {
+		v.s.fail(fmt.Sprintf("dark path of %s: %v", v.addr, err))
+	}
+	v.dark = nil
+	v.darkened.close(time.Now())
 }
 
 // tell notes what happened. The caller holds mu.

@@ -20,12 +20,14 @@ func (w *soakWorld) event(r *rand.Rand) {
 	switch {
 	case r.IntN(100) < 30:
 		w.list(u, k)
+	case !lives && v.isDark() < soakUserTimeout+soakBusy/2:
+		return // else its connections would go on as if nothing had been
 	case !lives:
 		v.live()
 		w.s.count.add("addresses that came back")
 	case w.anchored(u, k):
 		how := soakDeaths[r.IntN(len(soakDeaths))]
-		if how == dieToHole && w.holes(u) > 0 {
+		if how == dieDark && !isolated() || (how == dieDark || how == dieToHole) && w.holes(u) > 0 {
 			how = dieByReset // each costs a connection a second
 		}
 		v.die(how)
@@ -78,10 +80,11 @@ func (w *soakWorld) anchored(u *soakUpstream, without int) bool {
 	return false
 }
 
+// holes counts the addresses of an upstream that do not answer attempts to connect.
 func (w *soakWorld) holes(u *soakUpstream) (n int) {
 	for _, v := range u.servers {
 		v.mu.Lock()
-		if len(v.hole) > 0 {
+		if len(v.hole) > 0 || v.dark != nil {
 			n++
 		}
 		v.mu.Unlock()

@@ -133,6 +133,13 @@ func (c *soakCounts) sum(what string, n int) {
 	c.of[what] += n
 }
 
+// most keeps the largest n.
+func (c *soakCounts) most(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.of[what] = max(c.of[what], n)
+}
+
 func (c *soakCounts) get(what string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

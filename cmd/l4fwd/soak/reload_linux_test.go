@@ -21,8 +21,8 @@ func (d *soakDaemon) text(r *rand.Rand) string {
 	fmt.Fprintf(&b, "log: {level: %s, access: all}\n", one("info", "debug"))
 	fmt.Fprintf(&b, "drain: {lame_duck: %s, timeout: %s}\n", soakLameDuck, soakDrainTime)
 	fmt.Fprintf(&b, "dns: {servers: [%q], min_ttl: 250ms, timeout: 500ms}\n", d.s.world.dns)
-	fmt.Fprintf(&b, "keepalive: {idle: 1s, interval: 1s, count: 3}\n")
-	fmt.Fprintf(&b, "timeouts: {preface: %s, idle: %s, half_close: 60s}\n", one("1s", "1500ms"), one("120s", "90s"))
+	fmt.Fprintf(&b, "keepalive: {idle: 1s, interval: 1s, count: 3, user_timeout: %s}\n", soakUserTimeout)
+	fmt.Fprintf(&b, "timeouts: {preface: %s, idle: %s, half_close: %s}\n", one("1s", "1500ms"), one("12s", "15s"), soakHalfClose)
 	fmt.Fprintf(&b, "limits: {max_connections: %s, per_source: %s, accept_rate: %s}\n", one("0", "5000"), one("0", "10"), one("0", "20000"))
 	b.WriteString("listeners:\n")
 	fmt.Fprintf(&b, "- {name: plain, address: %q, upstream: plain}\n", d.doors[doorPlain])
@@ -51,7 +51,7 @@ func (d *soakDaemon) text(r *rand.Rand) string {
 		if u.closes {
 			extra += fmt.Sprintf(", on_removed: close_after %s", soakCloseAfter)
 		}
-		fmt.Fprintf(&b, "- {name: %s, address: \"%s.soak:%d\", balance: %s, connect: {timeout: 1s, attempts: 10}, %s, %s%s}\n",
+		fmt.Fprintf(&b, "- {name: %s, address: \"%s.soak:%d\", balance: %s, required: true, connect: {timeout: 1s, attempts: 10}, %s, %s%s}\n",
 			u.name, u.name, u.port, one("least_conn", "round_robin", "first"),
 			one("check: {type: tcp, interval: 400ms, timeout: 1s, rise: 1, fall: 2}", "check: {type: tcp, interval: 300ms, timeout: 1s}"),
 			one("outlier: {failures: 3, ejection: 1s}", "outlier: {failures: 2, ejection: 500ms, max_ejected_percent: 80}", "outlier: {failures: 0}"), extra)

@@ -33,12 +33,14 @@ type soakServer struct {
 	life  *soakLife
 	conns map[*net.TCPConn]*soakLife
 	hole  []io.Closer // keeps connect attempts without an answer
+	dark  *darkness   // the path is cut; nil: it is not
 
 	history []string // of its deaths and lives
 
-	lived  soakSpans // when attempts were answered
-	buried soakSpans // when the connections of a life were reset
-	died   soakSpans // each death, from its beginning until no attempt could reach it
+	lived    soakSpans // when attempts were answered
+	buried   soakSpans // when the connections of a life were reset
+	died     soakSpans // each death, from its beginning until no attempt could reach it
+	darkened soakSpans // when its path was dark
 }
 
 // live begins another life.
@@ -49,6 +51,7 @@ func (v *soakServer) live() {
 		c.Close()
 	}
 	v.hole = nil
+	v.brighten()
 	v.bury()
 	ln, err := net.Listen("tcp4", v.addr.String())
 	if err != nil {

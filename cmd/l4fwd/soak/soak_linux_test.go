@@ -39,6 +39,9 @@ func TestSoak(t *testing.T) {
 	s := newSoak(t, seed)
 	half := time.Duration(seconds) * time.Second / 2
 	halves := []int{0, 1}
+	if !isolated() {
+		t.Log("no dark paths: they take root and iptables")
+	}
 	if seconds < soakHalves {
 		half, halves = 2*half, []int{int(seed % 2)}
 	}
@@ -89,7 +92,13 @@ const (
 	soakWorkers   = 48
 	soakLameDuck  = time.Second
 	soakDrainTime = 2 * time.Second
-	soakPatience  = 20 * time.Second // what hung for so long hangs: the machine may be busy
+
+	// What bounds a connection that gets no further. The longest, idle (12 s or 15 s), is below soakPatience, so no client ever waits in vain.
+	soakUserTimeout = 4 * time.Second
+	soakUnwatched   = 5 * time.Second // the age at which a connection gets keepalives towards its upstream
+	soakHalfClose   = 12 * time.Second
+	soakBusy        = 4 * time.Second  // a busy machine's part in a bound
+	soakPatience    = 20 * time.Second // what hung for so long hangs: the machine may be busy
 )
 
 // soak is one run.

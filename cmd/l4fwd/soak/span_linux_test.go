@@ -55,6 +55,21 @@ func (s *soakSpans) any(want func(soakSpan) bool) bool {
 	return false
 }
 
+// latest returns when the last span that holds at some time from from to to began, from at the earliest.
+func (s *soakSpans) latest(from, to time.Time) (begun time.Time, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sp := range s.all {
+		if sp.meets(from, to) {
+			begun, found = sp.from, true
+		}
+	}
+	if begun.Before(from) {
+		begun = from
+	}
+	return begun, found
+}
+
 // gap reports whether at a time it had not held for at least so long, or held again only for at most known.
 func (s *soakSpans) gap(at time.Time, least, known time.Duration) bool {
 	s.mu.Lock()

@@ -19,6 +19,9 @@ import (
 //     not answered is none: that is to be made again at another address.
 //     A warm connection may be older than its client, and its server have fallen silent before: then the reset is what
 //     counts, where what the client sent was too much to be sent again.
+//   - dark: the path to its address was cut. It must end as upstream_lost within keepalive.user_timeout of that
+//     and of its age of five seconds, at which it gets keepalives.
+//   - idle_timeout, half_close_timeout: its server did not answer, for at least so long.
 //   - address_removed: its address had left the answer of an upstream that closes, for at least close_after, and was
 //     not back for longer than soakLearn.
 //   - drain_timeout: its daemon was being drained, for lame_duck and timeout.
@@ -41,6 +44,9 @@ func (s *soak) judge(res *soakResult, a *soakAccess) {
 	if why := s.misled(res, a); why != "" {
 		s.fail(fmt.Sprintf("%s\n\t%v\n\t%s", why, res, a.text))
 		return
+	}
+	if s.outlived(res, a) {
+		s.fail(fmt.Sprintf("outlived the longest of its timeouts\n\t%v\n\t%s", res, a.text))
 	}
 	if s.outstayed(a) {
 		s.fail(fmt.Sprintf("stayed on an address that left\n\t%v\n\t%s", res, a.text))
@@ -87,6 +93,41 @@ func (s *soak) misled(res *soakResult, a *soakAccess) string {
 	return ""
 }
 
+// outlived reports whether a connection was open for longer than its timeouts allow: after its client had gone, or after the path to its
+// server went dark. While the client is there, and hears from its server, it is soakPatience that reports what goes on for too long.
+func (s *soak) outlived(res *soakResult, a *soakAccess) bool {
+	after := a.Time.Sub(res.ended)
+	s.count.most("milliseconds that a connection outlived its client, at most", int(after.Milliseconds()))
+	if v := s.world.server(a.UpstreamAddr); v != nil && res.greeted != "" {
+		if since, dark := v.darkFor(a.opened(), a.Time); dark {
+			s.count.most("milliseconds that a connection outlived its path, at most", int(since.Milliseconds()))
+			if since > soakUserTimeout+soakBusy {
+				return true
+			}
+		}
+	}
+	return after > max(soakHalfClose, soakUserTimeout)+soakBusy
+}
+
+// lost returns the cause of an end as upstream_lost: the path was dark, and not for longer than the end may take.
+func (v *soakServer) lost(from, to time.Time) string {
+	since, dark := v.darkFor(from, to)
+	if !dark || since > soakUserTimeout+soakBusy {
+		return ""
+	}
+	return "dark"
+}
+
+// darkFor returns for how long, of a connection's time from from to to, its path had been dark at the end, and whether it was. The first
+// seconds of a connection do not count, since it has no keepalives upstream yet.
+func (v *soakServer) darkFor(from, to time.Time) (time.Duration, bool) {
+	begun, dark := v.darkened.latest(from, to)
+	if watched := from.Add(soakUnwatched); begun.Before(watched) {
+		begun = watched
+	}
+	return to.Sub(begun), dark
+}
+
 // outstayed reports whether a connection was open for longer than on_removed allows: close_after, and until DNS is
 // known, which a name that does not resolve puts off.
 func (s *soak) outstayed(a *soakAccess) bool {
@@ -104,6 +145,14 @@ func (s *soak) cause(res *soakResult, a *soakAccess) string {
 	from, to := a.opened().Add(-grain), a.Time.Add(grain)
 	v := s.world.server(a.UpstreamAddr)
 	switch a.Reason {
+	case "upstream_lost":
+		if v != nil {
+			return v.lost(from, to)
+		}
+	case "idle_timeout", "half_close_timeout":
+		if v != nil && !v.lived.any(func(sp soakSpan) bool { return sp.covers(to.Add(-soakHalfClose), to) }) {
+			return a.Reason + " of a server that did not answer"
+		}
 	case "upstream_reset", "upstream_closed", "client_closed", "client_reset":
 		if v == nil || res.err != nil && isTimeout(res.err) {
 			return ""

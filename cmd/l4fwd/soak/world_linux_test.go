@@ -112,6 +112,7 @@ func (w *soakWorld) end() {
 				v.die(dieByReset)
 			}
 			v.mu.Lock()
+			v.brighten()
 			v.bury()
 			for _, c := range v.hole {
 				c.Close()
