@@ -32,11 +32,8 @@ func (p *Parser) parseHello(b []byte) Verdict {
 			return p.more(b, h.next+min(len(rest)+1, recordHead))
 		}
 		n := int(binary.BigEndian.Uint16(rest[3:]))
-		switch { // an empty record would let a client send for nothing
-		case n == 0 || n > recordMax:
+		if n == 0 || n > recordMax { // an empty record would let a client send for nothing
 			return refuse(HelloBad, "a TLS record of an impossible length")
-		case h.next+recordHead+1 > MaxBytes:
-			return refuse(HelloBad, tooLong)
 		}
 		body := rest[recordHead:]
 		if detail := h.readHead(body[:min(n, len(body))]); detail != "" {
