@@ -38,3 +38,33 @@ func TestRegisterReplacesTheConditionOfThatName(t *testing.T) {
 	require.Len(t, h.Conditions(), 2)
 	require.Equal(t, "a", h.Conditions()[0].Name)
 }
+
+// A load balancer that asks before anything is registered, or while nothing holds, must not be answered as ready.
+func TestWasReadyOnceEverythingHeld(t *testing.T) {
+	h := New()
+	h.Conditions()
+	require.False(t, h.WasReady(), "nothing is registered")
+	var err error = errors.New("not yet")
+	h.Register("a", func() error { return nil })
+	h.Register("b", func() error { return err })
+	h.Conditions()
+	require.False(t, h.WasReady())
+	err = nil
+	require.False(t, h.WasReady(), "nobody asked since")
+	h.Conditions()
+	require.True(t, h.WasReady())
+	err = errors.New("again")
+	h.Conditions()
+	require.True(t, h.WasReady(), "for ever")
+}
+
+func TestNotesOfAConditionAreReplaced(t *testing.T) {
+	h := New()
+	require.Nil(t, h.describe("a"))
+	h.Describe("a", func() []string { return []string{"one"} })
+	h.Describe("a", func() []string { return []string{"two"} })
+	require.Equal(t, []string{"two"}, h.describe("a"))
+	require.Nil(t, h.describe("b"))
+	require.Empty(t, Condition{Name: "a"}.Reason())
+	require.Equal(t, "a: x y\n", Condition{"a", errors.New(" x\n\ty ")}.line())
+}

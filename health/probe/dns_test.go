@@ -69,3 +69,26 @@ func TestDNSThatFails(t *testing.T) {
 	require.ErrorContains(t, err, "look up model.example.: no answer in ")
 	require.Less(t, time.Since(begun), 5*time.Second)
 }
+
+// A name may have one family only, or an address without an alias.
+func TestDNSWithoutAnAlias(t *testing.T) {
+	server := nameserver(t, func(m *dns.Msg) {
+		if m.Question[0].Qtype == dns.TypeA {
+			m.Answer = append(m.Answer, record(t, "model.example. 60 IN A 192.0.2.7"))
+		}
+	})
+	r, err := probe.DNS(t.Context(), "model.example.", server)
+	require.NoError(t, err)
+	require.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.7")}, r.Addrs)
+	require.Equal(t, "model.example", r.Canonical)
+}
+
+// A server that is not there is named by what happened, not by its address.
+func TestDNSWithoutAServer(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	require.NoError(t, pc.Close())
+	_, err = probe.DNS(within(t, 2*time.Second), "model.example.", nobody)
+	require.ErrorContains(t, err, "look up model.example.: ")
+}

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -185,4 +186,40 @@ func TestSlowServers(t *testing.T) {
 			require.Less(t, time.Since(begun), 5*time.Second)
 		})
 	}
+}
+
+// Redirects are answers like others: whoever is asked next might be somebody else.
+func TestARedirectIsShownAndNotFollowed(t *testing.T) {
+	s := startStandin(t, standin.Options{Answer: standin.AnswerRedirect})
+	r, err := probe.HTTPS(t.Context(), request(s))
+	require.NoError(t, err)
+	require.Equal(t, "https://elsewhere.example/", r.Header.Get("Location"))
+}
+
+// Only what was read of a body is kept, and of that the beginning.
+func TestBodiesAreCut(t *testing.T) {
+	s := startStandin(t, standin.Options{Answer: standin.AnswerLarge})
+	r, err := probe.HTTPS(within(t, 10*time.Second), request(s))
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat("x", 2<<10), r.Body)
+
+	s = startStandin(t, standin.Options{})
+	r, err = probe.HTTPS(t.Context(), request(s))
+	require.NoError(t, err)
+	require.Contains(t, r.Body, "invalid subscription key")
+	require.Len(t, r.Body, 224)
+}
+
+// A probe whose context has ended makes no request.
+func TestAProbeThatIsTooLate(t *testing.T) {
+	s := startStandin(t, standin.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := probe.HTTPS(ctx, request(s))
+	require.Error(t, err)
+	_, err = probe.TLS(ctx, request(s).TLSRequest)
+	require.Error(t, err)
+	_, err = probe.TCP(ctx, s.Addr())
+	require.Error(t, err)
+	require.Zero(t, s.Stats().Requests)
 }

@@ -80,3 +80,46 @@ func TestModesAndReasonsAreSpelled(t *testing.T) {
 		require.Equal(t, want, r.String())
 	}
 }
+
+// A parser says from how many bytes on another look is worth while: a client that sends byte by byte costs no more than its bytes.
+func TestHowManyBytesAreWorthALook(t *testing.T) {
+	hello := record(message(sni("www.example.com")))
+	header := "PROXY TCP4 192.0.2.1 10.0.0.1 40000 443\r\n"
+	for _, c := range []struct {
+		conf Config
+		sent string
+		need int
+	}{
+		{Config{Hello: true}, "", 1},
+		{Config{Hello: true}, string(hello[:3]), 4},
+		{Config{Hello: true}, string(hello[:5]), 6},
+		{Config{Hello: true}, string(hello[:7]), 8},
+		{Config{Hello: true}, string(hello[:9]), len(hello)},
+		{Config{Proxy: Required, Hello: true}, header, len(header) + 1},
+		{Config{Proxy: Required, Hello: true}, header + string(hello[:20]), len(header) + len(hello)},
+		{Config{Proxy: Required}, header[:9], 10},
+		{Config{Proxy: Required}, v2Signature + "\x21\x11\x00", 16},
+		{Config{Proxy: Required}, v2Signature + "\x21\x11\x00\x20", 16 + 32},
+	} {
+		p := Parser{Config: c.conf}
+		require.True(t, p.Parse([]byte(c.sent)).More, "%q", c.sent)
+		require.Equal(t, c.need, p.need, "%q", c.sent)
+	}
+}
+
+func TestMappedPrefixesAtTheirLimit(t *testing.T) {
+	all, err := ParseSource("::ffff:0:0/96")
+	require.NoError(t, err)
+	require.Equal(t, "0.0.0.0/0", all.String())
+	wider, err := ParseSource("::fffe:0:0/95")
+	require.NoError(t, err)
+	require.Equal(t, "::fffe:0:0/95", wider.String())
+	require.Error(t, CheckEndpoint("0123456789abcdef0"), "without its beginning")
+	require.Error(t, CheckEndpoint("01234567"))
+}
+
+func TestOnlyAHeaderIsCalledOne(t *testing.T) {
+	for b, want := range map[string]bool{"\rabcdef": false, "PRI * ": false, "PROXY ": true, "PROXY": true, "\r\n\r\n\x00\r": true, "PROX": false, "\r\n\r\n": false} {
+		require.Equal(t, want, hint([]byte(b)) == "no TLS but a PROXY header, which accept_proxy would have to allow (or a second one)", "%q", b)
+	}
+}

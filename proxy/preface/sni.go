@@ -97,7 +97,7 @@ func hostName(data cryptobyte.String) (name []byte, ok bool) {
 // hint guesses the protocol of a client that does not speak TLS.
 func hint(b []byte) string {
 	switch {
-	case b[0] == 'P' && begins(b, v1Signature) && len(b) >= 5, b[0] == '\r' && begins(b, v2Signature) && len(b) >= 5:
+	case len(b) >= 5 && (begins(b, v1Signature) || begins(b, v2Signature)):
 		return "no TLS but a PROXY header, which accept_proxy would have to allow (or a second one)"
 	case b[0]&0x80 != 0 && len(b) > 2 && b[2] == clientHello:
 		return "no TLS but SSL 2.0, or the hello of a client that old"

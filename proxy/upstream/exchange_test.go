@@ -112,6 +112,7 @@ func TestWeights(t *testing.T) {
 		{100, 0, 102, slow, whole / 10},
 		{100, 0, 115, slow, whole / 2},
 		{100, 0, 130, slow, whole},
+		{100, 0, 160, slow, whole},
 		{100, 0, 115, 0, whole},
 		{0, 100, 115, slow, whole / 2},
 		{100, 110, 125, slow, whole / 2},
