@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -17,7 +18,7 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	r := newRig(t, "epoll", loopback4)
 	cp, up := r.pair()
 	c, u := cp.TCPConn, up.TCPConn
-	small, big := make([]byte, 1024), make([]byte, 4<<20)
+	small, big := make([]byte, 1024), make([]byte, 1<<20)
 	inbox := make([]byte, len(big))
 	binary.BigEndian.PutUint64(small, uint64(len(small)))
 	binary.BigEndian.PutUint64(big, uint64(len(big)))
@@ -43,10 +44,13 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 			_, err = io.ReadFull(c, back[:len(b)])
 		}
 		if err != nil {
-			panic(err)
+			require.NoError(t, err)
 		}
 	}
 	for _, b := range [][]byte{small, big} {
+		within := time.Now().Add(4 * patience)
+		require.NoError(t, c.SetDeadline(within))
+		require.NoError(t, u.SetDeadline(within))
 		for range 20 { // fills the pools
 			exchange(b)
 		}
