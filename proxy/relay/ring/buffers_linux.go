@@ -23,8 +23,10 @@ type Buffers struct {
 	took  int // buffers that completions have brought, ever
 }
 
-// Group is the number of a ring's only group of buffers.
-const Group = 0
+// Group is the number of a ring's only group of buffers. It must not be below 64: there kernel 6.1 keeps a group that is taken
+// away, with the place where it was in it, and goes on from that place when the group is provided anew (BGID_ARRAY in its
+// io_uring/kbuf.c). After Shrink it would fill buffers that it does not have, and bytes would reach other connections.
+const Group = 64
 
 // Provide gives the ring a set of n buffers (a power of two, at most 32768) of size bytes, of which the kernel gets the
 // first few at first: it goes round all that it has, so each costs memory, and more are of use only when there are many

@@ -147,7 +147,7 @@ func exercise(r *Ring, b *Buffers) error {
 	defer unix.Close(fds[1])
 	message := []byte("l4fwd")
 	q, _ := r.Next()
-	q.Op, q.FD, q.Flags, q.Prio, q.Len, q.Data = OpRecv, int32(fds[0]), SelectBuffer, PollFirst, 4096, 1
+	q.Op, q.FD, q.Flags, q.Group, q.Prio, q.Len, q.Data = OpRecv, int32(fds[0]), SelectBuffer, Group, PollFirst, 4096, 1
 	if e := r.Wait(0, false); e != 0 {
 		return &Unsupported{lacking("io_uring fails", e), os.NewSyscallError("io_uring_enter", e)}
 	}

@@ -1,0 +1,51 @@
+package ring
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// After Shrink, kernel 6.1 went on from where it had been among the buffers, and filled some that were not given to it: receives ended
+// with no byte, or two of them shared a buffer, so that a connection got the bytes of another.
+func TestBuffersBeginAnewAfterShrink(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := New(8, 16)
+	if err != nil {
+		t.Skip("io_uring:", err)
+	}
+	defer r.Close()
+	const few = 2
+	b, err := r.Provide(4, few, 64)
+	require.NoError(t, err)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	for round := range 20 {
+		for i := range 1 + round%few { // so that the kernel is somewhere else each time
+			text := fmt.Sprintf("message %d of round %d", i, round)
+			_, err := unix.Write(fds[1], []byte(text))
+			require.NoError(t, err)
+			q, _ := r.Next()
+			q.Op, q.FD, q.Flags, q.Group, q.Len = OpRecv, int32(fds[0]), SelectBuffer, Group, 64
+			require.Zero(t, r.Wait(-1, true))
+			qs, _ := r.Completions()
+			require.Len(t, qs, 1)
+			require.EqualValues(t, len(text), qs[0].Res, text)
+			id, ok := qs[0].Buffer()
+			require.True(t, ok)
+			require.Less(t, int(id), few, "a buffer that the kernel was not given")
+			b.Taken()
+			require.Equal(t, text, string(b.Bytes(id, len(text))))
+			b.Put(id)
+			r.Done()
+		}
+		require.NoError(t, r.Shrink(few))
+		require.Equal(t, few, b.Given())
+	}
+}
