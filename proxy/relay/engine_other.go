@@ -10,7 +10,8 @@ func startUring(Options) (engine, error) {
 	return nil, errors.New("start relay: engine uring needs Linux")
 }
 
-func probeUring(int) error { return errors.New("it needs Linux") }
+func probeUring(int) error  { return errors.New("it needs Linux") }
+func provenUring(int) error { return errors.New("it needs Linux") }
 
 func startEpoll(Options) (engine, error) {
 	return nil, errors.New("start relay: engine epoll needs Linux")

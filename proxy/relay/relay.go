@@ -204,7 +204,7 @@ func chooseEngine(want string, loops int) (kind, reason string, err error) {
 		if !epollSupported {
 			return "portable", "auto: no other engine on this system", nil
 		}
-		if err := probeUring(loops); err != nil {
+		if err := provenUring(loops); err != nil {
 			return "epoll", "auto: not uring: " + err.Error(), nil
 		}
 		return "uring", "auto: the fastest engine, and this kernel and sandbox allow it", nil

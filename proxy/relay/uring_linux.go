@@ -10,6 +10,14 @@ import (
 // probeUring returns nil if io_uring can be used by so many loops, or why not.
 func probeUring(loops int) error { return ring.Probe(ringNeed(loops)) }
 
+// provenUring returns nil if io_uring may be used by so many loops without being asked for, or why not.
+func provenUring(loops int) error {
+	if err := ring.Proven(); err != nil {
+		return err
+	}
+	return probeUring(loops)
+}
+
 // ringNeed is what the rings of so many loops need.
 func ringNeed(loops int) ring.Need {
 	return ring.Need{Rings: loops, Requests: ringSize.requests, Completions: ringSize.completions, Buffers: ringSize.buffers}

@@ -53,7 +53,7 @@ func probe(n Need) error {
 	if err != nil {
 		return &Unsupported{lacking("the kernel has no rings of provided buffers: it is to be 6.1 or newer"+release(), err), err}
 	}
-	if err := r.knows(OpPollAdd, OpAccept, OpAsyncCancel, OpClose, OpSend, OpRecv); err != nil {
+	if err := r.knows(OpPollAdd, OpAccept, OpAsyncCancel, OpConnect, OpClose, OpSend, OpRecv); err != nil {
 		return err
 	}
 	if err := exercise(r, b); err != nil {
