@@ -159,7 +159,7 @@ run "nat_gateways" {
     error_message = "a gateway a zone, with its share of the pool"
   }
   assert {
-    condition     = !contains(keys(yamldecode(output.config_yaml)), "eip") && length(aws_autoscaling_group.this.initial_lifecycle_hook) == 0 && !strcontains(output.policy_json, "AssociateAddress")
+    condition     = !contains(keys(yamldecode(output.config_yaml)), "eip") && length(aws_autoscaling_lifecycle_hook.this) == 0 && !strcontains(output.policy_json, "AssociateAddress")
     error_message = "no instance claims an address, or waits for one"
   }
   assert {
