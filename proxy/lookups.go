@@ -67,7 +67,7 @@ func (s *Server) lookedUp(l resolve.Lookup) {
 	case l.Err != nil:
 		s.log.Debug("dns lookup failed again", name, result, zap.Error(l.Err))
 	case failedBefore:
-		s.log.Info("dns answers again", name, zap.String("addresses", join(l.Addrs)))
+		s.log.Info("dns lookup succeeds again: its answer is in use", name, zap.String("addresses", join(l.Addrs)))
 	case l.Changed:
 		s.log.Info("dns answer changed", name, zap.String("addresses", join(l.Addrs)),
 			zap.String("added", join(l.Added)), zap.String("removed", join(l.Removed)), zap.Duration("ttl", l.TTL))

@@ -28,13 +28,13 @@ func TestWhichLookupsAreLogged(t *testing.T) {
 	}{
 		{resolve.Lookup{Name: "used.test", Result: resolve.Timeout, Err: broken}, zapcore.WarnLevel, "there is no earlier answer"},
 		{resolve.Lookup{Name: "used.test", Result: resolve.Timeout, Err: broken}, zapcore.DebugLevel, "failed again"},
-		{resolve.Lookup{Name: "used.test", Addrs: one, Changed: true}, zapcore.InfoLevel, "dns answers again"},
+		{resolve.Lookup{Name: "used.test", Addrs: one, Changed: true}, zapcore.InfoLevel, "dns lookup succeeds again: its answer is in use"},
 		{resolve.Lookup{Name: "used.test", Addrs: one, Changed: true, Added: one}, zapcore.InfoLevel, "dns answer changed"},
 		{resolve.Lookup{Name: "used.test", Addrs: one}, zapcore.FatalLevel, ""},
 		{resolve.Lookup{Name: "used.test", Result: resolve.ServFail, Err: broken, Addrs: one}, zapcore.WarnLevel, "the last good answer stays in use"},
 		{resolve.Lookup{Name: "new.test", Result: resolve.NXDomain, Err: broken}, zapcore.DebugLevel, "a configuration that is not in use"},
 		{resolve.Lookup{Name: "new.test", Addrs: one}, zapcore.DebugLevel, "a configuration that is not in use"},
-		{resolve.Lookup{Name: "used.test", Addrs: one}, zapcore.InfoLevel, "dns answers again"},
+		{resolve.Lookup{Name: "used.test", Addrs: one}, zapcore.InfoLevel, "dns lookup succeeds again: its answer is in use"},
 	} {
 		before := lines.Len()
 		s.lookedUp(step.lookup)

@@ -137,7 +137,7 @@ func warmFiles(cfg *config.Config) int {
 func fitToFiles(cfg *config.Config, log *zap.Logger) {
 	b := newFileBudget(cfg, log)
 	if b.scarce() {
-		log.Warn("the limit of open files is low: few connections are served, and the health port answers slowly under load",
+		log.Warn("the limit of open files is low: few connections can be served, and under load the health port will answer slowly",
 			zap.Int("files", b.files), zap.Int("max_connections", b.connections(0)), zap.Int("files_needed", b.need(1, 0)),
 			zap.String("do", "raise LimitNOFILE in the unit, or ulimit -Hn"))
 	}

@@ -43,24 +43,11 @@ type Down struct {
 	Since time.Time
 }
 
-const (
-	avoidFirst = time.Second
-	avoidMax   = 30 * time.Second
-)
-
 // Active returns the connections and attempts that use the address now.
 func (r *record) Active() int64 { return r.active.Load() }
 
 // Failures returns the attempts that failed in a row.
 func (r *record) Failures() uint32 { return r.failures.Load() }
-
-// Avoided reports whether an attempt at the address failed a short time ago, so that another address is preferred.
-func (r *record) Avoided(now time.Time) bool { return r.avoided(now.UnixNano()) }
-
-// avoided is Avoided with Unix nanoseconds.
-func (r *record) avoided(now int64) bool {
-	return r.failures.Load() > 0 && now < r.avoid.Load() || r.slow.Load() > 0 && now < r.slowUntil.Load()
-}
 
 // Usable reports whether the address is neither failed by its check nor ejected.
 func (r *record) Usable(now time.Time) bool { return r.usable(now.UnixNano()) }
@@ -70,39 +57,6 @@ func (r *record) usable(now int64) bool { return r.down.Load() == nil && now >= 
 
 // Release ends a use that began with Pick.
 func (r *record) Release() { r.active.Add(-1) }
-
-// fail notes a failed attempt and returns how many failed in a row. The address is avoided for 1, 2, 4 … 30 s.
-func (r *record) fail(now time.Time) uint32 {
-	n := r.failures.Add(1)
-	r.avoid.Store(now.Add(avoidFor(n)).UnixNano())
-	return n
-}
-
-// avoidFor is how long an address is avoided after the n-th failure in a row: 1, 2, 4 … 30 s.
-func avoidFor(n uint32) time.Duration {
-	if n < 6 {
-		return avoidFirst << (n - 1)
-	}
-	return avoidMax
-}
-
-// outpaced notes that an attempt begun later, at another address, connected first. The address is avoided for 1, 2, 4 … 30 s.
-// Attempts that lose together count once.
-func (r *record) outpaced(now time.Time) {
-	if now.UnixNano() < r.slowUntil.Load() && !r.onTrial.CompareAndSwap(true, false) {
-		return
-	}
-	n := r.slow.Add(1)
-	r.slowUntil.Store(now.Add(avoidFor(n)).UnixNano())
-}
-
-// tryAgain lets one attempt show whether an address is slow still. Others avoid it meanwhile.
-func (r *record) tryAgain(now int64) {
-	if r.slow.Load() > 0 && now >= r.slowUntil.Load() {
-		r.slowUntil.Store(now + int64(avoidFirst))
-		r.onTrial.Store(true)
-	}
-}
 
 // whole is the weight of an address with its full share.
 const whole = 1024

@@ -49,7 +49,7 @@ func (n *Notifier) Stopping(most time.Duration) {
 func (n *Notifier) send(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
 		n.warned.Do(func() {
-			n.log.Warn("cannot notify the service manager", zap.Error(err),
+			n.log.Warn("cannot notify the service manager: it may take the daemon for one that does not start; logged once", zap.Error(err),
 				zap.String("NOTIFY_SOCKET", os.Getenv("NOTIFY_SOCKET")), zap.String("do", "under systemd use Type=notify; elsewhere unset NOTIFY_SOCKET"))
 		})
 	}
