@@ -60,6 +60,8 @@ type transport interface {
 	// acked reports whether the peer has acknowledged all that it was sent, or never will. Of an upstream that has kept its
 	// window closed for a while, this is said as well: its client is gone.
 	acked(c *conn, s side) bool
+	// windowShut reports whether the peer of an end has left several window probes without room: it does not read.
+	windowShut(c *conn, s side) bool
 	// release frees what a half holds: its buffer, and its pipe.
 	release(h *half)
 	// keepalive sets the keepalive of the options on an end.

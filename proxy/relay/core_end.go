@@ -44,9 +44,10 @@ func (l *core) lingerAt(c *conn, s side) {
 }
 
 // expireAbandoned ends a connection whose client has reset it and whose upstream does not read, or has taken nothing for
-// lingerMax. As long as the upstream reads, it gets what the client sent before.
+// lingerMax. As long as the upstream reads, it gets what the client sent before: one that has acknowledged all it was sent is
+// about to take more, and the event that says so may come in the next turn.
 func (l *core) expireAbandoned(c *conn) {
-	if l.io.acked(c, upstream) || l.now-c.active >= int64(lingerMax) {
+	if c.ends[upstream].reset || l.io.windowShut(c, upstream) || l.now-c.active >= int64(lingerMax) {
 		if c.failed && l.io.lost(c, client) {
 			c.ends[client].lost = true
 		}

@@ -63,6 +63,8 @@ func (l *loop) acked(c *conn, s side) bool {
 	return errno != 0 || n == 0 || s == upstream && doesNotRead(int(e.fd))
 }
 
+func (l *loop) windowShut(c *conn, s side) bool { return doesNotRead(int(c.ends[s].fd)) }
+
 func (l *loop) release(h *half) {
 	if h.hold != nil {
 		l.bufs.put(h.hold)
