@@ -14,7 +14,7 @@ export LC_ALL=C
 
 verify() { # as installed; the binary is not there yet, so another one stands in its place
   mkdir "$work/units"
-  sed 's|^ExecStart=/usr/bin/l4fwd |ExecStart=/bin/sleep |' "$units/l4fwd.service" >"$work/units/l4fwd.service"
+  sed -E 's,^Exec(Start|Reload)=/usr/bin/l4fwd ,Exec\1=/bin/sleep ,' "$units/l4fwd.service" >"$work/units/l4fwd.service"
   cp "$units/l4fwd.socket" "$work/units"
   local said
   said=$(systemd-analyze verify --man=no "$work/units"/l4fwd.{service,socket} 2>&1)
