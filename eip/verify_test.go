@@ -149,10 +149,10 @@ func TestMetadataAreBelievedAfterTheFirstMinute(t *testing.T) {
 // Metadata that show another address once, or cannot be read, or show ours again, end nothing.
 func TestMetadataMustSayItTwiceInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		_, lost, stop := verifyBlind(t, time.Minute, func(h Hold, age time.Duration) (netip.Addr, error) {
-			asked++
-			switch asked % 4 {
+			n := asked.Add(1)
+			switch n % 4 {
 			case 1:
 				return netip.MustParseAddr("203.0.113.9"), nil
 			case 3:
@@ -162,7 +162,7 @@ func TestMetadataMustSayItTwiceInARow(t *testing.T) {
 		})
 		defer stop()
 		time.Sleep(30 * time.Minute)
-		require.Greater(t, asked, 20)
+		require.Greater(t, asked.Load(), int64(20))
 		require.Zero(t, lost.Load())
 	})
 }

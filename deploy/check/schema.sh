@@ -29,8 +29,8 @@ module_tests() { # module_tests MODULE: its tests, as they are
 }
 
 basic() { # basic MODULE: its example, as a registry shows it
-  local at=$work/basic
-  module_copy "$1" "$at/$1" && cd "$at/$1/examples/basic" &&
+  local copies=$work/basic
+  module_copy "$1" "$copies/$1" && cd "$copies/$1/examples/basic" &&
     terraform init -no-color ${plugins:+-plugin-dir="$plugins"} -plugin-dir="$stand_ins" && terraform validate -no-color
 }
 
