@@ -73,6 +73,7 @@ type Upstream struct {
 	Name           string
 	Host           string // host name or IP address
 	Port           uint16
+	Others         []HostPort    // further primaries, of equal standing with Host
 	Backups        []HostPort    // used only while no primary address is usable
 	ConnectTimeout time.Duration // of one attempt; 0: 5s
 	Attempts       int           // connect attempts a connection makes at most; 0: 3

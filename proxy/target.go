@@ -23,14 +23,15 @@ type target struct {
 	log        *zap.Logger
 	counters   *upstreamCounters
 	set        *upstream.Set
-	sources    []*source // the primary first
+	sources    []*source // the primaries first
 	hasBackups bool
 	warm       *warmKeeper // nil: no connection is kept warm
 	admission  *admission  // nil: nobody asks whether the upstream admits this instance
 
 	mu        sync.Mutex    // of the answers of the sources
 	listeners []Listener    // of this forwarder
-	answered  chan struct{} // closed when the primary was looked up
+	answered  chan struct{} // closed when the first of the primaries was looked up
+	looked    bool          // answered is closed
 
 	fails     atomic.Bool // every address fails, and that was logged
 	failsLog  throttle
@@ -63,6 +64,9 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 		counters:   s.counters.upstream(o.Name),
 		listeners:  listeners,
 		answered:   make(chan struct{}),
+	}
+	for _, p := range o.Others {
+		t.sources = append(t.sources, &source{host: p.Host, port: p.Port})
 	}
 	for _, b := range o.Backups {
 		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})

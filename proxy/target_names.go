@@ -60,7 +60,8 @@ func (t *target) refresh() {
 
 // sameNames reports whether two targets have their addresses from the same names.
 func (t *target) sameNames(other *target) bool {
-	return t.opts.Host == other.opts.Host && t.opts.Port == other.opts.Port && slices.Equal(t.opts.Backups, other.opts.Backups)
+	return t.opts.Host == other.opts.Host && t.opts.Port == other.opts.Port &&
+		slices.Equal(t.opts.Others, other.opts.Others) && slices.Equal(t.opts.Backups, other.opts.Backups)
 }
 
 // update takes an answer for one of the sources.
@@ -68,7 +69,8 @@ func (t *target) update(src *source, addrs []netip.Addr) {
 	defer t.replaceWarm()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !src.backup && src.answer == nil {
+	if !src.backup && !t.looked {
+		t.looked = true
 		defer close(t.answered)
 	}
 	src.answer = addrs

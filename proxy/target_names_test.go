@@ -82,7 +82,9 @@ func TestSameNames(t *testing.T) {
 	}
 	b := HostPort{"b.test", 1}
 	require.True(t, u("a.test", 1, b).sameNames(u("a.test", 1, b)))
-	for _, other := range []*target{u("c.test", 1, b), u("a.test", 2, b), u("a.test", 1), u("a.test", 1, HostPort{"b.test", 2})} {
+	more := u("a.test", 1, b)
+	more.opts.Others = []HostPort{{"d.test", 1}}
+	for _, other := range []*target{more, u("c.test", 1, b), u("a.test", 2, b), u("a.test", 1), u("a.test", 1, HostPort{"b.test", 2})} {
 		require.False(t, u("a.test", 1, b).sameNames(other))
 	}
 	require.Equal(t, "[2001:db8::1]:443", (&source{host: "2001:db8::1", port: 443}).String())

@@ -95,6 +95,29 @@ func TestConnectionsToARemovedAddressEndAfterAReload(t *testing.T) {
 	}
 }
 
+// Several addresses of an upstream share its connections; a backup gets none of them. A name without an answer among them holds
+// up no start.
+func TestSeveralAddressesShareTheConnections(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		ns := startNameserver(t)
+		ns.say(dns.RcodeServerFailure, false)
+		one := greeter(t, "127.0.0.1:0", "one")
+		two := greeter(t, "127.0.0.1:0", "two")
+		spare := greeter(t, "127.0.0.1:0", "spare")
+		s := start(t, engine, "127.0.0.1", one.Port(), func(o *Options) {
+			o.DNS.Servers = []netip.AddrPort{ns.addr}
+			o.Upstreams[0].Others = []HostPort{{"127.0.0.1", two.Port()}, {testName, two.Port()}}
+			o.Upstreams[0].Backups = []HostPort{{"127.0.0.1", spare.Port()}}
+		})
+		counts := map[string]int{}
+		for range 6 {
+			_, line := greet(t, s)
+			counts[line]++
+		}
+		require.Equal(t, map[string]int{"one\n": 3, "two\n": 3}, counts)
+	})
+}
+
 // A reload that changed only a setting of an upstream made its addresses new ones: status showed none of the open connections,
 // least_conn began anew, and what was known of failures was forgotten.
 func TestAddressesKeepCountAndStandingOverAReload(t *testing.T) {

@@ -56,6 +56,9 @@ func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 		Outlier: proxy.Outlier(u.Outlier), Warm: proxy.Warm(u.Warm),
 		SourceAddresses: u.SourceAddresses, Required: u.Required,
 	}
+	for _, a := range u.Addresses {
+		up.Others = append(up.Others, proxy.HostPort(a))
+	}
 	for _, b := range u.Backups {
 		up.Backups = append(up.Backups, proxy.HostPort(b))
 	}

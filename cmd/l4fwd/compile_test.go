@@ -58,7 +58,8 @@ func TestAChoiceThatNobodyKnowsIsAnError(t *testing.T) {
 }
 
 func TestValuesReachTheForwarder(t *testing.T) {
-	o, err := compile(chosen(t, `backups: ["10.2.0.4:444"]
+	o, err := compile(chosen(t, `addresses: ["10.2.0.3:443"]
+  backups: ["10.2.0.4:444"]
   balance: first
   max_connections: 7
   connect: {timeout: 2s, attempts: 4, stagger: 100ms}
@@ -83,6 +84,7 @@ engine: portable`), nil)
 	u, in := o.Upstreams[0], o.Listeners[0]
 	require.Equal(t, "a.example", u.Name)
 	require.Equal(t, proxy.HostPort{Host: "a.example", Port: 443}, proxy.HostPort{Host: u.Host, Port: u.Port})
+	require.Equal(t, []proxy.HostPort{{Host: "10.2.0.3", Port: 443}}, u.Others)
 	require.Equal(t, []proxy.HostPort{{Host: "10.2.0.4", Port: 444}}, u.Backups)
 	require.Equal(t, 7, u.MaxConnections)
 	require.Equal(t, []any{2 * time.Second, 4, 100 * time.Millisecond}, []any{u.ConnectTimeout, u.Attempts, u.Stagger})

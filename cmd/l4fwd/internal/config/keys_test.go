@@ -36,6 +36,7 @@ var keyCases = []keyCase{
 	{"listeners[].routes[].upstream", "", "b", "nowhere", `there is no upstream "nowhere"; names known: a, b`},
 	{"upstreams[].name", "", "other", "", "the name is empty; use letters, digits"},
 	{"upstreams[].address", "", "10.2.0.4:443", "0.0.0.0:443", `"0.0.0.0:443": 0.0.0.0 is no destination; write the address of the upstream`},
+	{"upstreams[].addresses", "", "10.2.0.5:443", "b.example", `"b.example" has no port; write b.example:443`},
 	{"upstreams[].backups", "", "10.2.0.5:443", "b.example:0", `"b.example:0": port 0 cannot be connected to; write a port from 1 to 65535`},
 	{"upstreams[].balance", "least_conn", "first", "leastconn", `"leastconn" is not a choice, did you mean least_conn?; use one of least_conn, round_robin, first`},
 	{"upstreams[].max_connections", "0", "100", "-1", "-1 is out of range; write a number from 0 to 10000000"},

@@ -74,7 +74,7 @@ func randomConfig(t *testing.T, r *rand.Rand) Config {
 		}
 	}
 	for i := range c.Upstreams {
-		c.Upstreams[i].Backups = nil // the same one twice is a fault
+		c.Upstreams[i].Addresses, c.Upstreams[i].Backups = nil, nil // the same one twice is a fault
 	}
 	return c
 }

@@ -9,6 +9,7 @@ import (
 type Upstream struct {
 	Name            string // unique
 	Address         HostPort
+	Addresses       []HostPort // beside Address
 	Backups         []HostPort
 	Balance         Balance
 	MaxConnections  int // 0: no limit
@@ -30,6 +31,9 @@ func (u *Upstream) keys() []*key {
 			"Its name in logs and metrics. Default: the host of the address."),
 		value("address", &u.Address, ParseHostPort, HostPort.String,
 			"HOST:PORT. The host is a DNS name, which is kept resolved, or an IP address.").mandatory(),
+		values("addresses", &u.Addresses, ParseHostPort, HostPort.String,
+			"More HOST:PORT of equal standing: all share the connections, as `balance` says.").
+			note("Their names are resolved as that of `address` is, and a check over TLS asks each for the host of `address`."),
 		values("backups", &u.Backups, ParseHostPort, HostPort.String,
 			"HOST:PORT each, used while no primary address is usable, and by a connection that has tried every usable primary.").
 			note("Their names are resolved as that of the address is."),

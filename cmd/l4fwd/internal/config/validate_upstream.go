@@ -14,16 +14,21 @@ func (v validator) ofEachUpstream() {
 	}
 }
 
-// backups finds backups that are no others than what they are to replace.
+// backups finds addresses that are there twice, such as backups that are no others than what they are to replace.
 func (v validator) backups(at string, u Upstream) {
 	first := map[HostPort]string{u.Address: at + ".address"}
-	for i, b := range u.Backups {
-		key := fmt.Sprintf("%s.backups[%d]", at, i)
-		if same, twice := first[b]; twice {
-			v.add(key, fault("%q is %s already", "name another server, or remove it", b, same))
-			continue
+	for _, list := range []struct {
+		name string
+		all  []HostPort
+	}{{"addresses", u.Addresses}, {"backups", u.Backups}} {
+		for i, b := range list.all {
+			key := fmt.Sprintf("%s.%s[%d]", at, list.name, i)
+			if same, twice := first[b]; twice {
+				v.add(key, fault("%q is %s already", "name another server, or remove it", b, same))
+				continue
+			}
+			first[b] = key
 		}
-		first[b] = key
 	}
 }
 
@@ -51,6 +56,9 @@ func (v validator) loops() {
 	for i, u := range v.c.Upstreams {
 		at := fmt.Sprintf("upstreams[%d]", i)
 		v.loop(at+".address", u.Address, bindings)
+		for j, a := range u.Addresses {
+			v.loop(fmt.Sprintf("%s.addresses[%d]", at, j), a, bindings)
+		}
 		for j, b := range u.Backups {
 			v.loop(fmt.Sprintf("%s.backups[%d]", at, j), b, bindings)
 		}
