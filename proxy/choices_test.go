@@ -62,7 +62,7 @@ func TestSendProxyIsAVersion(t *testing.T) {
 	require.EqualValues(t, 0, SendProxyOff)
 	require.EqualValues(t, 1, SendProxyV1)
 	require.EqualValues(t, 2, SendProxyV2)
-	require.Nil(t, checkHeader(SendProxyOff))
-	require.True(t, strings.HasPrefix(string(checkHeader(SendProxyV1)), "PROXY UNKNOWN"))
-	require.True(t, strings.HasPrefix(string(checkHeader(SendProxyV2)), "\r\n\r\n\x00\r\nQUIT\n\x20"))
+	require.Nil(t, CheckHeader(SendProxyOff))
+	require.True(t, strings.HasPrefix(string(CheckHeader(SendProxyV1)), "PROXY UNKNOWN"))
+	require.True(t, strings.HasPrefix(string(CheckHeader(SendProxyV2)), "\r\n\r\n\x00\r\nQUIT\n\x20"))
 }

@@ -346,7 +346,7 @@ func TestChecksSendAHeader(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for _, version := range []int{1, 2} {
-		_, err := probe.TLS(ctx, probe.TLSRequest{Addr: up.addr, ServerName: "one.example", Roots: roots, First: checkHeader(SendProxy(version))})
+		_, err := probe.TLS(ctx, probe.TLSRequest{Addr: up.addr, ServerName: "one.example", Roots: roots, First: CheckHeader(SendProxy(version))})
 		require.NoError(t, err)
 		require.Equal(t, preface.Result{Version: version, Local: true}, <-heard)
 	}

@@ -31,7 +31,7 @@ func (t *target) probe() upstream.Probe {
 	p := Probe{Type: c.Type, Host: strings.TrimSuffix(t.opts.Host, "."), Path: c.Path}
 	if c.Type != CheckTCP {
 		// Also of backups: whoever serves the clients of this upstream must have the name that they ask for.
-		p.First = checkHeader(t.opts.SendProxy)
+		p.First = CheckHeader(t.opts.SendProxy)
 	}
 	return func(ctx context.Context, addr netip.AddrPort) error {
 		p := p

@@ -31,8 +31,8 @@ func (t *target) header() func(f *relay.Flow, to netip.AddrPort, b []byte) []byt
 	}
 }
 
-// checkHeader is the PROXY header that a check sends first. It names no client; nil: none is sent.
-func checkHeader(version SendProxy) []byte {
+// CheckHeader is the PROXY header that a check sends first. It names no client; nil: none is sent.
+func CheckHeader(version SendProxy) []byte {
 	if version == SendProxyOff {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -182,6 +184,28 @@ func raiseFileLimit() (uint64, error) {
 		return lim.Cur, err
 	}
 	return raised.Cur, nil
+}
+
+// fileLimit is the limit of open files of a process, and of this one after raiseFileLimit if pid is 0; 0 if it is unknown.
+func fileLimit(pid int) uint64 {
+	if pid == 0 {
+		var lim unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
+			return 0
+		}
+		return lim.Max
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(text), "Max open files")
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return 0
+	}
+	n, _ := strconv.ParseUint(fields[0], 10, 64) // of "unlimited", which this limit cannot be, 0
+	return n
 }
 
 // openFiles is how many descriptors the process has open, or -1 if that is unknown, as it is off Linux. Since Linux 6.2 the

@@ -37,7 +37,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -79,12 +79,13 @@ const exitStatuses = `Exit status:
   status       0 ready; 1 not ready; 3 no daemon answers
   reload       0 the file is in use; 1 it was refused and nothing changed; 3 no daemon answers
   drain        0 the drain has begun; 1 it has not, or no daemon answers
+  doctor       0 no step failed, warnings too; 1 a step failed
   eip          0 done; 1 failed
   version      0
   every verb   2 bad flags`
 
 // laterVerbs are the verbs of the interface that this version does not have yet.
-var laterVerbs = []string{"conns", "doctor", "top", "upgrade"}
+var laterVerbs = []string{"conns", "top", "upgrade"}
 
 const notYet = "is not supported by this version yet"
 

@@ -227,6 +227,8 @@ func TestExitStatusesStay(t *testing.T) {
 		"serve --upstream a.example:443 --health off --admin " + taken.Addr().String(): 1,
 		"status --admin " + none: 3,
 		"drain --admin " + none:  1,
+		"doctor":                 2,
+		"doctor --expect far":    2,
 		"eip list":               2,
 		"eip nonsense":           2,
 		"version":                0,

@@ -3,68 +3,52 @@ package probe
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-	"strings"
 	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/resolve"
 )
 
-// DNSResult is what a lookup found.
-type DNSResult struct {
-	Addrs     []netip.Addr  // IPv4 never mapped into IPv6
-	Canonical string        // the end of the alias chain, without a trailing dot; empty: not known
-	Took      time.Duration // of the lookup of the addresses
+// DNSRequest says which name to look up, and at which server.
+type DNSRequest struct {
+	Name    string
+	Server  netip.AddrPort
+	Servers []netip.AddrPort // as configured: with any, names are absolute and resolv.conf is not read
+	Timeout time.Duration    // of a question; 0: 2 s
+	Hosts   string           // the hosts file; empty: /etc/hosts
 }
 
-// DNS looks a host name up. server is the DNS server to ask; the zero value asks those of the system.
-func DNS(ctx context.Context, name string, server netip.AddrPort) (DNSResult, error) {
-	r := resolver(ctx, server)
-	begun := time.Now()
-	addrs, err := r.LookupNetIP(ctx, "ip", name)
-	out := DNSResult{Took: time.Since(begun)}
-	if err != nil {
-		return out, explainLookup(name, err, begun)
+// DNSAlias is a CNAME on the way of a name, DNSRecord an address at its end.
+type (
+	DNSAlias  = resolve.Alias
+	DNSRecord = resolve.Record
+)
+
+// DNSResult is what a server answers. Result is one of the results of l4fwd_dns_lookups_total.
+type DNSResult struct {
+	Result  string
+	Asked   string // the absolute name, which the search list may have completed
+	Hosts   bool   // the hosts file has the name: no server was asked
+	Aliases []DNSAlias
+	Records []DNSRecord
+	Partial error // one of A and AAAA failed
+	Took    time.Duration
+}
+
+// DNS looks a host name up at one server, as the daemon's resolver does: over UDP, then TCP if the answer is cut short, with
+// and without EDNS0, along every alias.
+func DNS(ctx context.Context, r DNSRequest) (DNSResult, error) {
+	a := resolve.Ask(ctx, resolve.Options{Servers: r.Servers, Timeout: r.Timeout, Hosts: r.Hosts}, r.Server, r.Name)
+	out := DNSResult{
+		Result: a.Result.String(), Asked: a.Asked, Hosts: a.Hosts, Aliases: a.Aliases, Records: a.Records, Partial: a.Partial, Took: a.Took,
 	}
-	for _, a := range addrs {
-		out.Addrs = append(out.Addrs, a.Unmap())
-	}
-	if end, err := r.LookupCNAME(ctx, name); err == nil { // worth knowing, and no fault if it is not
-		out.Canonical = strings.TrimSuffix(end, ".")
+	if a.Err != nil {
+		return out, fmt.Errorf("look up %s: %w", r.Name, a.Err)
 	}
 	return out, nil
 }
 
-// resolver returns a resolver whose questions end with ctx: Go's own goes on for its timeout of 5 s.
-func resolver(ctx context.Context, server netip.AddrPort) *net.Resolver {
-	dial := func(asking context.Context, network, address string) (net.Conn, error) {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if server.IsValid() {
-			address = server.String()
-		}
-		var d net.Dialer
-		c, err := d.DialContext(asking, network, address)
-		if err != nil {
-			return nil, err
-		}
-		context.AfterFunc(ctx, func() { _ = c.Close() })
-		return c, nil
-	}
-	return &net.Resolver{PreferGo: true, Dial: dial}
-}
-
-// explainLookup leaves away the name and the server that Go writes into each error.
-func explainLookup(name string, err error, begun time.Time) error {
-	step := "look up " + name
-	dns, ok := err.(*net.DNSError)
-	switch {
-	case !ok:
-		return explain(step, err, begun)
-	case dns.IsNotFound:
-		return fmt.Errorf("%s: the name does not exist, or has no address", step)
-	case dns.IsTimeout:
-		return fmt.Errorf("%s: no answer in %s", step, time.Since(begun).Round(time.Millisecond))
-	}
-	return fmt.Errorf("%s: %s", step, dns.Err)
+// Resolvers returns the servers that the daemon asks, in its order: the configured ones, else those of resolv.conf.
+func Resolvers(configured []netip.AddrPort) []netip.AddrPort {
+	return resolve.SystemServers(resolve.Options{Servers: configured})
 }

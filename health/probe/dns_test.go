@@ -37,58 +37,59 @@ func record(t *testing.T, text string) dns.RR {
 	return rr
 }
 
+// asking is a question to one server, whatever the hosts file of this machine has.
+func asking(name string, server netip.AddrPort, timeout time.Duration) probe.DNSRequest {
+	return probe.DNSRequest{Name: name, Server: server, Servers: []netip.AddrPort{server}, Timeout: timeout, Hosts: "/nonexistent"}
+}
+
 func TestDNS(t *testing.T) {
 	server := nameserver(t, func(m *dns.Msg) {
-		m.Answer = append(m.Answer, record(t, m.Question[0].Name+" 60 IN CNAME front.example."))
+		m.Answer = append(m.Answer, record(t, m.Question[0].Name+" 541 IN CNAME front.example."))
 		switch m.Question[0].Qtype {
 		case dns.TypeA:
-			m.Answer = append(m.Answer, record(t, "front.example. 60 IN A 192.0.2.7"))
+			m.Answer = append(m.Answer, record(t, "front.example. 9 IN A 192.0.2.7"))
 		case dns.TypeAAAA:
 			m.Answer = append(m.Answer, record(t, "front.example. 60 IN AAAA 2001:db8::7"))
 		}
 	})
-	r, err := probe.DNS(t.Context(), "model.example", server)
+	r, err := probe.DNS(t.Context(), asking("model.example", server, 0))
 	require.NoError(t, err)
-	require.ElementsMatch(t, []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}, r.Addrs)
-	require.Equal(t, "front.example", r.Canonical)
+	require.Equal(t, []probe.DNSRecord{{Addr: netip.MustParseAddr("192.0.2.7"), TTL: 9 * time.Second}, {Addr: netip.MustParseAddr("2001:db8::7"), TTL: time.Minute}}, r.Records)
+	require.Equal(t, []probe.DNSAlias{{Name: "model.example", Target: "front.example", TTL: 541 * time.Second}}, r.Aliases)
+	require.Equal(t, "ok", r.Result)
 	require.NotZero(t, r.Took)
 }
 
 func TestDNSThatFails(t *testing.T) {
 	gone := nameserver(t, func(m *dns.Msg) { m.Rcode = dns.RcodeNameError })
-	_, err := probe.DNS(t.Context(), "model.example.", gone)
-	require.EqualError(t, err, "look up model.example.: the name does not exist, or has no address")
+	r, err := probe.DNS(t.Context(), asking("model.example", gone, 0))
+	require.ErrorContains(t, err, "look up model.example: ")
+	require.ErrorContains(t, err, "the name does not exist (NXDOMAIN)")
+	require.Equal(t, "nxdomain", r.Result)
 
 	broken := nameserver(t, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure })
-	_, err = probe.DNS(t.Context(), "model.example.", broken)
-	require.ErrorContains(t, err, "look up model.example.: ")
+	r, err = probe.DNS(t.Context(), asking("model.example", broken, 0))
+	require.Error(t, err)
+	require.Equal(t, "servfail", r.Result)
 
 	silent := nameserver(t, func(m *dns.Msg) { m.Opcode = dns.OpcodeStatus })
+	r, err = probe.DNS(t.Context(), asking("model.example", silent, 100*time.Millisecond))
+	require.ErrorContains(t, err, "no answer within 100ms")
+	require.Equal(t, "timeout", r.Result)
 	begun := time.Now()
-	_, err = probe.DNS(within(t, 300*time.Millisecond), "model.example.", silent)
-	require.ErrorContains(t, err, "look up model.example.: no answer in ")
-	require.Less(t, time.Since(begun), 5*time.Second)
+	_, err = probe.DNS(within(t, 100*time.Millisecond), asking("model.example", silent, time.Minute))
+	require.Error(t, err)
+	require.Less(t, time.Since(begun), 10*time.Second, "it ends with its context")
 }
 
-// A name may have one family only, or an address without an alias.
-func TestDNSWithoutAnAlias(t *testing.T) {
-	server := nameserver(t, func(m *dns.Msg) {
-		if m.Question[0].Qtype == dns.TypeA {
-			m.Answer = append(m.Answer, record(t, "model.example. 60 IN A 192.0.2.7"))
-		}
-	})
-	r, err := probe.DNS(t.Context(), "model.example.", server)
-	require.NoError(t, err)
-	require.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.7")}, r.Addrs)
-	require.Equal(t, "model.example", r.Canonical)
-}
-
-// A server that is not there is named by what happened, not by its address.
+// A server that is not there is not one that keeps silent.
 func TestDNSWithoutAServer(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	nobody := pc.LocalAddr().(*net.UDPAddr).AddrPort()
 	require.NoError(t, pc.Close())
-	_, err = probe.DNS(within(t, 2*time.Second), "model.example.", nobody)
-	require.ErrorContains(t, err, "look up model.example.: ")
+	r, err := probe.DNS(t.Context(), asking("model.example", nobody, time.Second))
+	require.ErrorContains(t, err, "connection refused")
+	require.Equal(t, "network", r.Result)
+	require.Equal(t, []netip.AddrPort{nobody}, probe.Resolvers([]netip.AddrPort{nobody}))
 }

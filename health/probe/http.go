@@ -34,6 +34,7 @@ type HTTPResult struct {
 	Header    http.Header   // of the answer
 	Body      string        // its first 2 KiB
 	FirstByte time.Duration // from the request to the end of the answer's headers
+	Answered  time.Time     // when the answer's headers had come
 	Took      time.Duration // from the request to the end of the answer, or of what is read of it
 
 	// Refusal is why the server refuses the address that the request came from, in the server's words; empty: it does not. See
@@ -76,7 +77,7 @@ func (h *HTTPResult) ask(c *tls.Conn, r HTTPRequest) error {
 	case err != nil:
 		return explain(step, err, begun)
 	}
-	h.FirstByte = time.Since(begun)
+	h.Answered, h.FirstByte = time.Now(), time.Since(begun)
 	h.Proto, h.Status, h.Header = resp.Proto, resp.StatusCode, resp.Header
 	bound.N = 2 * maxBody // also for the chunks' heads
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))

@@ -1,4 +1,4 @@
-// Package probe tests the way to a server one step at a time: dns, tcp, tls, http. Each probe returns what it saw, also with
+// Package probe tests the way to a server one step at a time: dns, tcp, hello, tls and its certificate, http, clock, egress, port. Each probe returns what it saw, also with
 // an error, so that the checks that run for ever and a diagnosis that runs once are the same code.
 //
 // A probe makes one attempt, sends no credential, and returns when its context ends. An error names the step that failed and

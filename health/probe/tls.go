@@ -16,6 +16,8 @@ type TLSRequest struct {
 	ServerName string         // a DNS name or an IP address: the certificate must be valid for it
 	Roots      *x509.CertPool // nil: those of the system
 	First      []byte         // is sent before the handshake: a PROXY header
+	Hello      Hello          // how the ClientHello is sent
+	Unverified bool           // any certificate will do. For a diagnosis only, which sends nothing secret
 
 	protos []string // to agree on (ALPN)
 }
@@ -27,13 +29,6 @@ type TLSResult struct {
 	Version     string        // such as TLS 1.3; empty: the handshake did not get that far
 	Cipher      string
 	Certificate *Certificate // the server's, also one that is not valid; nil: none came
-}
-
-// Certificate is what matters of a server's certificate.
-type Certificate struct {
-	Subject, Issuer     string
-	Names               []string // DNS names and IP addresses that it is for
-	NotBefore, NotAfter time.Time
 }
 
 // TLS makes a handshake, with the certificate verified, and closes the connection. After the handshake nothing is sent.
@@ -72,19 +67,21 @@ func (t *TLSResult) secure(ctx context.Context, raw net.Conn, r TLSRequest) (*tl
 		}
 	}
 	var invalid error
-	c := tls.Client(raw, &tls.Config{
+	settings := &tls.Config{
 		ServerName: r.ServerName,
 		NextProtos: r.protos,
 		// The certificate is verified below, as crypto/tls would do it, so that an invalid one can be shown.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
-			t.Certificate = certificate(s.PeerCertificates[0])
-			if err := verify(s.PeerCertificates, r); err != nil {
+			err := verify(s.PeerCertificates, r)
+			t.Certificate = certificate(s.PeerCertificates[0], err)
+			if err != nil && !r.Unverified {
 				invalid = &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
 			}
 			return invalid
 		},
-	})
+	}
+	c := tls.Client(r.Hello.prepare(raw, settings), settings)
 	err := c.HandshakeContext(ctx)
 	switch {
 	case invalid != nil:
@@ -105,15 +102,4 @@ func verify(chain []*x509.Certificate, r TLSRequest) error {
 	}
 	_, err := chain[0].Verify(o)
 	return err
-}
-
-// certificate takes what matters from a certificate.
-func certificate(c *x509.Certificate) *Certificate {
-	names := append([]string{}, c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	return &Certificate{
-		Subject: c.Subject.String(), Issuer: c.Issuer.String(), Names: names, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
-	}
 }

@@ -197,6 +197,11 @@ func EngineFor(want string) (string, error) {
 	return kind, err
 }
 
+// ExplainEngine is EngineFor for a number of loops, with the reason.
+func ExplainEngine(want string, loops int) (kind, reason string, err error) {
+	return chooseEngine(want, loops)
+}
+
 // chooseEngine returns the engine that a name of Options.Engine stands for, and why. The error says why that one cannot run here.
 func chooseEngine(want string, loops int) (kind, reason string, err error) {
 	switch want {

@@ -28,8 +28,10 @@ const (
 type chain struct {
 	qtype uint16
 	seen  []string // keys of the names on the way, the asked one first
+	ttls  []uint32 // of the aliases, in seconds: one for each name of seen but the last
 	at    string   // absolute name the chain stands at, as the server wrote it
 	ttl   uint32   // seconds, the smallest on the way; of a negative answer its own (RFC 2308)
+	last  uint32   // seconds, that of the addresses
 	soa   bool     // the negative answer came with an SOA
 	addrs []netip.Addr
 }
@@ -77,7 +79,7 @@ func (c *chain) read(m *dns.Msg) (result Result, more bool, err error) {
 
 // take ends the chain with the addresses found.
 func (c *chain) take(r owned) (Result, bool, error) {
-	c.ttl = min(c.ttl, r.ttl)
+	c.ttl, c.last = min(c.ttl, r.ttl), r.ttl
 	if c.addrs = tidy(r.addrs, MaxAddrs); len(c.addrs) == 0 {
 		c.ttl = 0
 		return NoData, false, fmt.Errorf("%s has only unusable addresses, such as %s", c.where(), r.addrs[0])
@@ -99,6 +101,7 @@ func (c *chain) follow(alias *dns.CNAME) error {
 	}
 	c.seen = append(c.seen, next)
 	c.at = dns.Fqdn(alias.Target)
+	c.ttls = append(c.ttls, wireTTL(alias.Hdr.Ttl))
 	c.ttl = min(c.ttl, wireTTL(alias.Hdr.Ttl))
 	return nil
 }

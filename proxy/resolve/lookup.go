@@ -27,6 +27,7 @@ type family struct {
 	server  netip.AddrPort // that answered; not valid if none did, then err names all
 	aliases int
 	end     string // of the alias chain
+	way     *chain // nil if no server answered
 }
 
 // why returns err with the server that is responsible.
@@ -83,7 +84,11 @@ func fixed(addrs []netip.Addr, ttl time.Duration, where string) outcome {
 // search asks for the candidates of a name in turn until one has addresses, or
 // givesWay ends the search.
 func (r *Resolver) search(ctx context.Context, name, last string) outcome {
-	c := r.config()
+	return r.searchWith(ctx, r.config(), name, last)
+}
+
+// searchWith is search with a configuration.
+func (r *Resolver) searchWith(ctx context.Context, c *config, name, last string) outcome {
 	first := 0
 	if c.rotate {
 		first = int((r.turn.Add(1) - 1) % uint32(len(c.servers)))
@@ -213,7 +218,7 @@ func (r *Resolver) follow(ctx context.Context, c *config, first int, fqdn string
 		if more {
 			continue
 		}
-		f := family{result: result, err: err, addrs: ch.addrs, server: c.servers[at], aliases: ch.aliases(), end: key(ch.at)}
+		f := family{result: result, err: err, addrs: ch.addrs, server: c.servers[at], aliases: ch.aliases(), end: key(ch.at), way: ch}
 		switch {
 		case result == OK:
 			f.ttl = time.Duration(ch.ttl) * time.Second

@@ -167,3 +167,19 @@ func (r *report) given(key string) bool {
 func (r *report) complained(prefix string) bool {
 	return slices.ContainsFunc(r.faults, func(f *Fault) bool { return !f.Warning && strings.HasPrefix(f.Key, prefix) })
 }
+
+// noUpstream is the fault that there is nothing to forward to.
+const noUpstream = "no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config"
+
+// WithoutUpstream returns the faults without the one that no upstream is configured, for a verb that may have something else
+// to do. missing reports whether there was one.
+func (fs Faults) WithoutUpstream() (rest Faults, missing bool) {
+	for _, f := range fs {
+		if f.What == noUpstream {
+			missing = true
+			continue
+		}
+		rest = append(rest, f)
+	}
+	return rest, missing
+}

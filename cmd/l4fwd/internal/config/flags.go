@@ -52,11 +52,12 @@ func (f *onceFlag) Set(text string) error {
 	return f.Value.Set(text)
 }
 
-// GiveOnce makes a second value of a flag an error, for every flag of the set that is not one of a key: these are
-// checked by Load.
+// GiveOnce makes a second value of a flag an error, for every flag of the set that is not a list, and not one of a
+// key: these are checked by Load.
 func GiveOnce(fs *pflag.FlagSet) {
 	fs.VisitAll(func(f *pflag.Flag) {
-		if _, ofKey := f.Value.(*textFlag); !ofKey {
+		_, ofKey := f.Value.(*textFlag)
+		if _, many := f.Value.(pflag.SliceValue); !ofKey && !many {
 			f.Value = &onceFlag{Value: f.Value, name: f.Name}
 		}
 	})

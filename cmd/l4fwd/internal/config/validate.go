@@ -117,7 +117,7 @@ func (v validator) upstreams() {
 		if !listed {
 			where = origin{file: v.path}
 		}
-		v.addAt(where, "", fault("no upstream: name one with --upstream HOST:443, in L4FWD_UPSTREAM, or under upstreams in a file given with --config", ""))
+		v.addAt(where, "", fault(noUpstream, ""))
 	}
 	byName := map[string]int{}
 	for i, u := range v.c.Upstreams {

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/doctor"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
+	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// egressService answers with the address of the caller. AWS runs it for its own tools.
+const egressService = "https://checkip.amazonaws.com"
+
+// doctorFlags are the flags of the verb doctor beside those of serve.
+type doctorFlags struct {
+	through, expect, output, egress string
+	targets                         []string
+}
+
+// newDoctor is the verb doctor.
+func newDoctor() *cobra.Command {
+	f := &doctorFlags{}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Test the path step by step and say where it is broken",
+		Long: "Tests the path as a person would: machine, name at each resolver, TCP, ClientHello, certificate, a request without a\n" +
+			"key, the address that Azure sees, the Elastic IP, permissions, lifecycle hooks. The first line is the verdict; then a\n" +
+			"line a step, with what a failure means and the command that mends it. It needs no daemon and no privilege, changes\n" +
+			"nothing, and ends within 30 s. Exit status: 0 no step failed, 1 a step failed, 2 bad flags.",
+		Example: "  l4fwd doctor --config /etc/l4fwd/l4fwd.yaml\n" +
+			"  l4fwd doctor --upstream example.openai.azure.com:443 --through 127.0.0.1:8443\n" +
+			"  l4fwd doctor --target my-search.search.windows.net:443 --expect private",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags())
+	addOutputFlag(cmd.Flags(), &f.output)
+	cmd.Flags().StringVar(&f.through, "through", "", "Test the path through `HOST:PORT`: a running daemon, or the load balancer.")
+	cmd.Flags().StringArrayVar(&f.targets, "target", nil, "Test `HOST:PORT` too, such as a search service. May be repeated.")
+	cmd.Flags().StringVar(&f.expect, "expect", "", "`WHAT` the targets, or without any the upstreams, must be from here: public, private or unreachable.")
+	cmd.Flags().StringVar(&f.egress, "egress-url", egressService, "`URL` that answers with the caller's address, asked if an address matters. off: none.")
+	return cmd
+}
+
+// run makes the diagnosis and prints it.
+func (f *doctorFlags) run(cmd *cobra.Command) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	l := config.Load(cmd.Flags())
+	faults, noUpstream := l.Faults.WithoutUpstream()
+	if !noUpstream || len(f.targets) == 0 {
+		faults = l.Faults
+	}
+	if faults.Bad() {
+		faults.Print(cmd.ErrOrStderr())
+		return silent(exitUsage)
+	}
+	o, err := f.options(l)
+	if err != nil {
+		return usage(err)
+	}
+	r := doctor.Run(cmd.Context(), o)
+	out := cmd.OutOrStdout()
+	if f.output == "json" {
+		err = r.WriteJSON(out)
+	} else {
+		file, isFile := out.(*os.File)
+		err = r.WriteText(out, isFile && logging.IsTerminal(file) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+	}
+	switch {
+	case err != nil:
+		return failure(err)
+	case !r.OK:
+		return silent(exitFailure)
+	}
+	return nil
+}
+
+// options are what to test: the targets of the flags beside what the configuration needs.
+func (f *doctorFlags) options(l *config.Loaded) (doctor.Options, error) {
+	o := diagnosisOf(l)
+	expect := doctor.Expect(f.expect)
+	if f.expect != "" && !slices.Contains(doctor.Expectations, expect) {
+		return o, fmt.Errorf("flag --expect: %q is not a choice; use one of public, private, unreachable", f.expect)
+	}
+	if o.EgressURL = f.egress; f.egress == "off" {
+		o.EgressURL = ""
+	} else if !strings.HasPrefix(f.egress, "https://") && !strings.HasPrefix(f.egress, "http://") {
+		return o, fmt.Errorf("flag --egress-url: %q is no URL; write one with https://, or off", f.egress)
+	}
+	if len(f.targets) == 0 {
+		for i := range o.Targets {
+			o.Targets[i].Expect = expect
+		}
+	}
+	for _, text := range f.targets {
+		t, err := config.ParseHostPort(text)
+		if err != nil {
+			return o, fmt.Errorf("flag --target: %w", err)
+		}
+		o.Targets = append(o.Targets, doctor.Target{Host: t.Host, Port: t.Port, Expect: expect})
+	}
+	if f.through == "" {
+		return o, nil
+	}
+	via, err := config.ParseHostPort(f.through)
+	if err != nil {
+		return o, fmt.Errorf("flag --through: %w", err)
+	}
+	o.Through = &doctor.Target{Host: via.Host, Port: via.Port, First: headerFor(&l.Config, via)}
+	return o, nil
+}
+
+// headerFor is what a connection to a listener of this machine begins with: a PROXY header that names nobody, if one is required.
+func headerFor(cfg *config.Config, via config.HostPort) []byte {
+	addr, err := netip.ParseAddr(via.Host)
+	if via.Host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		return nil
+	}
+	for _, in := range cfg.Listeners {
+		if in.Address.Port() == via.Port && in.AcceptProxy == config.AcceptProxyRequired {
+			return []byte("PROXY UNKNOWN\r\n")
+		}
+	}
+	return nil
+}
+
+// diagnose tests what a configuration needs, and returns the report. It takes 30 s at most.
+func diagnose(ctx context.Context, l *config.Loaded) doctor.Report {
+	return doctor.Run(ctx, diagnosisOf(l))
+}
+
+// diagnosisOf are the steps for a configuration. Without an upstream there are none.
+func diagnosisOf(l *config.Loaded) doctor.Options {
+	cfg := l.Config
+	o := doctor.Options{Version: thisBuild().Version, Servers: cfg.DNS.Servers, DNSTimeout: cfg.DNS.Timeout, EgressURL: egressService}
+	if len(cfg.Upstreams) == 0 {
+		return o
+	}
+	for _, u := range cfg.Upstreams {
+		o.Targets = append(o.Targets, targetsOf(u, &cfg)...)
+	}
+	o.Machine = machineOf(l)
+	o.Daemon = func(context.Context) (doctor.DaemonState, error) { return daemonState(cfg.Admin.Address) }
+	return o
+}
+
+// targetsOf are the addresses of an upstream. Each has to serve the name that clients ask for.
+func targetsOf(u config.Upstream, cfg *config.Config) (all []doctor.Target) {
+	name := u.Address.Host
+	if _, err := netip.ParseAddr(name); err == nil {
+		name = nameRoutedTo(u.Name, cfg, name)
+	}
+	for _, a := range slices.Concat([]config.HostPort{u.Address}, u.Addresses, u.Backups) {
+		t := doctor.Target{Host: a.Host, Port: a.Port, ServerName: name, First: proxy.CheckHeader(compileUpstream(u, &choices{}).SendProxy)}
+		if u.Check.Type == config.CheckHTTPS {
+			t.Path = u.Check.Path
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// nameRoutedTo is the first name, without wildcards, that a route has for an upstream that is an IP address; else the address.
+func nameRoutedTo(upstream string, cfg *config.Config, address string) string {
+	for _, in := range cfg.Listeners {
+		for _, r := range in.Routes {
+			for _, sni := range r.SNI {
+				if r.Upstream == upstream && !strings.HasPrefix(sni, "*") {
+					return sni
+				}
+			}
+		}
+	}
+	return address
+}
+
+// machineOf is what a daemon with that configuration needs of this machine.
+func machineOf(l *config.Loaded) *doctor.Machine {
+	cfg := &l.Config
+	loops := cfg.Loops
+	if loops == 0 {
+		loops = relay.DefaultLoops()
+	}
+	m := &doctor.Machine{
+		Wanted: cfg.Limits.MaxConnections, Buffered: cfg.Limits.Buffered,
+		Engine: func() (string, string, error) { return relay.ExplainEngine(string(cfg.Engine), loops) },
+		ExplainListen: func(in doctor.ListenerAt, err error) error {
+			return explainListen(fmt.Sprintf("listener %q", in.Name), "--listen :8443", in.Addr, err)
+		},
+		Files: func(pid int) (files, connections int) {
+			b := budgetOf(fileLimit(pid), loops, len(cfg.Listeners))
+			return b.files, b.connections(warmFiles(cfg))
+		},
+	}
+	if m.Buffered == 0 {
+		m.Buffered = relay.DefaultBuffered()
+	}
+	for _, in := range cfg.Listeners {
+		m.Listeners = append(m.Listeners, doctor.ListenerAt{Name: in.Name, Addr: in.Address.AddrPort, Assumed: l.DefaultListener})
+	}
+	return m
+}
+
+// daemonState asks the daemon at an admin address for its state.
+func daemonState(at config.Endpoint) (doctor.DaemonState, error) {
+	if at.Off() {
+		return doctor.DaemonState{}, fmt.Errorf("%w: admin.address is off", doctor.ErrNoDaemon)
+	}
+	s, _, err := admin.NewClient("doctor", at.Network(), at.Address()).State()
+	if errors.Is(err, admin.ErrNoDaemon) {
+		return doctor.DaemonState{}, fmt.Errorf("%w on %s", doctor.ErrNoDaemon, at)
+	} else if err != nil {
+		return doctor.DaemonState{}, err
+	}
+	state := doctor.DaemonState{PID: s.PID, Version: s.Build.Version, Ready: s.Ready}
+	for _, c := range s.Conditions {
+		if !c.OK {
+			state.NotReady = append(state.NotReady, c.Name+": "+c.Reason)
+		}
+	}
+	for _, in := range s.Proxy.Listeners {
+		state.Listens = append(state.Listens, in.Addr)
+	}
+	return state, nil
+}

@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// State is how a step went. The list is closed.
+type State string
+
+// The states.
+const (
+	OK      State = "ok"
+	Warning State = "warning" // worth knowing; the path works
+	Failed  State = "failed"
+	Skipped State = "skipped" // Because says why
+)
+
+// Kind is what a step tests. The list is closed; a program may rely on the names.
+type Kind string
+
+// The kinds, in the order of a report.
+const (
+	Listener     Kind = "listener"      // a port that the daemon listens on, or could
+	Files        Kind = "files"         // the limit of open files
+	Sysctls      Kind = "sysctls"       // settings of the kernel
+	Engine       Kind = "engine"        // which one the kernel and the sandbox allow
+	Memory       Kind = "memory"        // of the machine and the cgroup
+	Clock        Kind = "clock"         // against that of a server
+	Daemon       Kind = "daemon"        // whether one runs here, and is ready
+	Name         Kind = "name"          // a name at one resolver
+	Resolvers    Kind = "resolvers"     // whether they agree
+	Connect      Kind = "connect"       // TCP
+	Hello        Kind = "hello"         // a ClientHello in one segment
+	HelloPieces  Kind = "hello_pieces"  // and in two
+	Certificate  Kind = "certificate"   // TLS: version, names, issuer, expiry
+	HTTPS        Kind = "https"         // a request without a key
+	Expectation  Kind = "expectation"   // --expect
+	Egress       Kind = "egress"        // the address that the far end sees
+	Metadata     Kind = "metadata"      // the instance metadata service
+	Address      Kind = "address"       // the Elastic IP held, and whether it is of the pool
+	Pool         Kind = "pool"          // its size against that of the group
+	Holders      Kind = "holders"       // who has the addresses of the pool
+	Permission   Kind = "permission"    // one action of IAM
+	Hooks        Kind = "hooks"         // lifecycle hooks of the group
+	TargetHealth Kind = "target_health" // as the load balancer sees this instance
+	Endpoints    Kind = "endpoints"     // connections to the endpoint service
+)
+
+// causes orders the kinds by what follows from what: of several failed steps the first in this order is the cause.
+var causes = []Kind{
+	Expectation, Clock, Name, Resolvers, Connect, Hello, Certificate, HelloPieces, Metadata, Permission, Address, Egress, HTTPS, Listener,
+	Pool, Holders, Hooks, TargetHealth, Endpoints, Engine, Memory, Files, Sysctls, Daemon,
+}
+
+// Step is one thing that was tested.
+type Step struct {
+	Kind     Kind     `json:"kind"`
+	Target   string   `json:"target,omitempty"`  // HOST:PORT that it is about
+	Subject  string   `json:"subject,omitempty"` // the address, resolver, listener or action
+	State    State    `json:"state"`
+	Took     float64  `json:"took_ms"`
+	Evidence string   `json:"evidence"`           // what was seen, on one line
+	Fault    string   `json:"fault,omitempty"`    // of a failed step: place and cause, as the verdict has them
+	Meaning  string   `json:"meaning,omitempty"`  // of a failure or a warning, for people
+	Commands []string `json:"commands,omitempty"` // that mend it
+	Because  string   `json:"because,omitempty"`  // of a skipped step
+}
+
+// Report is what a diagnosis found.
+type Report struct {
+	Format  int       `json:"format"`  // of this JSON: 1. Fields may be added without a new number
+	Verdict string    `json:"verdict"` // one line
+	OK      bool      `json:"ok"`      // no step failed
+	Version string    `json:"l4fwd"`
+	Begun   time.Time `json:"begun"`
+	Took    float64   `json:"took_ms"`
+	Steps   []Step    `json:"steps"`
+}
+
+// WriteJSON writes the report for programs.
+func (r Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+// conclude sets the verdict that follows from the steps.
+func (r *Report) conclude() {
+	cause, failed := r.cause()
+	r.OK = failed == 0
+	switch warned := r.count(Warning); {
+	case failed > 1:
+		r.Verdict = fmt.Sprintf("broken at: %s (%d more steps failed)", cause.Fault, failed-1)
+		if failed == 2 {
+			r.Verdict = fmt.Sprintf("broken at: %s (1 more step failed)", cause.Fault)
+		}
+	case failed == 1:
+		r.Verdict = "broken at: " + cause.Fault
+	case warned == 1:
+		r.Verdict = fmt.Sprintf("no fault found, 1 warning: %d steps passed, %d skipped", r.count(OK), r.count(Skipped))
+	case warned > 1:
+		r.Verdict = fmt.Sprintf("no fault found, %d warnings: %d steps passed, %d skipped", warned, r.count(OK), r.count(Skipped))
+	default:
+		r.Verdict = fmt.Sprintf("no fault found: %d steps passed, %d skipped", r.count(OK), r.count(Skipped))
+	}
+}
+
+// cause returns the failed step from which the others follow, and how many failed.
+func (r *Report) cause() (first Step, failed int) {
+	rank := len(causes) + 1
+	for _, s := range r.Steps {
+		if s.State != Failed {
+			continue
+		}
+		failed++
+		if at := slices.Index(causes, s.Kind); at < rank {
+			first, rank = s, at
+		}
+	}
+	return first, failed
+}
+
+// count returns how many steps are in a state.
+func (r *Report) count(state State) (n int) {
+	for _, s := range r.Steps {
+		if s.State == state {
+			n++
+		}
+	}
+	return n
+}
