@@ -78,7 +78,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		says string
 	}{
 		"verb":       {[]string{"chekc"}, `l4fwd: unknown verb "chekc"; did you mean check?`},
-		"no verb":    {[]string{"frobnicate"}, `l4fwd: unknown verb "frobnicate"; verbs: check, drain,`},
+		"no verb":    {[]string{"frobnicate"}, `l4fwd: unknown verb "frobnicate"; verbs: `},
 		"flag":       {[]string{"--lisen", ":8443"}, "l4fwd: unknown flag --lisen; did you mean --listen?"},
 		"verb flag":  {[]string{"check", "--upstram=x"}, "l4fwd: unknown flag --upstram; did you mean --upstream?"},
 		"short flag": {[]string{"serve", "-q"}, "l4fwd: unknown flag -q; see l4fwd serve --help"},
