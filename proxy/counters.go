@@ -17,14 +17,15 @@ var reasonList = relay.Reasons()
 // reasons is the length of an array that is indexed by a relay.Reason, None included.
 const reasons = relay.NumReasons
 
-// counters holds all counters by the names of listeners and upstreams. Nothing that was in use is removed: a counter goes on
-// from its value when a name comes back, and connections of a listener that is gone still count.
+// counters holds all counters by the names of listeners and upstreams. What a reload removes stays for a while after its last
+// connection (Server.sweep): a counter goes on from its value when a name comes back soon, and open connections still count.
 type counters struct {
 	loops int
 
 	mu        sync.Mutex // of the two lists; the counters in them take no lock
 	listeners []*listenerCounters
 	upstreams map[string]*upstreamCounters
+	gone      Forgotten
 }
 
 // newCounters returns counters for loops 0 to loops-1.
@@ -41,7 +42,7 @@ func (c *counters) listener(name string) *listenerCounters {
 			return l
 		}
 	}
-	l := newListenerCounters(name, len(c.listeners), c.loops)
+	l := newListenerCounters(name, c.freeIndex(), c.loops)
 	c.listeners = append(c.listeners, l)
 	return l
 }
@@ -91,6 +92,13 @@ func (c *counters) allListeners() []*listenerCounters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.listeners)
+}
+
+// all returns copies of both lists, and the sums over those that were in them once, all of the same moment.
+func (c *counters) all() ([]*listenerCounters, []*upstreamCounters, Forgotten) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.listeners), slices.Collect(maps.Values(c.upstreams)), c.gone
 }
 
 // allUpstreams returns the upstreams in no particular order.
@@ -169,6 +177,7 @@ type upstreamCounters struct {
 
 	mu      sync.Mutex // of the list
 	traffic []*traffic
+	gone    trafficSum // over what was in traffic once
 }
 
 // newUpstreamCounters returns the counters of an upstream, all zero.
@@ -202,9 +211,15 @@ func (u *upstreamCounters) from(listener string) *traffic {
 
 // allTraffic returns the counters of each listener that has, or had, this upstream.
 func (u *upstreamCounters) allTraffic() []*traffic {
+	all, _ := u.counts()
+	return all
+}
+
+// counts returns the counters of each listener, and the sum over those that are forgotten, both of the same moment.
+func (u *upstreamCounters) counts() ([]*traffic, trafficSum) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.Clone(u.traffic)
+	return slices.Clone(u.traffic), u.gone
 }
 
 // traffic counts the connections from one listener to one upstream.

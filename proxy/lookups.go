@@ -41,6 +41,21 @@ func (l *lookups) count(k resolve.Lookup, used bool) (failedBefore bool) {
 	return failedBefore
 }
 
+// forget forgets the counts of the names for which due returns true.
+func (l *lookups) forget(due func(name string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	decided := map[string]bool{}
+	for key := range l.counts {
+		name := key[0]
+		if _, ok := decided[name]; !ok {
+			decided[name] = due(name)
+		}
+	}
+	maps.DeleteFunc(l.counts, func(key [2]string, _ uint64) bool { return decided[key[0]] })
+	maps.DeleteFunc(l.failed, func(name string, _ bool) bool { return decided[name] })
+}
+
 // all returns a copy of the counts.
 func (l *lookups) all() map[[2]string]uint64 {
 	l.mu.Lock()

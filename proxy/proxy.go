@@ -31,6 +31,7 @@ type Server struct {
 
 	reloading sync.Mutex // one at a time, and none beside Close
 	noWarm    bool       // no connection is kept warm any more; under reloading
+	removed   removed    // what reloads removed and is not forgotten yet; under reloading
 }
 
 // ListenError says which listener could not be opened; it wraps the system's error, such as EADDRINUSE or EACCES.
@@ -116,6 +117,7 @@ func (s *Server) Close(reason relay.Reason) {
 		s.stopped.Store(true)
 		s.reloading.Lock()
 		defer s.reloading.Unlock()
+		s.stopSweeps()
 		s.progress.close()
 		s.closeTargets()
 		s.relay.Close(reason)

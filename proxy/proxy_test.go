@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 const testName = "model.test."
 
-// nameserver answers A questions for testName with what it is told to.
+// nameserver answers A questions with what it is told to.
 type nameserver struct {
 	mu    sync.Mutex
 	rcode int
@@ -58,7 +58,7 @@ func (n *nameserver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	m.SetRcode(q, n.rcode)
 	if q.Question[0].Qtype == dns.TypeA {
 		for _, a := range n.addrs {
-			rr, err := dns.NewRR(fmt.Sprintf("%s 1 IN A %s", testName, a))
+			rr, err := dns.NewRR(fmt.Sprintf("%s 1 IN A %s", q.Question[0].Name, a))
 			if err != nil {
 				panic(err)
 			}

@@ -22,6 +22,7 @@ const firstAnswer = 8 * time.Second
 func (s *Server) Reload(ctx context.Context, o Options) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	defer s.sweepLater()
 	if s.stopped.Load() {
 		return errors.New("reload: the listeners are closed")
 	}

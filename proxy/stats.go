@@ -26,6 +26,7 @@ type Stats struct {
 	Admitted      map[string]bool           // by upstream, where a check asks: the last answer admitted this instance
 	Lookups       map[[2]string]uint64      // by name, result
 	AnswerAge     map[string]time.Duration  // by name; absent before the first answer
+	Forgotten     Forgotten                 // sums over what reloads removed and has no figures above any more
 	AccessDropped uint64                    // access-log lines dropped because the log did not keep up
 }
 
@@ -47,10 +48,12 @@ func (s *Server) Stats() Stats {
 		Dials: make(map[[2]string]uint64), Addresses: make(map[[2]string]int), AnswerAge: make(map[string]time.Duration),
 		Admitted: make(map[string]bool),
 	}
-	for _, l := range s.counters.allListeners() {
+	listeners, upstreams, gone := s.counters.all()
+	st.Forgotten = gone
+	for _, l := range listeners {
 		l.stats(&st)
 	}
-	for _, u := range s.counters.allUpstreams() {
+	for _, u := range upstreams {
 		u.stats(&st)
 	}
 	for _, t := range s.targets() {
@@ -85,7 +88,9 @@ func (t *traffic) stats(st *Stats) {
 
 // stats adds the figures of the upstream, those of its listeners included.
 func (u *upstreamCounters) stats(st *Stats) {
-	for _, t := range u.allTraffic() {
+	all, gone := u.counts()
+	st.Forgotten.Bytes = added(st.Forgotten.Bytes, gone.bytes)
+	for _, t := range all {
 		t.stats(st)
 		st.Bytes[[2]string{t.listener, t.upstream}] = t.bytes.Sum()
 	}

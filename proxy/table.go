@@ -13,7 +13,7 @@ import (
 // counters are elsewhere and outlive it.
 type table struct {
 	opts    Options
-	rules   []*rule   // by listenerCounters.index; of a listener that is gone the last one, since a client of it may still be on its way
+	rules   []*rule   // by listenerCounters.index; of a listener that is gone the last one, since a client of it may still be on its way; nil once that is forgotten
 	targets []*target // in the order of opts.Upstreams
 }
 

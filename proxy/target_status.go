@@ -48,7 +48,9 @@ func (t *target) detail(s *UpstreamStatus, now time.Time) string {
 
 // status adds up the connections and bytes of the upstream.
 func (u *upstreamCounters) status(s *UpstreamStatus) {
-	for _, t := range u.allTraffic() {
+	all, gone := u.counts()
+	s.BytesUp, s.BytesDown, s.Total = gone.bytes.Up, gone.bytes.Down, gone.ended
+	for _, t := range all {
 		b := t.bytes.Sum()
 		s.BytesUp += b.Up
 		s.BytesDown += b.Down

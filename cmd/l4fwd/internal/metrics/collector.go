@@ -11,14 +11,12 @@ import (
 
 // NewHandler serves /metrics: the table, and the collectors of Go and of the process. take returns the state of the moment;
 // it may be called from several goroutines at once.
+// Callers that do not read their answers hold a bounded amount of memory.
 func NewHandler(take func() *Scrape, complaints *log.Logger) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(newCollector(take), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
-		ErrorLog:            complaints,
-		MaxRequestsInFlight: 4, // a scrape costs milliseconds; who asks more often at once is not Prometheus
-	})
+	return newBounded(promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: complaints}))
 }
 
 // collector makes the metrics of the table at the moment of a scrape. It keeps nothing between two scrapes.

@@ -107,7 +107,7 @@ func emitBytes(s *Scrape, emit emitter) {
 
 // emitSpliced emits spliced_bytes_total.
 func emitSpliced(s *Scrape, emit emitter) {
-	var up, down uint64
+	up, down := s.Stats.Forgotten.Bytes.SplicedUp, s.Stats.Forgotten.Bytes.SplicedDown
 	for _, b := range s.Stats.Bytes {
 		up += b.SplicedUp
 		down += b.SplicedDown

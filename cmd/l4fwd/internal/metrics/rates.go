@@ -55,7 +55,8 @@ func NewSampler(stats func() proxy.Stats) *Sampler {
 
 // sampleOf takes a sample of the present figures.
 func sampleOf(st proxy.Stats) sample {
-	s := sample{at: time.Now(), busy: st.Relay.Busy, limited: map[string]uint64{}}
+	gone := st.Forgotten
+	s := sample{at: time.Now(), busy: st.Relay.Busy, limited: map[string]uint64{}, up: gone.Bytes.Up, down: gone.Bytes.Down, accepted: gone.Accepted}
 	for at, n := range st.Refused {
 		if isLimit(at[1]) {
 			s.limited[at[1]] += n

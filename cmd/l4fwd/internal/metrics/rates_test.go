@@ -19,11 +19,17 @@ func TestRatesCoverTheLastSecondsWhoeverAsks(t *testing.T) {
 		stats := func() proxy.Stats {
 			s := time.Since(start).Seconds()
 			busy := min(s, 20)
-			return proxy.Stats{
+			st := proxy.Stats{
 				Relay:    relay.Stats{Busy: []float64{busy / 2}},
 				Bytes:    map[[2]string]relay.Bytes{{"l", "u"}: {Up: uint64(100 * busy), Down: uint64(200 * busy)}},
 				Accepted: map[string]uint64{"l": uint64(3 * s)},
 			}
+			if s > 10 { // a listener of before is forgotten: its part goes from one sum into the other
+				st.Accepted["l"] -= 30
+				st.Bytes[[2]string{"l", "u"}] = relay.Bytes{Up: uint64(100*busy) - 1000, Down: uint64(200*busy) - 2000}
+				st.Forgotten = proxy.Forgotten{Accepted: 30, Bytes: relay.Bytes{Up: 1000, Down: 2000}}
+			}
+			return st
 		}
 		r := NewSampler(stats)
 		ctx, cancel := context.WithCancel(context.Background())
