@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	// For tests only.
 	"cmd/l4fwd/internal/testport": {},
 	"proxy":                       {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/enum", "proxy/handoff"},
-	"proxy/relay":                 {"proxy/relay/ring"},
+	"proxy/relay":                 {"proxy/relay/ring", "proxy/handoff"},
 	"proxy/relay/ring":            {},
 	"proxy/preface":               {"proxy/enum"},
 	"proxy/resolve":               {},

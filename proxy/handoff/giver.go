@@ -1,0 +1,146 @@
+package handoff
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Giver is the old process's side. Its methods are called in the order of the protocol; after an error none but Abort is.
+type Giver struct {
+	*Channel
+	enc *batchEncoder
+}
+
+// Meet waits for the new process and returns what it says of itself. The error explains if it reads no state of this version.
+func (g *Giver) Meet() (h Hello, err error) {
+	m, err := g.expect(KindHello, StartTimeout)
+	if err != nil {
+		return h, err
+	}
+	m.CloseFDs()
+	if err := json.Unmarshal(m.Payload, &h); err != nil {
+		return h, fmt.Errorf("read hello: %w", err)
+	}
+	return h, h.checkVersions()
+}
+
+// Offer sends the state and the listening sockets, whose descriptors stay the caller's, and waits until the new process has
+// loaded its configuration and is ready for the connections.
+func (g *Giver) Offer(s *State) error {
+	s.Version = Version
+	var fds []int
+	for i := range s.Sockets {
+		fds = append(fds, s.Sockets[i].FD)
+	}
+	payload, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	for len(fds) > MaxDescriptors { // those that one message cannot carry go before it, in order
+		if err := g.Send(KindBatch, nil, fds[:MaxDescriptors], StillTimeout); err != nil {
+			return err
+		}
+		if err := g.acked(); err != nil {
+			return err
+		}
+		fds = fds[MaxDescriptors:]
+	}
+	if err := g.Send(KindState, payload, fds, StartTimeout); err != nil {
+		return err
+	}
+	m, err := g.expect(KindReady, ReadyTimeout)
+	m.CloseFDs()
+	return err
+}
+
+// Connection hands one connection over; its descriptors stay the caller's. It is sent with others, at the latest by Finish.
+func (g *Giver) Connection(c *Conn) error {
+	if g.enc == nil {
+		g.enc = newBatchEncoder()
+	}
+	if !g.enc.fits(c) {
+		if err := g.flush(); err != nil {
+			return err
+		}
+	}
+	g.enc.add(c)
+	return nil
+}
+
+// flush sends the connections that wait.
+func (g *Giver) flush() error {
+	payload, fds, err := g.enc.take()
+	if err != nil || payload == nil {
+		return err
+	}
+	if err := g.Send(KindBatch, payload, fds, StillTimeout); err != nil {
+		return err
+	}
+	// Descriptors under way count against the limit of open files: ETOOMANYREFS, unix(7). So each batch is acknowledged.
+	return g.acked()
+}
+
+func (g *Giver) acked() error {
+	m, err := g.expect(KindAck, StillTimeout)
+	m.CloseFDs()
+	return err
+}
+
+// Finish sends what is left and the final figures, and waits until the new process has all of it in place.
+func (g *Giver) Finish(f *Final) error {
+	if g.enc != nil {
+		if err := g.flush(); err != nil {
+			return err
+		}
+	}
+	payload, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("write final: %w", err)
+	}
+	if err := g.Send(KindFinal, payload, nil, StillTimeout); err != nil {
+		return err
+	}
+	m, err := g.expect(KindAdopted, StillTimeout)
+	m.CloseFDs()
+	return err
+}
+
+// Commit gives everything away. nil: it is the new process's. After an error the caller ends the new process, waits for its end,
+// and asks Taken: it may have taken over in the last moment.
+func (g *Giver) Commit() error {
+	if err := g.Send(KindCommit, nil, nil, StillTimeout); err != nil {
+		return err
+	}
+	m, err := g.expect(KindTaken, StillTimeout)
+	m.CloseFDs()
+	return err
+}
+
+// Taken reads what the new process, which has ended, left in the channel, and reports whether it had taken over.
+func (g *Giver) Taken() bool {
+	for {
+		m, err := g.receive(time.Second)
+		m.CloseFDs()
+		if err != nil {
+			return false
+		}
+		if m.Kind == KindTaken {
+			return true
+		}
+	}
+}
+
+// Abort tells the new process that this one goes on itself.
+func (g *Giver) Abort() {
+	_ = g.Send(KindAbort, nil, nil, time.Second) // it may have ended already
+	_ = g.Close()
+}
+
+// Ended reports whether an error of a hand-over means that the other process has closed its end.
+func Ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed)
+}
