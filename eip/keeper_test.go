@@ -120,7 +120,7 @@ func TestMissingPermissionIsNamed(t *testing.T) {
 		require.ErrorContains(t, k.Check(), `{"Effect":"Allow","Action":"ec2:AssociateAddress"`)
 
 		o := r.options(0)
-		missing, err := CheckPermissions(t.Context(), o.Client, o.Selector, o.Interface, o.PrivateIP)
+		missing, err := missingPermissions(t.Context(), o.Client, o.Selector, o.Interface, o.PrivateIP)
 		require.NoError(t, err)
 		require.Len(t, missing, 1)
 		require.Equal(t, "ec2:AssociateAddress", missing[0].Action)

@@ -12,15 +12,23 @@ import (
 // noAssociation is an id that no association has: the permission to end one is tested without having one.
 const noAssociation = "eipassoc-00000000000000000"
 
-// CheckPermissions tests by calls with DryRun, which change nothing, whether the caller may do what a Keeper does with that interface
-// and an address of the pool. It returns a *PermissionError for each action that is not permitted. A non-nil err means that
-// some actions could not be tested; missing holds the others' results all the same.
-func CheckPermissions(ctx context.Context, client Client, pool Selector, eni string, private netip.Addr) (missing []*PermissionError, err error) {
+// Permission is whether the caller may make a call.
+type Permission struct {
+	Action string // ec2:AssociateAddress
+	Err    error  // nil: permitted; a *PermissionError: not permitted; else it could not be tested
+}
+
+// errNoAddress is why the permission to associate is not tested.
+var errNoAddress = errors.New("the pool cannot be listed, so there is no address to test with")
+
+// Permissions tests by calls with DryRun, which change nothing, whether the caller may do what a Keeper does with that interface
+// and an address of the pool. It returns one entry for each action, and fails if the pool can be listed but has no address.
+func Permissions(ctx context.Context, client Client, pool Selector, eni string, private netip.Addr) ([]Permission, error) {
 	allocation := ""
-	if all, listErr := List(ctx, client, pool); listErr == nil {
+	if all, err := List(ctx, client, pool); err == nil {
 		allocation = all[0].Allocation
-	} else if !errors.As(listErr, new(*PermissionError)) {
-		return nil, listErr
+	} else if !errors.As(err, new(*PermissionError)) {
+		return nil, err
 	}
 	dry := aws.Bool(true)
 	asks := []struct {
@@ -41,18 +49,24 @@ func CheckPermissions(ctx context.Context, client Client, pool Selector, eni str
 			return err
 		}},
 	}
+	var all []Permission
 	for _, a := range asks {
-		if a.op == opAssociate && allocation == "" {
-			continue // without a listing there is no address to test with
+		p := Permission{Action: a.op.action(), Err: errNoAddress}
+		if a.op != opAssociate || allocation != "" {
+			p.Err = permitted(a.ask(), a.op, allocation, eni)
 		}
-		answer := a.ask()
-		switch {
-		case code(answer) == "UnauthorizedOperation" || code(answer) == "AccessDenied":
-			missing = append(missing, &PermissionError{a.op.action(), a.op.resources(allocation, eni), answer})
-		case answer == nil, code(answer) == "DryRunOperation", resultOf(answer) == resultGone, resultOf(answer) == resultTaken:
-		default:
-			err = errors.Join(err, explain("ask for permission to "+a.op.String(), answer, a.op, allocation, eni))
-		}
+		all = append(all, p)
 	}
-	return missing, err
+	return all, nil
+}
+
+// permitted returns nil if the answer to a call with DryRun says that the call is permitted.
+func permitted(answer error, op operation, allocation, eni string) error {
+	switch {
+	case code(answer) == "UnauthorizedOperation" || code(answer) == "AccessDenied":
+		return &PermissionError{op.action(), op.resources(allocation, eni), answer}
+	case answer == nil, code(answer) == "DryRunOperation", resultOf(answer) == resultGone, resultOf(answer) == resultTaken:
+		return nil
+	}
+	return explain("ask for permission to "+op.String(), answer, op, allocation, eni)
 }

@@ -1,6 +1,8 @@
 package eip
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -108,9 +110,24 @@ func TestMissingAllocationIsNamedInTheReason(t *testing.T) {
 	})
 }
 
+// missingPermissions are the permissions that Permissions found missing, and what kept others from being tested.
+func missingPermissions(ctx context.Context, client Client, pool Selector, eni string, private netip.Addr) (missing []*PermissionError, err error) {
+	all, err := Permissions(ctx, client, pool, eni, private)
+	for _, p := range all {
+		var denied *PermissionError
+		switch {
+		case errors.As(p.Err, &denied):
+			missing = append(missing, denied)
+		case p.Err != nil && p.Err != errNoAddress:
+			err = errors.Join(err, p.Err)
+		}
+	}
+	return missing, err
+}
+
 func TestPermissionsAreTestedWithoutChangingAnything(t *testing.T) {
 	check := func(r *region, pool string) (missing []string, err error) {
-		all, err := CheckPermissions(t.Context(), NewClient(testConfig(r.Transport())), selector(t, pool), eni(0), private(0))
+		all, err := missingPermissions(t.Context(), NewClient(testConfig(r.Transport())), selector(t, pool), eni(0), private(0))
 		for _, p := range all {
 			missing = append(missing, p.Action+" on "+strings.Join(p.Resources, " "))
 		}

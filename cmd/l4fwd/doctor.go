@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,7 @@ func (f *doctorFlags) options(l *config.Loaded) (doctor.Options, error) {
 		}
 		o.Targets = append(o.Targets, doctor.Target{Host: t.Host, Port: t.Port, Expect: expect})
 	}
+	o.Targets = eachOnce(o.Targets)
 	if f.through == "" {
 		return o, nil
 	}
@@ -122,6 +124,19 @@ func (f *doctorFlags) options(l *config.Loaded) (doctor.Options, error) {
 	}
 	o.Through = &doctor.Target{Host: via.Host, Port: via.Port, First: headerFor(&l.Config, via)}
 	return o, nil
+}
+
+// eachOnce leaves out targets that stand before. One with an expectation replaces the same one of the configuration.
+func eachOnce(all []doctor.Target) (list []doctor.Target) {
+	for _, t := range all {
+		at := slices.IndexFunc(list, func(o doctor.Target) bool { return o.Host == t.Host && o.Port == t.Port })
+		if at < 0 {
+			list = append(list, t)
+		} else {
+			list[at].Expect = cmp.Or(list[at].Expect, t.Expect)
+		}
+	}
+	return list
 }
 
 // headerFor is what a connection to a listener of this machine begins with: a PROXY header that names nobody, if one is required.
@@ -154,6 +169,9 @@ func diagnosisOf(l *config.Loaded) doctor.Options {
 		o.Targets = append(o.Targets, targetsOf(u, &cfg)...)
 	}
 	o.Machine = machineOf(l)
+	if cfg.EIP.Wanted() {
+		o.Cloud = &doctor.Cloud{Pool: cfg.EIP.Pool, Groups: cfg.Lifecycle.ASG == config.FollowAuto, LameDuck: cfg.Drain.LameDuck, DrainTimeout: cfg.Drain.Timeout}
+	}
 	o.Daemon = func(context.Context) (doctor.DaemonState, error) { return daemonState(cfg.Admin.Address) }
 	return o
 }

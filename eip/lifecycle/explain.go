@@ -14,6 +14,12 @@ func noAction(err error) bool {
 	return errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "No active Lifecycle Action")
 }
 
+// validation reports that Auto Scaling has looked at a call and refused what it names: the call itself is permitted.
+func validation(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "ValidationError"
+}
+
 // denied reports that a permission is missing.
 func denied(err error) bool {
 	var api smithy.APIError

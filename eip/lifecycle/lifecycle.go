@@ -90,7 +90,10 @@ type Client interface {
 }
 
 // NewClient returns a client of Auto Scaling with that configuration. An answer that is not from Auto Scaling is an error.
-func NewClient(cfg aws.Config) Client {
+func NewClient(cfg aws.Config) Client { return newClient(cfg) }
+
+// newClient is NewClient with all that Auto Scaling has.
+func newClient(cfg aws.Config) *autoscaling.Client {
 	return autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) {
 		o.APIOptions = append(o.APIOptions, answer.Service{Name: "Auto Scaling", Result: true}.Genuine)
 	})

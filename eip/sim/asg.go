@@ -27,6 +27,9 @@ type Hook struct {
 type AutoScaling struct {
 	mu      sync.Mutex
 	hooks   map[string][]Hook // by group
+	sizes   map[string]int    // the maximum of each group; 0: 1
+	targets map[string]string // the state of each group's target group; none: it has none
+	sick    map[string]bool   // instances that fail their health check
 	retain  map[string]bool   // groups whose instance lifecycle policy retains
 	members map[string]*asgMember
 	denied  map[string]bool // actions
@@ -46,7 +49,7 @@ type asgMember struct {
 
 // NewAutoScaling returns a region without groups.
 func NewAutoScaling() *AutoScaling {
-	return &AutoScaling{hooks: map[string][]Hook{}, retain: map[string]bool{}, members: map[string]*asgMember{}, denied: map[string]bool{}}
+	return &AutoScaling{sizes: map[string]int{}, targets: map[string]string{}, sick: map[string]bool{}, hooks: map[string][]Hook{}, retain: map[string]bool{}, members: map[string]*asgMember{}, denied: map[string]bool{}}
 }
 
 // Group makes a group with its hooks.
@@ -54,6 +57,27 @@ func (a *AutoScaling) Group(name string, hooks ...Hook) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hooks[name] = hooks
+}
+
+// Resize sets how many instances a group may have.
+func (a *AutoScaling) Resize(group string, most int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sizes[group] = most
+}
+
+// Target registers a group with a target group that is in that state: Adding, InService, ….
+func (a *AutoScaling) Target(group, state string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.targets[group] = state
+}
+
+// Sicken makes an instance fail its health check.
+func (a *AutoScaling) Sicken(instance string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sick[instance] = true
 }
 
 // Retain gives a group the instance lifecycle policy that retains instances whose termination hook is abandoned or times out.

@@ -78,6 +78,10 @@ func (a *AutoScaling) call(action string, form url.Values) (string, error) {
 		return asgList(a.describe(form))
 	case "DescribeLifecycleHooks":
 		return asgList(a.list(group))
+	case "DescribeAutoScalingGroups":
+		return asgList(a.groups(form))
+	case "DescribeLoadBalancerTargetGroups":
+		return asgList(a.targetGroups(group))
 	case "CompleteLifecycleAction":
 		return "", a.act(group, form.Get("InstanceId"), hook, result)
 	case "RecordLifecycleActionHeartbeat":
@@ -92,10 +96,40 @@ func (a *AutoScaling) describe(form url.Values) (string, []asgInstance) {
 		id := form.Get(fmt.Sprintf("InstanceIds.member.%d", i))
 		if m := a.members[id]; m != nil {
 			a.expire(m)
-			found = append(found, asgInstance{m.group, id, m.state, "HEALTHY", "eu-west-1a", false})
+			health := "HEALTHY"
+			if a.sick[id] {
+				health = "UNHEALTHY"
+			}
+			found = append(found, asgInstance{m.group, id, m.state, health, "eu-west-1a", false})
 		}
 	}
 	return "AutoScalingInstances", found
+}
+
+type asgGroup struct {
+	AutoScalingGroupName              string
+	MinSize, MaxSize, DesiredCapacity int
+}
+
+type asgTargetGroup struct{ LoadBalancerTargetGroupARN, State string }
+
+func (a *AutoScaling) groups(form url.Values) (string, []asgGroup) {
+	var found []asgGroup
+	for i := 1; form.Has(fmt.Sprintf("AutoScalingGroupNames.member.%d", i)); i++ {
+		name := form.Get(fmt.Sprintf("AutoScalingGroupNames.member.%d", i))
+		if _, known := a.hooks[name]; known {
+			found = append(found, asgGroup{name, 0, max(1, a.sizes[name]), 1})
+		}
+	}
+	return "AutoScalingGroups", found
+}
+
+func (a *AutoScaling) targetGroups(group string) (string, []asgTargetGroup) {
+	var found []asgTargetGroup
+	if state := a.targets[group]; state != "" {
+		found = append(found, asgTargetGroup{"arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/l4fwd/0123456789abcdef", state})
+	}
+	return "LoadBalancerTargetGroups", found
 }
 
 func (a *AutoScaling) list(group string) (string, []asgHook) {

@@ -61,6 +61,7 @@ type EC2 struct {
 	total      int
 	serial     int
 	onChange   func(Change)
+	endpoints  []endpointItem
 }
 
 // address is an Elastic IP address with its past, newest last, so that a listing can be old.

@@ -109,6 +109,8 @@ func (s *EC2) act(o *EC2Options, action string, form url.Values) (any, *apiError
 		return s.associateAddress(o, form)
 	case "DisassociateAddress":
 		return s.disassociateAddress(form)
+	case "DescribeVpcEndpointConnections":
+		return s.describeEndpoints(), nil
 	}
 	return nil, refuse("InvalidAction", "The action %s is not valid for this web service.", action)
 }

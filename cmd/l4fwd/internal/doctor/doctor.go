@@ -81,9 +81,9 @@ func Run(ctx context.Context, o Options) Report {
 
 	r.Steps = append(machine, x.clock(ctx, targets))
 	r.Steps = append(r.Steps, daemon...)
-	egress := x.testEgress(ctx, targets, cloud)
+	egress := x.testEgress(ctx, targets, &cloud)
 	for _, t := range targets {
-		t.nameRefusals(egress, cloud)
+		t.nameRefusals(egress, &cloud)
 		r.Steps = append(r.Steps, t.steps...)
 	}
 	r.Steps = append(r.Steps, egress.steps...)

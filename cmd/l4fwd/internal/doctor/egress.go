@@ -17,7 +17,7 @@ type egressFindings struct {
 
 // testEgress finds out the address that the far end sees: as a refusal names it, as a service in the internet sees it, as the
 // instance metadata show it. Nobody is asked if nothing depends on it.
-func (x *examination) testEgress(ctx context.Context, targets []targetFindings, cloud cloudFindings) egressFindings {
+func (x *examination) testEgress(ctx context.Context, targets []targetFindings, cloud *cloudFindings) egressFindings {
 	s := Step{Kind: Egress}
 	refused := false
 	var out egressFindings
@@ -59,7 +59,7 @@ func (x *examination) testEgress(ctx context.Context, targets []targetFindings, 
 }
 
 // nameRefusals completes the steps in which Azure refused this machine's address: which one it is, and how to admit it.
-func (t targetFindings) nameRefusals(egress egressFindings, cloud cloudFindings) {
+func (t targetFindings) nameRefusals(egress egressFindings, cloud *cloudFindings) {
 	for _, f := range t.addresses {
 		if f.answer.Refusal == "" {
 			continue
@@ -85,7 +85,7 @@ func portOf(subject string) uint16 {
 }
 
 // nameRefusal says that a rule is missing, and which one.
-func (t Target) nameRefusal(s *Step, egress egressFindings, cloud cloudFindings) {
+func (t Target) nameRefusal(s *Step, egress egressFindings, cloud *cloudFindings) {
 	name, address := label(t.server()), "ADDRESS"
 	who := "this machine's address"
 	if egress.addr.IsValid() {
