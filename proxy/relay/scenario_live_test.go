@@ -118,6 +118,7 @@ func tuneLimit(r *rig) {
 	r.relay.Tune(Tuning{MaxConnections: 1})
 	r.dial().wantGone()
 	r.closed(LimitConnections, 0, 0)
+	eventually(r, "the refused to be gone", func() bool { return r.relay.Stats().Active == 1 })
 	r.relay.Tune(Tuning{MaxConnections: 2})
 	c2, u2 := r.pair()
 	r.relay.Tune(Tuning{MaxConnections: 1})
