@@ -42,6 +42,7 @@ func TestWhatAReloadRemovedIsForgotten(t *testing.T) {
 	c, _ := greet(t, s)
 	defer c.Close()
 	first := series(s.Stats())
+	began := time.Now()
 	for i := range renames {
 		require.NoError(t, reloaded(s, func(o *Options) {
 			name := fmt.Sprint("renamed", i)
@@ -51,7 +52,7 @@ func TestWhatAReloadRemovedIsForgotten(t *testing.T) {
 	}
 	require.Greater(t, series(s.Stats()), renames)
 	now := time.Now()
-	require.True(t, s.sweepAt(now.Add(retention-time.Second)), "what was removed a moment ago stays for a while")
+	require.True(t, s.sweepAt(began.Add(retention-time.Second)), "what was removed a moment ago stays for a while")
 	require.Greater(t, series(s.Stats()), renames)
 	require.True(t, s.sweepAt(now.Add(10*time.Minute)), "what has a connection stays")
 	st := s.Stats()

@@ -32,11 +32,12 @@ func silent(t *testing.T, addr string) {
 // 128 scrapers that never read cost 200 MiB, and kept Prometheus out for 10 s. Now they hold a bounded amount, are given up soon,
 // and whoever reads gets its text.
 func TestScrapersThatDoNotReadHoldLittle(t *testing.T) {
-	var rendering, most atomic.Int64
+	var rendering, most, rendered atomic.Int64
 	b := newBounded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		most.Store(max(most.Load(), rendering.Add(1)))
 		defer rendering.Add(-1)
 		_, _ = w.Write(bigText)
+		rendered.Add(1)
 	}))
 	srv := httptest.NewUnstartedServer(b)
 	srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { // as the health port does
@@ -54,6 +55,7 @@ func TestScrapersThatDoNotReadHoldLittle(t *testing.T) {
 	}
 	held := func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.unread }
 	require.Eventually(t, func() bool { return held() > unreadBytes/2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return rendered.Load() == 128 }, 20*time.Second, time.Millisecond, "the heap is measured once nothing is being made")
 	var during runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&during)
