@@ -127,3 +127,14 @@ func kept(e engine) int64 {
 	}
 	return 0
 }
+
+// unread is how many bytes the kernel holds that the peer has not read, tcp(7) SIOCINQ.
+func unread(t testing.TB, p *peer) int {
+	t.Helper()
+	raw, err := p.SyscallConn()
+	require.NoError(t, err)
+	var n int
+	require.NoError(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }))
+	require.NoError(t, err)
+	return n
+}
