@@ -31,6 +31,7 @@ func reloaded(s *Server, change func(*Options)) error {
 // echoes checks that a connection is alive.
 func echoes(t *testing.T, c net.Conn) {
 	t.Helper()
+	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second))) // the greeting's has passed after a long story
 	_, err := c.Write([]byte("still here\n"))
 	require.NoError(t, err)
 	line, err := bufio.NewReader(c).ReadString('\n')
