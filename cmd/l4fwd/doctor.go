@@ -153,11 +153,6 @@ func headerFor(cfg *config.Config, via config.HostPort) []byte {
 	return nil
 }
 
-// diagnose tests what a configuration needs, and returns the report. It takes 30 s at most.
-func diagnose(ctx context.Context, l *config.Loaded) doctor.Report {
-	return doctor.Run(ctx, diagnosisOf(l))
-}
-
 // diagnosisOf are the steps for a configuration. Without an upstream there are none.
 func diagnosisOf(l *config.Loaded) doctor.Options {
 	cfg := l.Config

@@ -75,7 +75,7 @@ func (x *examination) ask(ctx context.Context, t Target, server netip.AddrPort, 
 		s.Evidence += "; " + r.Partial.Error()
 	}
 	if err == nil && r.Took > slowLookup {
-		s.warn(fmt.Sprintf("the resolver is slow; l4fwd keeps the last good answer, so only a start has to wait for it"), "dig @"+server.Addr().String()+" "+t.Host)
+		s.warn("the resolver is slow; l4fwd keeps the last good answer, so only a start has to wait for it", "dig @"+server.Addr().String()+" "+t.Host)
 	}
 	return lookup{server, r, err}
 }
