@@ -34,7 +34,7 @@ func (c EndpointConnection) Pending() bool { return c.State == "pendingAcceptanc
 func EndpointConnections(ctx context.Context, client EndpointClient) ([]EndpointConnection, error) {
 	out, err := client.DescribeVpcEndpointConnections(ctx, &ec2.DescribeVpcEndpointConnectionsInput{}, once)
 	if err != nil {
-		if code(err) == "UnauthorizedOperation" || code(err) == "AccessDenied" {
+		if denied(err) {
 			return nil, &PermissionError{"ec2:DescribeVpcEndpointConnections", []string{"*"}, err}
 		}
 		return nil, fmt.Errorf("list the connections of endpoints: %s", brief(err))

@@ -116,10 +116,15 @@ func (e *PermissionError) Statement() string {
 // explain wraps the error of a call in words that say what to do. what is a verb phrase such as "claim eipalloc-0a". A missing
 // permission becomes a *PermissionError for op on the address and the interface; both ids may be empty.
 func explain(what string, err error, op operation, allocation, eni string) error {
-	if code(err) == "UnauthorizedOperation" || code(err) == "AccessDenied" {
+	if denied(err) {
 		return fmt.Errorf("%s: %w", what, &PermissionError{op.action(), op.resources(allocation, eni), err})
 	}
 	return fmt.Errorf("%s: %w", what, errors.New(brief(err)))
+}
+
+// denied reports that a permission is missing.
+func denied(err error) bool {
+	return code(err) == "UnauthorizedOperation" || code(err) == "AccessDenied"
 }
 
 // code is the error code of EC2; empty if err is not an answer of EC2.

@@ -63,7 +63,7 @@ func Permissions(ctx context.Context, client Client, pool Selector, eni string, 
 // permitted returns nil if the answer to a call with DryRun says that the call is permitted.
 func permitted(answer error, op operation, allocation, eni string) error {
 	switch {
-	case code(answer) == "UnauthorizedOperation" || code(answer) == "AccessDenied":
+	case denied(answer):
 		return &PermissionError{op.action(), op.resources(allocation, eni), answer}
 	case answer == nil, code(answer) == "DryRunOperation", resultOf(answer) == resultGone, resultOf(answer) == resultTaken:
 		return nil

@@ -46,6 +46,14 @@ func compileListener(in config.Listener, c *choices) proxy.Listener {
 	return l
 }
 
+// hostPorts turns addresses of the configuration into those of the forwarder.
+func hostPorts(all []config.HostPort) (out []proxy.HostPort) {
+	for _, a := range all {
+		out = append(out, proxy.HostPort(a))
+	}
+	return out
+}
+
 // compileUpstream turns one entry of upstreams into that of the forwarder.
 func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 	up := proxy.Upstream{
@@ -55,12 +63,7 @@ func compileUpstream(u config.Upstream, c *choices) proxy.Upstream {
 		Check:   proxy.Check{Path: u.Check.Path, Interval: u.Check.Interval, Timeout: u.Check.Timeout, Rise: u.Check.Rise, Fall: u.Check.Fall},
 		Outlier: proxy.Outlier(u.Outlier), Warm: proxy.Warm(u.Warm),
 		SourceAddresses: u.SourceAddresses, Required: u.Required,
-	}
-	for _, a := range u.Addresses {
-		up.Others = append(up.Others, proxy.HostPort(a))
-	}
-	for _, b := range u.Backups {
-		up.Backups = append(up.Backups, proxy.HostPort(b))
+		Others: hostPorts(u.Addresses), Backups: hostPorts(u.Backups),
 	}
 	c.read(string(u.Balance), &up.Balance)
 	c.read(string(u.Check.Type), &up.Check.Type)

@@ -177,8 +177,9 @@ func targetsOf(u config.Upstream, cfg *config.Config) (all []doctor.Target) {
 	if _, err := netip.ParseAddr(name); err == nil {
 		name = nameRoutedTo(u.Name, cfg, name)
 	}
+	first := proxy.CheckHeader(compileUpstream(u, &choices{}).SendProxy)
 	for _, a := range slices.Concat([]config.HostPort{u.Address}, u.Addresses, u.Backups) {
-		t := doctor.Target{Host: a.Host, Port: a.Port, ServerName: name, First: proxy.CheckHeader(compileUpstream(u, &choices{}).SendProxy)}
+		t := doctor.Target{Host: a.Host, Port: a.Port, ServerName: name, First: first}
 		if u.Check.Type == config.CheckHTTPS {
 			t.Path = u.Check.Path
 		}

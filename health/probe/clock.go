@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
@@ -12,19 +11,7 @@ type ClockResult struct {
 	Took time.Duration // of the request: the skew is not known better than that
 }
 
-// Clock compares the clock with the header Date of a server's answer. The certificate is not verified, because a wrong clock
-// makes any certificate invalid. known is false if the answer has no such header.
-func Clock(ctx context.Context, r HTTPRequest) (out ClockResult, known bool, err error) {
-	r.Unverified = true
-	answer, err := HTTPS(ctx, r)
-	if err != nil && answer.Status == 0 {
-		return out, false, err
-	}
-	out, known = ClockOf(answer)
-	return out, known, nil
-}
-
-// ClockOf compares the clock with the header Date of an answer.
+// ClockOf compares the clock with the header Date of an answer. known is false if the answer has no such header.
 func ClockOf(r HTTPResult) (out ClockResult, known bool) {
 	date, err := http.ParseTime(r.Header.Get("Date"))
 	if err != nil || r.Answered.IsZero() {

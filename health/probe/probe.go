@@ -1,5 +1,6 @@
-// Package probe tests the way to a server one step at a time: dns, tcp, hello, tls and its certificate, http, clock, egress, port. Each probe returns what it saw, also with
-// an error, so that the checks that run for ever and a diagnosis that runs once are the same code.
+// Package probe tests the way to a server one step at a time: dns, tcp, hello, tls and its certificate, http, clock, egress,
+// port. Each probe returns what it saw, also with an error, so that the checks that run for ever and a diagnosis that runs once
+// are the same code.
 //
 // A probe makes one attempt, sends no credential, and returns when its context ends. An error names the step that failed and
 // not the address, which the reader knows.

@@ -31,10 +31,15 @@ type Message struct {
 
 // CloseFDs closes the descriptors of a message that is not used.
 func (m *Message) CloseFDs() {
-	for _, fd := range m.FDs {
+	closeAll(m.FDs)
+	m.FDs = nil
+}
+
+// closeAll closes descriptors. What close says is of no use: nobody reads or writes them any more.
+func closeAll(fds []int) {
+	for _, fd := range fds {
 		_ = syscall.Close(fd)
 	}
-	m.FDs = nil
 }
 
 // Channel is one end of the pair. It is for one goroutine at a time.
@@ -184,6 +189,13 @@ func (c *Channel) expect(want Kind, limit time.Duration) (Message, error) {
 	}
 	m.CloseFDs()
 	return m, fmt.Errorf("wait for %s: %s came instead", want, m.Kind)
+}
+
+// await is expect for a message that says all by its kind.
+func (c *Channel) await(want Kind, limit time.Duration) error {
+	m, err := c.expect(want, limit)
+	m.CloseFDs()
+	return err
 }
 
 // printable is foreign text, bounded and without control characters.

@@ -52,9 +52,7 @@ func (g *Giver) Offer(s *State) error {
 	if err := g.Send(KindState, payload, fds, StartTimeout); err != nil {
 		return err
 	}
-	m, err := g.expect(KindReady, ReadyTimeout)
-	m.CloseFDs()
-	return err
+	return g.await(KindReady, ReadyTimeout)
 }
 
 // Connection hands one connection over; its descriptors stay the caller's. It is sent with others, at the latest by Finish.
@@ -85,9 +83,7 @@ func (g *Giver) flush() error {
 }
 
 func (g *Giver) acked() error {
-	m, err := g.expect(KindAck, StillTimeout)
-	m.CloseFDs()
-	return err
+	return g.await(KindAck, StillTimeout)
 }
 
 // Finish sends what is left and the final figures, and waits until the new process has all of it in place.
@@ -104,9 +100,7 @@ func (g *Giver) Finish(f *Final) error {
 	if err := g.Send(KindFinal, payload, nil, StillTimeout); err != nil {
 		return err
 	}
-	m, err := g.expect(KindAdopted, StillTimeout)
-	m.CloseFDs()
-	return err
+	return g.await(KindAdopted, StillTimeout)
 }
 
 // Commit gives everything away. nil: it is the new process's. After an error the caller ends the new process, waits for its end,
@@ -115,9 +109,7 @@ func (g *Giver) Commit() error {
 	if err := g.Send(KindCommit, nil, nil, StillTimeout); err != nil {
 		return err
 	}
-	m, err := g.expect(KindTaken, StillTimeout)
-	m.CloseFDs()
-	return err
+	return g.await(KindTaken, StillTimeout)
 }
 
 // Taken reads what the new process, which has ended, left in the channel, and reports whether it had taken over.

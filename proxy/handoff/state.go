@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// The state's schema. docs/UPGRADE.md describes it for operators; testdata holds a state of each version, which a test reads for
+// The state's schema. testdata holds a state of each version, which a test reads for
 // ever. A field may be added: who does not know it ignores it, and who misses it gets the zero value, which must do. A field never
 // changes its meaning; where it would, Version is raised and the old reading kept.
 //

@@ -132,17 +132,10 @@ func (t *Taker) Adopted() error {
 	if err := t.Send(KindAdopted, nil, nil, StillTimeout); err != nil {
 		return err
 	}
-	m, err := t.expect(KindCommit, StartTimeout)
-	m.CloseFDs()
-	if err != nil {
+	if err := t.await(KindCommit, StartTimeout); err != nil {
 		return err
 	}
 	// An old process that dies before it reads this has given everything away all the same.
 	_ = t.Send(KindTaken, nil, nil, StillTimeout)
 	return nil
-}
-
-func closeAll(fds []int) {
-	m := Message{FDs: fds}
-	m.CloseFDs()
 }

@@ -134,7 +134,7 @@ func Start(o Options) (*Relay, error) {
 		return nil, errors.New("start relay: no listener")
 	}
 	o.setDefaults()
-	kind, reason, err := chooseEngine(o.Engine, o.Loops)
+	kind, reason, err := ExplainEngine(o.Engine, o.Loops)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func Start(o Options) (*Relay, error) {
 	return r, nil
 }
 
-// startEngine starts the engine of a kind that chooseEngine returned.
+// startEngine starts the engine of a kind that ExplainEngine returned.
 func startEngine(kind string, o Options) (engine, error) {
 	switch kind {
 	case "portable":
@@ -193,17 +193,12 @@ func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
 
 // EngineFor returns the engine that a name of Options.Engine stands for on this system, for DefaultLoops.
 func EngineFor(want string) (string, error) {
-	kind, _, err := chooseEngine(want, DefaultLoops())
+	kind, _, err := ExplainEngine(want, DefaultLoops())
 	return kind, err
 }
 
-// ExplainEngine is EngineFor for a number of loops, with the reason.
+// ExplainEngine returns the engine that a name of Options.Engine stands for with that many loops, and why. The error says why that one cannot run here.
 func ExplainEngine(want string, loops int) (kind, reason string, err error) {
-	return chooseEngine(want, loops)
-}
-
-// chooseEngine returns the engine that a name of Options.Engine stands for, and why. The error says why that one cannot run here.
-func chooseEngine(want string, loops int) (kind, reason string, err error) {
 	switch want {
 	case "", "auto":
 		if !epollSupported {

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -16,7 +15,7 @@ const (
 
 // clock compares the clock with those of the targets that answered. If several did, the smallest difference counts: the clock
 // of a server may be wrong, too.
-func (x *examination) clock(_ context.Context, targets []targetFindings) Step {
+func clock(targets []targetFindings) Step {
 	s := Step{Kind: Clock, State: OK}
 	best, known := probe.ClockResult{}, false
 	for _, t := range targets {

@@ -38,13 +38,9 @@ type cloudFindings struct {
 // pooled reports whether this machine is to hold an address of a pool.
 func (c *cloudFindings) pooled() bool { return c.selector != "" }
 
-// inPool returns the address of the pool that is an IP address.
-func (c *cloudFindings) inPool(a netip.Addr) (eip.Address, bool) {
-	at := slices.IndexFunc(c.pool, func(p eip.Address) bool { return p.Public == a })
-	if at < 0 {
-		return eip.Address{}, false
-	}
-	return c.pool[at], true
+// inPool reports whether an IP address is one of the pool.
+func (c *cloudFindings) inPool(a netip.Addr) bool {
+	return slices.ContainsFunc(c.pool, func(p eip.Address) bool { return p.Public == a })
 }
 
 // noPool is why nothing of AWS is tested.
@@ -154,7 +150,7 @@ func (c *cloudFindings) testAccount(ctx context.Context, o *Cloud, a *account) {
 		func() []Step { return []Step{c.held()} },
 		func() []Step { return []Step{c.holders(ctx, a)} },
 		func() []Step {
-			return append(c.permissions(ctx, o, a), append([]Step{group}, c.hookPermissions(ctx, o, a)...)...)
+			return append(c.permissions(ctx, o, a), append([]Step{group}, c.hookPermissions(ctx, a)...)...)
 		},
 		func() []Step { return c.hooks(ctx, o, a) },
 		func() []Step { return []Step{c.targetHealth(ctx, a)} },

@@ -27,15 +27,20 @@ func (c *cloudFindings) permissions(ctx context.Context, o *Cloud, a *account) (
 		return []Step{skip(s, "the pool cannot be listed")}
 	}
 	for _, p := range all {
-		one := Step{Kind: Permission, Subject: p.Action, State: OK, Took: s.Took / float64(len(all))}
-		judgePermission(&one, p.Err)
-		steps = append(steps, one)
+		steps = append(steps, permission(p.Action, p.Err, s.Took/float64(len(all))))
 	}
 	return steps
 }
 
+// permission is the step of one action that was tested.
+func permission(action string, err error, took float64) Step {
+	s := Step{Kind: Permission, Subject: action, State: OK, Took: took}
+	judgePermission(&s, err)
+	return s
+}
+
 // hookPermissions tests what the role may do with the hooks of the group.
-func (c *cloudFindings) hookPermissions(ctx context.Context, o *Cloud, a *account) (steps []Step) {
+func (c *cloudFindings) hookPermissions(ctx context.Context, a *account) (steps []Step) {
 	if c.group.Group == "" {
 		return nil
 	}
@@ -44,9 +49,7 @@ func (c *cloudFindings) hookPermissions(ctx context.Context, o *Cloud, a *accoun
 		all = lifecycle.HookPermissions(ctx, a.scaling, c.id, c.group.Group)
 	})
 	for _, p := range all {
-		one := Step{Kind: Permission, Subject: p.Action, State: OK, Took: s.Took / float64(len(all))}
-		judgePermission(&one, p.Err)
-		steps = append(steps, one)
+		steps = append(steps, permission(p.Action, p.Err, s.Took/float64(len(all))))
 	}
 	return steps
 }
@@ -61,19 +64,18 @@ func (c *cloudFindings) hooks(ctx context.Context, o *Cloud, a *account) []Step 
 		return []Step{skip(s, "the instance is in no Auto Scaling group")}
 	}
 	s.Subject = c.group.Group
-	permission := Step{Kind: Permission, Subject: "autoscaling:DescribeLifecycleHooks"}
 	var all []lifecycle.Hook
 	var err error
-	permission = measure(ctx, awsTime, permission, func(ctx context.Context, s *Step) {
+	listed := measure(ctx, awsTime, Step{Kind: Permission, Subject: "autoscaling:DescribeLifecycleHooks"}, func(ctx context.Context, s *Step) {
 		all, err = lifecycle.Hooks(ctx, a.scaling, c.id, c.group.Group)
 		judgePermission(s, err)
 	})
 	if err != nil {
-		return []Step{permission, skip(s, "the hooks cannot be listed")}
+		return []Step{listed, skip(s, "the hooks cannot be listed")}
 	}
 	s.State = OK
 	judgeHooks(&s, o, all, c.group.Group)
-	return []Step{permission, s}
+	return []Step{listed, s}
 }
 
 // judgeHooks says whether a launch waits for readiness and a termination for the drain.

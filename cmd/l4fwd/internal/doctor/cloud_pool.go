@@ -153,7 +153,7 @@ func (c *cloudFindings) compareEgress(s *Step, seen netip.Addr) {
 	if !c.pooled() || !seen.IsValid() || c.pool == nil || c.id.Instance == "" || s.State == Skipped {
 		return
 	}
-	_, ours := c.inPool(seen)
+	ours := c.inPool(seen)
 	switch {
 	case c.public.IsValid() && seen != c.public:
 		s.Evidence += fmt.Sprintf("; the instance metadata show %s", c.public)

@@ -79,7 +79,7 @@ func Run(ctx context.Context, o Options) Report {
 	}
 	wg.Wait()
 
-	r.Steps = append(machine, x.clock(ctx, targets))
+	r.Steps = append(machine, clock(targets))
 	r.Steps = append(r.Steps, daemon...)
 	egress := x.testEgress(ctx, targets, &cloud)
 	for _, t := range targets {

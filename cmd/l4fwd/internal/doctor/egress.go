@@ -66,7 +66,7 @@ func (t targetFindings) nameRefusals(egress egressFindings, cloud *cloudFindings
 		}
 		for i := range t.steps {
 			s := &t.steps[i]
-			if s.Kind != HTTPS || s.State != Failed || s.Subject != netip.AddrPortFrom(f.addr, portOf(s.Subject)).String() {
+			if at, _ := netip.ParseAddrPort(s.Subject); s.Kind != HTTPS || s.State != Failed || at.Addr() != f.addr { // of no address: the zero value
 				continue
 			}
 			if disabled(f.answer) {
@@ -76,12 +76,6 @@ func (t targetFindings) nameRefusals(egress egressFindings, cloud *cloudFindings
 			}
 		}
 	}
-}
-
-// portOf is the port of a step's subject; 0 if it has none.
-func portOf(subject string) uint16 {
-	a, _ := netip.ParseAddrPort(subject) // the zero value has port 0
-	return a.Port()
 }
 
 // nameRefusal says that a rule is missing, and which one.

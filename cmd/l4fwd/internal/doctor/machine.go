@@ -59,13 +59,12 @@ func (x *examination) testMachine(ctx context.Context) (daemon, machine []Step) 
 	for _, l := range m.Listeners {
 		machine = append(machine, measure(ctx, connectTime, Step{Kind: Listener, Subject: l.Addr.String()}, func(_ context.Context, s *Step) { m.listener(l, state, s) }))
 	}
-	for kind, do := range map[Kind]func(*Step){
-		Files: func(s *Step) { m.files(state.PID, s) }, Sysctls: sysctls, Engine: m.engine, Memory: m.memory,
-	} {
-		machine = append(machine, measure(ctx, connectTime, Step{Kind: kind}, func(_ context.Context, s *Step) { do(s) }))
+	for _, part := range []struct {
+		kind Kind
+		do   func(*Step)
+	}{{Files, func(s *Step) { m.files(state.PID, s) }}, {Sysctls, sysctls}, {Engine, m.engine}, {Memory, m.memory}} {
+		machine = append(machine, measure(ctx, connectTime, Step{Kind: part.kind}, func(_ context.Context, s *Step) { part.do(s) }))
 	}
-	order := []Kind{Listener, Files, Sysctls, Engine, Memory}
-	slices.SortStableFunc(machine, func(a, b Step) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	return daemon, machine
 }
 

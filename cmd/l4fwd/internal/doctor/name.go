@@ -75,7 +75,7 @@ func (x *examination) ask(ctx context.Context, t Target, server netip.AddrPort, 
 		s.Evidence += "; " + r.Partial.Error()
 	}
 	if err == nil && r.Took > slowLookup {
-		s.warn("the resolver is slow; l4fwd keeps the last good answer, so only a start has to wait for it", "dig @"+server.Addr().String()+" "+t.Host)
+		s.warn("the resolver is slow; l4fwd keeps the last good answer, so only a start has to wait for it", digAt(server, t.Host))
 	}
 	return lookup{server, r, err}
 }
@@ -127,10 +127,7 @@ func reach(a netip.Addr) string {
 
 // explainLookup says what a failed lookup means.
 func explainLookup(s *Step, t Target, server netip.AddrPort, r probe.DNSResult) {
-	dig := "dig @" + server.Addr().String() + " " + t.Host
-	if server.Port() != 53 {
-		dig = fmt.Sprintf("dig @%s -p %d %s", server.Addr(), server.Port(), t.Host)
-	}
+	dig := digAt(server, t.Host)
 	at := "DNS; " + t.Host + " "
 	switch r.Result {
 	case "nxdomain":
