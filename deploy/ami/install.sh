@@ -15,6 +15,7 @@ install -D -m 0644 -t /usr/share/doc/l4fwd "$work"/{LICENSE,NOTICES,l4fwd.cdx.js
 /usr/bin/l4fwd check --upstream example.com:443 --listen :8443 >/dev/null
 
 # What an instance is to have of its own, and what this machine leaves.
-rm -rf "$ARCHIVE" /var/lib/cloud/instances/* /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
+rm -rf "$ARCHIVE" /var/lib/cloud/instances/*
+while IFS=: read -r _ _ _ _ _ home _; do rm -f "$home/.ssh/authorized_keys"; done </etc/passwd
 rm -f /etc/ssh/ssh_host_*
 : >/etc/machine-id

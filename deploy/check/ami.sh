@@ -18,9 +18,12 @@ if install_into "$bad" "${sum//[0-9]/0}" 2>/dev/null; then echo "ami: installs a
 expect "installed something of an archive with another checksum" test ! -e "$bad/usr/bin/l4fwd"
 
 good=$(fresh_root good)
+mkdir -p "$good/etc" "$good/srv/builder/.ssh" && touch "$good/srv/builder/.ssh/authorized_keys"
+echo 'builder:x:1000:1000::/srv/builder:/bin/bash' >>"$good/etc/passwd"
 expect "the steps fail" install_into "$good" "$sum"
 expect "the image has no binary that runs" chroot "$good" /usr/bin/l4fwd version
 expect "the archive is left in the image" test ! -e "$good/tmp/l4fwd.tar.gz"
+expect "a key of who built the image is left in it" test ! -e "$good/srv/builder/.ssh/authorized_keys"
 expect "the machine's id is left in the image" test ! -s "$good/etc/machine-id"
 expect "the service is enabled in the image" test ! -e "$good/etc/systemd/system/multi-user.target.wants/l4fwd.service"
 
