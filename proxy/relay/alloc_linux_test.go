@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/binary"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -54,22 +55,34 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 		for range 20 { // fills the pools
 			exchange(b)
 		}
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		const rounds = 300
-		for range rounds {
-			exchange(b)
+		// The runtime itself allocates now and then, more on a busy machine; the relay's own allocations would be in each window.
+		// One in twenty exchanges would still be the relay's.
+		const windows, rounds = 3, 300
+		least := uint64(math.MaxUint64)
+		for range windows {
+			least = min(least, mallocs(func() {
+				for range rounds {
+					exchange(b)
+				}
+			}))
 		}
-		runtime.ReadMemStats(&after)
-		// The runtime itself allocates now and then; one allocation in twenty exchanges would still be the relay's.
-		assert.Less(t, after.Mallocs-before.Mallocs, uint64(rounds/20), "exchanges of %d bytes", len(b))
+		assert.Less(t, least, uint64(rounds/20), "exchanges of %d bytes", len(b))
 	}
 	assert.NotZero(t, r.tally.Sum().SplicedUp, "the bulk was spliced")
 	cp.fin()
 	ended.Wait()
 	up.fin()
 	r.closed(ClientClosed, -1, -1)
+}
+
+// mallocs is how many objects the process allocates while f runs.
+func mallocs(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
 }
 
 // What a connection costs while it is idle: its slot, its deadline and its place in the free list.

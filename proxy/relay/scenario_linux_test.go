@@ -48,9 +48,11 @@ func socketOptions(r *rig) {
 	require.Equal(r, 3, option(r, toClient[0], unix.IPPROTO_TCP, unix.TCP_KEEPCNT))
 }
 
-// maxTurn is what a turn of a loop may move of the two downloads of fairness: each is driven by the events of both its
-// ends, and once more from the list of those that used up their budget; a copied read may pass the budget by its own length.
-const maxTurn = 2 * 3 * (budget + bufferMax)
+// maxTurn is what a loop may move of the two downloads of fairness between two looks, in bytes. A turn drives each of them by the
+// events of both its ends, and once more from the list of those that used up their budget. The mailbox's own event may come
+// first among the events of one turn and last among those of the next, so two more belong to that time: 5 drives. Each moves 1 MiB, and a
+// copied read may pass that by its own length, 64 KiB. The figures are not those of the code, which this is to check.
+const maxTurn = 2 * 5 * (1<<20 + 64<<10)
 
 // onlyLoop returns the loop of a relay that has one, nil where the engine has none.
 func (r *rig) onlyLoop() *loop {
