@@ -37,7 +37,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -81,6 +81,7 @@ const exitStatuses = `Exit status:
   drain        0 the drain has begun; 1 it has not, or no daemon answers
   doctor       0 no step failed, warnings too; 1 a step failed
   eip          0 done; 1 failed
+  import       0 all that matters was carried; 1 a line changes routing, access or timeouts; 2 the file cannot be read
   version      0
   every verb   2 bad flags`
 

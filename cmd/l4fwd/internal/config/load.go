@@ -80,3 +80,23 @@ func (l *Loaded) readFile(v *viper.Viper, f *file) {
 
 // getenv is an environment variable without the space around it: secret stores leave a final newline.
 func getenv(name string) string { return strings.TrimSpace(os.Getenv(name)) }
+
+// CheckText finds what is wrong with the text of a file by itself, without flags and environment. name stands for the file.
+func CheckText(name string, text []byte) Faults {
+	var c Config
+	r := newReport()
+	keys := c.keys()
+	setDefaults(keys)
+	f := &file{report: r, path: name, keys: keys}
+	if len(text) > maxFile {
+		f.broke(0, fault("is larger than 1 MiB", "divide it"))
+	} else {
+		_ = f.Decode(text, map[string]any{}) // its faults are in r
+	}
+	if !f.broken {
+		m := merger{r, &c, maps.Clone(r.origins)}
+		m.merge()
+		validate(&c, r, name)
+	}
+	return r.all()
+}

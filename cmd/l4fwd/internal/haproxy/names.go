@@ -1,0 +1,194 @@
+package haproxy
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/l4fwd/l4fwd/proxy/preface"
+)
+
+// stranger is a label that no configuration has: it stands for all others.
+const stranger = "x-l4fwd-any-other"
+
+// nameTest reads a test on the host name of the ClientHello.
+func (t *test) nameTest(c criterion, f aclFlags, values []pattern) *test {
+	for _, conv := range c.converters {
+		switch conv {
+		case "lower":
+			t.lower = true
+		default:
+			return t.cannot("l4fwd compares the name as it is, without " + printable(conv))
+		}
+	}
+	t.subject, t.method, t.patterns = sni, f.method, values
+	switch t.method {
+	case "":
+		t.method = "str"
+	case "str", "end", "dom", "beg", "sub", "dir", "found":
+	case "reg":
+		return t.regular()
+	case "len":
+		return t.numberTest(sni, values)
+	default:
+		return t.cannot("l4fwd does not know the method " + printable(t.method))
+	}
+	if t.method == "str" {
+		t.index()
+	}
+	return t
+}
+
+// index puts exact names where a look-up finds them.
+func (t *test) index() {
+	t.exact, t.folded = map[string]bool{}, map[string]bool{}
+	for _, p := range t.patterns {
+		if p.fold {
+			t.folded[strings.ToLower(p.text)] = true
+		} else {
+			t.exact[p.text] = true
+		}
+	}
+}
+
+// Regular expressions that say no more than a name or a suffix.
+var (
+	literalName = regexp.MustCompile(`^\^?((?:[A-Za-z0-9_-]|\\[.-])+)\$$`)
+	suffixName  = regexp.MustCompile(`^(?:\^\.[*+])?((?:\\\.(?:[A-Za-z0-9_-]|\\-)+)+)\$$`)
+	oneLabel    = regexp.MustCompile(`^\^\[\^\\?\.\][*+]((?:\\\.(?:[A-Za-z0-9_-]|\\-)+)+)\$$`)
+)
+
+// regular turns simple regular expressions into exact names and suffixes. Others are tried on the names that are listed.
+func (t *test) regular() *test {
+	if len(t.patterns) == 1 {
+		p := &t.patterns[0]
+		plain := func(m []string) string { return strings.ReplaceAll(m[1], `\`, "") }
+		if m := literalName.FindStringSubmatch(p.text); m != nil && strings.HasPrefix(p.text, "^") {
+			t.method, p.text = "str", plain(m)
+			t.index()
+			return t
+		}
+		if m := suffixName.FindStringSubmatch(p.text); m != nil {
+			t.method, p.text = "end", plain(m)
+			return t
+		}
+		if m := oneLabel.FindStringSubmatch(p.text); m != nil {
+			t.method, p.text = "label", plain(m)
+			return t
+		}
+	}
+	for i, p := range t.patterns {
+		text := p.text
+		if p.fold {
+			text = "(?i)" + text
+		}
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return t.cannot("l4fwd cannot read the regular expression")
+		}
+		t.patterns[i].re = re
+	}
+	return t
+}
+
+// matchesName reports whether the name matches. name is in lower case, as all clients send it.
+func (t *test) matchesName(name string) bool {
+	switch t.method {
+	case "found":
+		return true
+	case "str":
+		return t.exact[name] || t.folded[strings.ToLower(name)]
+	case "len":
+		return t.hasInt(len(name))
+	}
+	return slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.matches(t.method, name) })
+}
+
+// matches reports whether one pattern matches the name by a method.
+func (p pattern) matches(method, name string) bool {
+	text := p.text
+	if method == "reg" {
+		return p.re.MatchString(name)
+	}
+	if p.fold {
+		text = strings.ToLower(text)
+	}
+	switch method {
+	case "end":
+		return strings.HasSuffix(name, text)
+	case "label":
+		label, ok := strings.CutSuffix(name, text)
+		return ok && label != "" && !strings.Contains(label, ".")
+	case "beg":
+		return strings.HasPrefix(name, text)
+	case "sub":
+		return strings.Contains(name, text)
+	case "dom":
+		text = strings.Trim(text, "./:?")
+		return strings.Contains("."+name+".", "."+text+".")
+	case "dir":
+		return strings.Trim(text, "/") == name
+	}
+	return false
+}
+
+// kind is one kind of client by what its first bytes say.
+type kind struct {
+	tls     bool
+	name    string // "": a ClientHello without a name, or none at all
+	pattern string // what a route writes for it; "": nothing can
+	what    string // how a remark calls such clients
+}
+
+// kindsOf lists every kind of client that the tests tell apart, exact names first.
+func kindsOf(tests []*test) []kind {
+	var exact, below []kind
+	seen := map[string]bool{}
+	add := func(list *[]kind, k kind) {
+		if key := k.name + "|" + k.pattern; !seen[key] {
+			seen[key] = true
+			*list = append(*list, k)
+		}
+	}
+	single := func(name string) {
+		name = strings.ToLower(strings.TrimSuffix(name, "."))
+		if preface.CheckPattern(name) == "" && !strings.HasPrefix(name, "*") {
+			add(&exact, kind{true, name, name, name})
+		}
+	}
+	for _, t := range tests {
+		if t.subject != sni {
+			continue
+		}
+		for _, p := range t.patterns {
+			suffix := strings.ToLower(strings.Trim(p.text, "."))
+			switch t.method {
+			case "str", "dir":
+				single(p.text)
+				continue
+			case "end", "dom", "label":
+			default:
+				continue
+			}
+			if !strings.HasPrefix(p.text, ".") || t.method == "dom" {
+				single(suffix)
+			}
+			if wild := "*." + suffix; preface.CheckPattern(wild) == "" {
+				add(&below, kind{true, stranger + "." + suffix, wild, wild})
+				add(&below, kind{true, stranger + "." + stranger + "." + suffix, "", "names more than one label below " + suffix})
+				add(&below, kind{true, stranger + suffix, "", "names that end in " + suffix + " without a dot before it"})
+				add(&below, kind{true, suffix + "." + stranger, "", "names that have " + suffix + " elsewhere than at their end"})
+			}
+		}
+	}
+	return slices.Concat(exact, below, []kind{
+		{true, stranger + ".invalid", "", "other names"},
+		{true, "", "", "clients that send no name"},
+		{false, "", "", "clients that speak no TLS"},
+	})
+}
+
+// loose reports whether the test matches names that kindsOf cannot list.
+func (t *test) loose() bool {
+	return t.subject == sni && slices.Contains([]string{"beg", "sub", "reg", "len"}, t.method)
+}

@@ -1,0 +1,240 @@
+package haproxy
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// mapping is a YAML mapping that grows.
+type mapping struct{ node *yaml.Node }
+
+func newMapping(style yaml.Style) mapping {
+	return mapping{&yaml.Node{Kind: yaml.MappingNode, Style: style}}
+}
+
+// put adds a key with a node.
+func (m mapping) put(key string, value *yaml.Node) {
+	m.node.Content = append(m.node.Content, text(key), value)
+}
+
+// text adds a key with a text, unless it is empty.
+func (m mapping) text(key, value string) {
+	if value != "" {
+		m.put(key, text(value))
+	}
+}
+
+// number adds a key with a number, unless it is 0.
+func (m mapping) number(key string, n int) {
+	if n != 0 {
+		m.put(key, plain(strconv.Itoa(n)))
+	}
+}
+
+// duration adds a key with a duration, unless it is 0.
+func (m mapping) duration(key string, d time.Duration) {
+	if d != 0 {
+		m.put(key, plain(write(d)))
+	}
+}
+
+// list adds a key with a list of texts, unless it is empty.
+func (m mapping) list(key string, all []string) {
+	if len(all) > 0 {
+		m.put(key, texts(all))
+	}
+}
+
+// section adds a key with a mapping, unless it is empty.
+func (m mapping) section(key string, below mapping) {
+	if len(below.node.Content) > 0 {
+		m.put(key, below.node)
+	}
+}
+
+// text is a text, in quotes where YAML would read something else.
+func text(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s)
+	return n
+}
+
+// plain is a number or a duration.
+func plain(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: s} }
+
+// texts is a list on one line, or on several if it is long.
+func texts(all []string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	length := 0
+	for _, s := range all {
+		length += len(s) + 2
+		n.Content = append(n.Content, text(s))
+	}
+	if length < 100 {
+		n.Style = yaml.FlowStyle
+	}
+	return n
+}
+
+// render writes the configuration. file is named at its top.
+func (o *output) render(file string) ([]byte, error) {
+	root := newMapping(0)
+	root.node.HeadComment = "From " + strconv.QuoteToASCII(file) + " by l4fwd import haproxy. What is not here has l4fwd's default: docs/CONFIG.md."
+	root.number("loops", o.loops)
+	root.put("listeners", o.listenerNodes())
+	root.put("upstreams", o.upstreamNodes())
+	times := newMapping(yaml.FlowStyle)
+	times.duration("preface", o.preface)
+	times.duration("idle", o.idle)
+	times.duration("half_close", o.halfClose)
+	root.section("timeouts", times)
+	keep := newMapping(yaml.FlowStyle)
+	keep.duration("idle", o.keepalive.idle)
+	keep.duration("interval", o.keepalive.interval)
+	keep.number("count", o.keepalive.count)
+	keep.duration("user_timeout", o.keepalive.userTimeout)
+	root.section("keepalive", keep)
+	limits := newMapping(yaml.FlowStyle)
+	limits.number("max_connections", o.maxConnections)
+	limits.number("per_source", o.perSource)
+	limits.number("accept_rate", o.acceptRate)
+	root.section("limits", limits)
+	root.section("dns", o.dns.node())
+	drain := newMapping(yaml.FlowStyle)
+	if o.grace >= 0 {
+		drain.put("lame_duck", plain(write(o.grace)))
+	}
+	drain.duration("timeout", o.hardStop)
+	root.section("drain", drain)
+	for key, value := range map[string]string{"health": o.health} {
+		below := newMapping(yaml.FlowStyle)
+		below.text("address", value)
+		root.section(key, below)
+	}
+	adm := newMapping(yaml.FlowStyle)
+	adm.text("address", o.admin)
+	root.section("admin", adm)
+	log := newMapping(yaml.FlowStyle)
+	log.text("access", o.access)
+	root.section("log", log)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(root.node); err != nil {
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// listenerNodes are the entries of listeners.
+func (o *output) listenerNodes() *yaml.Node {
+	all := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, l := range o.listeners {
+		m := newMapping(0)
+		m.text("name", l.name)
+		m.text("address", l.bound.String())
+		m.text("upstream", l.upstream)
+		if l.bound.proxied {
+			m.text("accept_proxy", "required")
+		}
+		var allow []string
+		for _, p := range l.allow {
+			if p.IsSingleIP() {
+				allow = append(allow, p.Addr().String())
+			} else {
+				allow = append(allow, p.String())
+			}
+		}
+		m.list("allow_sources", allow)
+		if len(l.routes) > 0 {
+			m.put("routes", routeNodes(l.routes))
+		}
+		all.Content = append(all.Content, m.node)
+	}
+	return all
+}
+
+// routeNodes are the entries of routes.
+func routeNodes(routes []routed) *yaml.Node {
+	all := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, r := range routes {
+		m := newMapping(0)
+		m.list("sni", r.names)
+		m.text("upstream", r.upstream)
+		all.Content = append(all.Content, m.node)
+	}
+	return all
+}
+
+// upstreamNodes are the entries of upstreams.
+func (o *output) upstreamNodes() *yaml.Node {
+	all := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, u := range o.upstreams {
+		m := newMapping(0)
+		m.text("name", u.name)
+		m.text("address", u.address)
+		m.list("addresses", u.addresses)
+		m.list("backups", u.backups)
+		m.text("balance", u.balance)
+		m.number("max_connections", u.maxConnections)
+		c := newMapping(yaml.FlowStyle)
+		c.duration("timeout", u.connectTimeout)
+		c.number("attempts", u.attempts)
+		if u.oneByOne {
+			c.put("stagger", plain("0s"))
+		}
+		m.section("connect", c)
+		m.section("check", u.check.node())
+		if u.outlierFailures >= 0 {
+			out := newMapping(yaml.FlowStyle)
+			out.put("failures", plain(strconv.Itoa(u.outlierFailures)))
+			m.section("outlier", out)
+		}
+		var sources []string
+		for _, a := range u.sources {
+			sources = append(sources, a.String())
+		}
+		m.list("source_addresses", sources)
+		if u.sendProxy != "off" {
+			m.text("send_proxy", u.sendProxy)
+		}
+		all.Content = append(all.Content, m.node)
+	}
+	return all
+}
+
+// node is the check of an upstream.
+func (c check) node() mapping {
+	m := newMapping(yaml.FlowStyle)
+	if c.kind == "" {
+		m.text("type", "none")
+		return m
+	}
+	m.text("type", c.kind)
+	m.duration("interval", c.interval)
+	m.duration("timeout", c.timeout)
+	m.number("rise", c.rise)
+	m.number("fall", c.fall)
+	m.text("path", c.path)
+	return m
+}
+
+// node is the section dns. min_ttl must not be longer than max_ttl.
+func (d dns) node() mapping {
+	m := newMapping(yaml.FlowStyle)
+	var servers []string
+	for _, s := range d.servers {
+		servers = append(servers, s.String())
+	}
+	m.list("servers", servers)
+	if d.maxTTL > 0 && d.maxTTL < 5*time.Second {
+		m.duration("min_ttl", d.maxTTL)
+	}
+	m.duration("max_ttl", d.maxTTL)
+	m.duration("timeout", d.timeout)
+	return m
+}
