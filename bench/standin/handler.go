@@ -46,6 +46,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.limits.body))
 	_ = rc.SetWriteDeadline(time.Now().Add(h.limits.body + h.limits.write))
+	if h.Clock != 0 {
+		w.Header().Set("Date", time.Now().Add(h.Clock).UTC().Format(http.TimeFormat))
+	}
 	w.Header().Set("apim-request-id", requestID())
 	w.Header().Set("x-content-type-options", "nosniff")
 

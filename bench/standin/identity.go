@@ -25,8 +25,8 @@ type identity struct {
 
 // newIdentity makes an authority, signs one server certificate with it and forgets the authority's key, so
 // that nobody who trusts it for a demo trusts more than this one server.
-func newIdentity(now time.Time) (identity, error) {
-	ca, caKey, err := newAuthority(now)
+func newIdentity(now time.Time, fault Fault) (identity, error) {
+	ca, caKey, err := newAuthority(now, "l4fwd stand-in CA (tests only)")
 	if err != nil {
 		return identity{}, fmt.Errorf("make certificate authority: %w", err)
 	}
@@ -34,7 +34,17 @@ func newIdentity(now time.Time) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("make server key: %w", err)
 	}
-	leaf, err := sign(leafTemplate(now), ca, key, caKey)
+	template, by, byKey := leafTemplate(now), ca, caKey
+	fault.alter(template, now)
+	switch fault {
+	case FaultSelfSigned:
+		by, byKey = template, key
+	case FaultResigned:
+		if by, byKey, err = newAuthority(now, "Example Corp TLS Inspection"); err != nil {
+			return identity{}, fmt.Errorf("make another authority: %w", err)
+		}
+	}
+	leaf, err := sign(template, by, key, byKey)
 	if err != nil {
 		return identity{}, fmt.Errorf("sign server certificate: %w", err)
 	}
@@ -45,13 +55,13 @@ func newIdentity(now time.Time) (identity, error) {
 }
 
 // newAuthority makes a self-signed certificate that may sign server certificates and nothing below them.
-func newAuthority(now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+func newAuthority(now time.Time, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
 	template := &x509.Certificate{
-		Subject:               pkix.Name{Organization: []string{"l4fwd stand-in"}, CommonName: "l4fwd stand-in CA (tests only)"},
+		Subject:               pkix.Name{Organization: []string{"l4fwd stand-in"}, CommonName: name},
 		NotBefore:             now.Add(-time.Hour), // clocks of clients in containers may lag
 		NotAfter:              now.Add(validity),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -73,6 +83,8 @@ func leafTemplate(now time.Time) *x509.Certificate {
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"*.openai.azure.com", Name, "localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+
+		ExtraExtensions: []pkix.Extension{timestamps(now)},
 	}
 }
 

@@ -56,6 +56,8 @@ type Options struct {
 	Denial      Denial         // how a blocked source is refused; DenialFirewall by default
 	Pace        time.Duration  // mean time between two tokens of a stream, jittered by a fifth; negative: no pause
 	Answer      Answer         // how every request is answered that the firewall lets through; AnswerService by default
+	Fault       Fault          // what is wrong below HTTP; FaultNone by default
+	Clock       time.Duration  // how far the server's clock is ahead: the header Date and the times of certificates
 	Tokens      int            // length of an answer in tokens; 0: the text once. Longer ones repeat it
 	ErrorLog    *log.Logger    // what net/http has to say of broken connections; nil drops it, probes make plenty
 
@@ -99,6 +101,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("denial %q: allowed are %q and %q", o.Denial, DenialFirewall, DenialDisabled)
 	case !slices.Contains(Answers(), o.Answer):
 		return fmt.Errorf("answer %q: allowed are %q", o.Answer, Answers())
+	case !slices.Contains(Faults(), o.Fault):
+		return fmt.Errorf("fault %q: allowed are %q", o.Fault, Faults()[1:])
 	case len(o.Allow) > 0 && !o.Deny:
 		return errors.New("an allow list without deny blocks nobody: set deny, too")
 	case o.Tokens < 0:
@@ -125,7 +129,7 @@ func Start(opts Options) (*Server, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	id, err := newIdentity(time.Now())
+	id, err := newIdentity(time.Now().Add(opts.Clock), opts.Fault)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +143,7 @@ func Start(opts Options) (*Server, error) {
 		stats:  &counters{},
 		served: make(chan struct{}),
 	}
-	s.serve(ln, opts)
+	s.serve(opts.Fault.wrap(ln), opts)
 	return s, nil
 }
 

@@ -76,6 +76,11 @@ func parse(args []string) (standin.Options, string, error) {
 		opts.Answer = standin.Answer(s)
 		return nil
 	})
+	fs.Func("fault", "what is wrong below HTTP: `other-name`, expired, self-signed, re-signed, split-hello, reset or silent", func(s string) error {
+		opts.Fault = standin.Fault(s)
+		return nil
+	})
+	fs.DurationVar(&opts.Clock, "clock", 0, "how far, as a `duration`, the server's clock is ahead: Date and certificates")
 	fs.Func("denial", "how a blocked source is refused: `firewall` or disabled (public access)", func(s string) error {
 		opts.Denial = standin.Denial(s)
 		return nil
