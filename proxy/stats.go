@@ -63,7 +63,7 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// stats adds the figures of the listener.
+// stats writes the listener's counters into st.
 func (l *listenerCounters) stats(st *Stats) {
 	st.Accepted[l.name] = l.accepted()
 	for _, r := range reasonList {
@@ -76,7 +76,7 @@ func (l *listenerCounters) stats(st *Stats) {
 	}
 }
 
-// stats adds the connections of the listener and the upstream.
+// stats writes into st how many connections of this pair of listener and upstream are open, and how many have ended, by reason.
 func (t *traffic) stats(st *Stats) {
 	st.Active[[2]string{t.listener, t.upstream}] = t.active()
 	for _, r := range reasonList {
@@ -86,7 +86,7 @@ func (t *traffic) stats(st *Stats) {
 	}
 }
 
-// stats adds the figures of the upstream, those of its listeners included.
+// stats writes the upstream's counters into st, and those of each listener that has used it.
 func (u *upstreamCounters) stats(st *Stats) {
 	all, gone := u.counts()
 	st.Forgotten.Bytes = added(st.Forgotten.Bytes, gone.bytes)
@@ -105,7 +105,8 @@ func (u *upstreamCounters) stats(st *Stats) {
 	st.Connect[u.name], st.FirstByte[u.name], st.Duration[u.name] = u.connect.stats(), u.firstByte.stats(), u.duration.stats()
 }
 
-// stats adds the state of the upstream.
+// stats writes the upstream's gauges into st: warm connections, whether it admits this instance, and how many of its addresses
+// are in each state.
 func (t *target) stats(st *Stats) {
 	name := t.opts.Name
 	if t.warm != nil {

@@ -59,7 +59,8 @@ func newFileBudget(cfg *config.Config, log *zap.Logger) fileBudget {
 	return budgetOf(files, cfg.Loops, len(cfg.Listeners))
 }
 
-// budgetOf shares out a number of files; 0 means that it is unknown.
+// budgetOf divides the limit of open files among what the daemon always has open, the pipes and the connections. Use 0 files if
+// the limit is unknown.
 func budgetOf(files uint64, loops, listeners int) fileBudget {
 	always, pipes := relay.Files(loops, listeners)
 	return fileBudget{files: int(min(files, 1<<40)), always: always + filesAlways, pipes: pipes}

@@ -56,7 +56,7 @@ func compareSocket(in proxy.Listener, configured string, s systemd.Socket, log *
 			zap.String("do", "write the address of ListenStream= under listeners"))
 	}
 	if named := in.Name != configured; named && in.Name != s.Name {
-		log.Warn("the socket from systemd has another name than the listener: it was taken by its position",
+		log.Warn("no socket from systemd has the name of the listener: the socket at the same position in the list is used",
 			zap.String("listener", in.Name), zap.String("socket_name", s.Name), zap.Stringer("socket", s.Addr),
 			zap.String("do", "write FileDescriptorName="+in.Name+" in the socket unit"))
 	}

@@ -58,7 +58,8 @@ func (w *Watcher) apiPaused() bool {
 	return !w.ending && time.Now().Before(w.pausedUntil)
 }
 
-// finish lets Finish return if nothing is left to do.
+// finish closes finished, for which Finish waits, if a drain is ending and no termination hook is left to complete: the instance is
+// not to leave, Options.Groups is false, the hook is completed, or a permission to complete it is missing.
 func (w *Watcher) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

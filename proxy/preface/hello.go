@@ -1,6 +1,9 @@
 package preface
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Of TLS (RFC 8446, sections 4 and 5.1).
 const (
@@ -56,7 +59,8 @@ func (p *Parser) parseHello(b []byte) Verdict {
 	return p.readName(h.message(b, p.header))
 }
 
-const tooLong = "a ClientHello longer than 64 KiB"
+// tooLong is the detail of a ClientHello that does not fit into MaxBytes.
+var tooLong = fmt.Sprintf("a ClientHello longer than %d KiB", MaxBytes>>10)
 
 // needed is how many bytes in all are worth the next look: the whole record, or the head of the message within it.
 func (h *hello) needed(have, want int) int {

@@ -26,30 +26,30 @@ const (
 
 // soakPlan is what one client is to do.
 type soakPlan struct {
-	number uint32
-	door   int // of soakDoors
-	name   string
-	does   string
-	sizes  []int // of its exchanges
-	pauses []time.Duration
-	split  int  // in how many writes its first bytes are sent
-	eager  bool // does not wait for the greeting
-	shut   bool // ends by a FIN and reads the other's, rather than by closing
+	number   uint32
+	listener int // of soakListeners
+	name     string
+	does     string
+	sizes    []int // of its exchanges
+	pauses   []time.Duration
+	split    int  // in how many writes its first bytes are sent
+	eager    bool // does not wait for the greeting
+	shut     bool // ends by a FIN and reads the other's, rather than by closing
 }
 
 // The listeners of each daemon.
 const (
-	doorPlain = iota
-	doorExtra // comes and goes with reloads
-	doorTLS
-	doorProxy
-	soakDoors
+	listenerPlain = iota
+	listenerExtra // comes and goes with reloads
+	listenerTLS
+	listenerProxy
+	soakListeners
 )
 
-var doorNames = [soakDoors]string{"plain", "extra", "tls", "proxy"}
+var listenerNames = [soakListeners]string{"plain", "extra", "tls", "proxy"}
 
 func (s *soak) plan(r *rand.Rand) *soakPlan {
-	p := &soakPlan{number: s.numbers.Add(1), door: r.IntN(soakDoors), split: 1, eager: r.IntN(2) == 0, shut: r.IntN(2) == 0, does: doTalk}
+	p := &soakPlan{number: s.numbers.Add(1), listener: r.IntN(soakListeners), split: 1, eager: r.IntN(2) == 0, shut: r.IntN(2) == 0, does: doTalk}
 	p.name = []string{"one.soak", "two.soak", "either.soak"}[r.IntN(3)]
 	if r.IntN(4) == 0 {
 		p.split = 2 + r.IntN(5)
@@ -60,17 +60,17 @@ func (s *soak) plan(r *rand.Rand) *soakPlan {
 	}
 	switch p.does {
 	case doTrickle:
-		p.door = doorTLS + r.IntN(2)
+		p.listener = listenerTLS + r.IntN(2)
 	case doUnlisted:
-		p.door, p.name = doorTLS, "unlisted.soak"
+		p.listener, p.name = listenerTLS, "unlisted.soak"
 	case doBadHeader, doProbe:
-		p.door = doorProxy
+		p.listener = listenerProxy
 	}
 	exchanges, pause := 1, 0 // short ones
 	switch r.IntN(20) {
 	case 0: // long ones
 		exchanges, pause = 10+r.IntN(20), 300
-		if p.door == doorProxy { // long enough to have to end when their address leaves
+		if p.listener == listenerProxy { // long enough to have to end when their address leaves
 			exchanges, pause = 30+r.IntN(30), 500
 		}
 	case 1, 2, 3, 4, 5:
@@ -124,11 +124,11 @@ func (p *soakPlan) source() netip.AddrPort { return netip.AddrPortFrom(clientAdd
 
 // first is what the client sends before anything of its own, and how much of it is passed on.
 func (s *soak) first(p *soakPlan) (b []byte, passed int) {
-	switch p.door {
-	case doorTLS:
+	switch p.listener {
+	case listenerTLS:
 		b = s.world.hellos[p.name]
 		return b, len(b)
-	case doorProxy:
+	case listenerProxy:
 		src := p.source().Addr().As4()
 		block := binary.BigEndian.AppendUint16(append(src[:], 10, 9, 9, 9), p.source().Port())
 		block = append(append(block, 1, 187), soakTLV...)
@@ -173,15 +173,15 @@ func (s *soak) client(p *soakPlan, r *rand.Rand, leave <-chan struct{}) *soakRes
 		return res
 	}
 	entered := func() {}
-	if p.door == doorExtra {
+	if p.listener == listenerExtra {
 		if entered = d.enterExtra(); entered == nil {
-			p.door, entered = doorPlain, func() {}
+			p.listener, entered = listenerPlain, func() {}
 		}
 	}
 	defer func() { entered() }()
 	res.d, res.begun = d, time.Now()
 	dialer := net.Dialer{Timeout: soakPatience, LocalAddr: &net.TCPAddr{IP: clientAddr(127, p.number).AsSlice()}}
-	conn, err := dialer.Dial("tcp4", d.doors[p.door])
+	conn, err := dialer.Dial("tcp4", d.listeners[p.listener])
 	if err != nil {
 		res.err = err
 		res.refused = !errors.Is(err, syscall.ECONNRESET) // else it was accepted, and has its access line

@@ -20,12 +20,12 @@ import (
 
 // soakDaemon is one instance: a process, and after a drain another one at the same addresses.
 type soakDaemon struct {
-	s      *soak
-	index  int
-	doors  [soakDoors]string
-	health string
-	admin  string
-	file   string
+	s         *soak
+	index     int
+	listeners [soakListeners]string
+	health    string
+	admin     string
+	file      string
 
 	mu     sync.Mutex // held while the file is changed, or the process is drained
 	engine string
@@ -51,8 +51,8 @@ func newSoakDaemon(s *soak, index int, engine string) *soakDaemon {
 	d := &soakDaemon{s: s, index: index, engine: engine, health: testport.Free(s.t), admin: testport.Free(s.t)}
 	d.log.d = d
 	d.log.said = map[string]int{}
-	for i := range d.doors {
-		d.doors[i] = testport.Free(s.t)
+	for i := range d.listeners {
+		d.listeners[i] = testport.Free(s.t)
 	}
 	d.file = filepath.Join(s.t.TempDir(), "l4fwd.yaml")
 	s.t.Cleanup(func() {

@@ -49,7 +49,7 @@ func (v *soakServer) die(how string) {
 		v.dig()
 	}
 	v.died.close(time.Now())
-	v.tell("died by " + how)
+	v.note("died by " + how)
 }
 
 // darken cuts the path to the address. The caller holds mu.
@@ -83,8 +83,8 @@ func (v *soakServer) brighten() {
 	v.darkened.close(time.Now())
 }
 
-// tell notes what happened. The caller holds mu.
-func (v *soakServer) tell(what string) {
+// note records what happened. The caller holds mu.
+func (v *soakServer) note(what string) {
 	v.history = append(v.history, time.Now().Format("15:04:05.000 ")+what)
 }
 

@@ -117,7 +117,7 @@ func (l *soakLedger) close() {
 func (r *soakResult) String() string {
 	where := "nowhere"
 	if r.d != nil {
-		where = fmt.Sprintf("daemon %d (%s) listener %s", r.d.index, r.d.engine, doorNames[r.door])
+		where = fmt.Sprintf("daemon %d (%s) listener %s", r.d.index, r.d.engine, listenerNames[r.listener])
 	}
 	return fmt.Sprintf("connection %d, %s, %s, %s to %s (%v): %d exchanges of %v, sent %d, got %d, greeted by %q of %d: %v",
 		r.number, r.does, where, r.begun.Format("15:04:05.000"), r.ended.Format("15:04:05.000"),

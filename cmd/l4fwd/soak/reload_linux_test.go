@@ -25,12 +25,12 @@ func (d *soakDaemon) text(r *rand.Rand) string {
 	fmt.Fprintf(&b, "timeouts: {preface: %s, idle: %s, half_close: %s}\n", one("1s", "1500ms"), one("12s", "15s"), soakHalfClose)
 	fmt.Fprintf(&b, "limits: {max_connections: %s, per_source: %s, accept_rate: %s}\n", one("0", "5000"), one("0", "10"), one("0", "20000"))
 	b.WriteString("listeners:\n")
-	fmt.Fprintf(&b, "- {name: plain, address: %q, upstream: plain}\n", d.doors[doorPlain])
+	fmt.Fprintf(&b, "- {name: plain, address: %q, upstream: plain}\n", d.listeners[listenerPlain])
 	if d.extra.there {
-		fmt.Fprintf(&b, "- {name: extra, address: %q, upstream: plain}\n", d.doors[doorExtra])
+		fmt.Fprintf(&b, "- {name: extra, address: %q, upstream: plain}\n", d.listeners[listenerExtra])
 	}
-	fmt.Fprintf(&b, "- {name: proxy, address: %q, upstream: behind, accept_proxy: %s}\n", d.doors[doorProxy], one("required", "optional"))
-	fmt.Fprintf(&b, "- name: tls\n  address: %q\n  routes:\n", d.doors[doorTLS])
+	fmt.Fprintf(&b, "- {name: proxy, address: %q, upstream: behind, accept_proxy: %s}\n", d.listeners[listenerProxy], one("required", "optional"))
+	fmt.Fprintf(&b, "- name: tls\n  address: %q\n  routes:\n", d.listeners[listenerTLS])
 	routes := []string{"{sni: [one.soak], upstream: one}", "{sni: [two.soak], upstream: two}"}
 	if one("", "swapped") != "" {
 		routes[0], routes[1] = routes[1], routes[0]
@@ -70,7 +70,7 @@ func (d *soakDaemon) faulty(r *rand.Rand) string {
 	case 2:
 		return strings.Replace(text, "upstream: behind", "upstream: nobody", 1)
 	}
-	return strings.Replace(text, d.doors[doorPlain], d.health, 1) // an address in use
+	return strings.Replace(text, d.listeners[listenerPlain], d.health, 1) // an address in use
 }
 
 // reloads changes the configuration, unless the daemon is being drained.
@@ -113,7 +113,7 @@ func (d *soakDaemon) fault(r *rand.Rand) {
 		d.s.fail(fmt.Sprintf("daemon %d: no metric tells of the faulty file", d.index))
 	}
 	if _, body := d.get(d.health, "/readyz?verbose", soakPatience); !strings.Contains(body, "failed and changed nothing") {
-		d.s.fail(fmt.Sprintf("daemon %d: /readyz?verbose does not tell of the faulty file", d.index))
+		d.s.fail(fmt.Sprintf("daemon %d: /readyz?verbose does not show the faulty file", d.index))
 	}
 	d.reload(r)
 }

@@ -67,7 +67,7 @@ func (v *soakServer) live() {
 	v.life = life
 	v.accepting.Go(func() { v.accept(v.ln, life) })
 	v.lived.open(time.Now())
-	v.tell("lives")
+	v.note("lives")
 }
 
 // bury resets the connections of a silent life. The caller holds mu.

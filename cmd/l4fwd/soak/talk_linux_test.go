@@ -116,7 +116,7 @@ func (t *soakTalk) greeting() error {
 	}
 	t.res.upstream = int(b[4])
 	t.res.greeted = w.ups[b[4]].servers[b[5]].addr.String()
-	if ip, _ := netip.AddrFromSlice(b[10:14]); t.res.door == doorProxy && netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[14:])) != t.res.source() {
+	if ip, _ := netip.AddrFromSlice(b[10:14]); t.res.listener == listenerProxy && netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[14:])) != t.res.source() {
 		return altered("the upstream was told of %v", ip)
 	}
 	return nil

@@ -83,7 +83,7 @@ func (s *soak) misled(res *soakResult, a *soakAccess) string {
 	switch {
 	case errors.As(res.err, &altered):
 		return altered.Error()
-	case a.Listener != doorNames[res.door] || a.d != res.d:
+	case a.Listener != listenerNames[res.listener] || a.d != res.d:
 		return "another listener"
 	case res.upstream >= 0 && !slices.Contains(want, res.upstream):
 		return "served by an upstream that is none of its own"

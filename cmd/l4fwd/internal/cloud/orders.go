@@ -10,8 +10,8 @@ import (
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
 
-// order takes an order of the watcher, in place of one that was not taken up yet. It is called from one goroutine, also
-// while the daemon drains: then only the time matters by which the instance is taken away.
+// order hands an order of the watcher to follow. It replaces an order that follow has not begun. Only one goroutine may call it.
+// While the daemon drains, follow has ended; an order then only sets the timer for the time at which the instance is taken away.
 func (c *Cloud) order(o lifecycle.Order) {
 	if !o.By.IsZero() {
 		time.AfterFunc(time.Until(o.By)-awayReserve, c.goAway)

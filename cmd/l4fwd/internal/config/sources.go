@@ -132,7 +132,8 @@ func (s sources) check(k *key, text string, where origin) bool {
 	return ok
 }
 
-// unusable reports the variables that set nothing.
+// unusable warns of each environment variable that begins with L4FWD_ and sets no key. Those that Kubernetes sets for a service
+// share one warning.
 func (s sources) unusable(keys []*key) {
 	known := []string{variable(configFlag)}
 	for _, k := range settable(keys) {
@@ -162,7 +163,8 @@ func (s sources) unusable(keys []*key) {
 // kubernetes matches the variables a pod gets for each service of its namespace, such as L4FWD_PORT_443_TCP_ADDR.
 var kubernetes = regexp.MustCompile(`^L4FWD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// unknownVariable warns of a variable that sets nothing.
+// unknownVariable warns that no key reads the variable, and suggests the nearest name. It is an error instead if the variable is
+// named like a list of the file, such as listeners, which no variable can set.
 func (s sources) unknownVariable(name string, keys []*key, known []string) {
 	if k := find(keys, strings.ToLower(strings.TrimPrefix(name, variablePrefix))); k != nil && k.isSections() {
 		s.addAt(origin{name: name}, k.path, fault("a variable cannot set it", "write it into the file"))
