@@ -1,30 +1,8 @@
 package relay
 
-import (
-	"errors"
-	"net/netip"
-)
+import "net/netip"
 
 // What may change while the relay runs. Nothing here touches a connection that is not asked for.
-
-// listening is a listener at work.
-type listening struct {
-	ln   *Listener
-	addr netip.AddrPort // with the port the kernel chose
-	from *Listener      // before a change: whose sockets it takes over; nil: they are to be opened
-}
-
-// ErrStopped is returned by SetListeners once accepting was stopped.
-var ErrStopped = errors.New("relay does not accept any more")
-
-// begin notes the listeners that the engine has opened.
-func (r *Relay) begin(list []Listener) {
-	all := make([]listening, len(list))
-	for i, addr := range r.eng.addrs() {
-		all[i] = listening{ln: &list[i], addr: addr}
-	}
-	r.cur.Store(&all)
-}
 
 // SetListeners replaces the listeners. One whose Addr was listened on before keeps its sockets, and with them the
 // clients that the kernel has queued; its FD is not looked at. One that is gone takes the clients in its queue and is
@@ -47,41 +25,6 @@ func (r *Relay) SetListeners(list []Listener, opened func()) error {
 	}
 	r.cur.Store(&next)
 	return nil
-}
-
-// successors joins new listeners to those whose sockets they take over: of the same name and address, else of the same
-// address. Port 0 is the same only under the same name.
-func successors(old []listening, list []Listener) []listening {
-	next := make([]listening, len(list))
-	taken := make(map[*Listener]bool)
-	join := func(same func(was, is *Listener) bool) {
-		for i := range next {
-			for _, o := range old {
-				if next[i].from == nil && !taken[o.ln] && o.ln.Addr == next[i].ln.Addr && same(o.ln, next[i].ln) {
-					next[i].from, next[i].addr = o.ln, o.addr
-					taken[o.ln] = true
-				}
-			}
-		}
-	}
-	for i := range list {
-		ln := list[i] // a copy: the caller's slice is the caller's
-		next[i].ln = &ln
-	}
-	join(func(was, is *Listener) bool { return was.Name == is.Name })
-	join(func(was, _ *Listener) bool { return was.Addr.Port() != 0 })
-	return next
-}
-
-// heirs maps listeners to those that take over their sockets.
-func heirs(next []listening) map[*Listener]*Listener {
-	to := make(map[*Listener]*Listener)
-	for _, n := range next {
-		if n.from != nil {
-			to[n.from] = n.ln
-		}
-	}
-	return to
 }
 
 // Addrs returns the address of each listener, in the order of Options or of SetListeners, with the port the kernel chose.

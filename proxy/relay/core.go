@@ -94,74 +94,39 @@ func nanos(n int64) time.Duration { return time.Duration(n) }
 func (l *core) clock() int64           { return int64(time.Since(l.shared.base)) }
 func (l *core) wall(t int64) time.Time { return l.shared.base.Add(time.Duration(t)) }
 
-// expire acts on a timer that went off.
-func (l *core) expire(slot uint32) {
-	c := l.conns.at(slot)
-	switch c.phase {
-	case phasePreface:
-		l.finish(c, c.expired)
-	case phaseDialing:
-		if l.now < c.expires {
-			l.overdue(c) // the timer of an attempt fires early only for this
-			return
-		}
-		l.dialFailed(c, ConnectTimeout)
-	case phaseLingering:
-		l.lingerOn(c)
-	case phaseRelaying:
-		l.expireIdle(c)
-	case phaseWarm:
-		l.warmExpired(c)
-	}
+// acknowledgement is how the peer of an end acknowledges what it is sent.
+type acknowledgement struct {
+	bytes      uint64        // acknowledged so far
+	inFlight   bool          // bytes were sent that are not acknowledged
+	closed     bool          // none is on its way, but there are some that its window has no room for
+	unanswered bool          // no answer came to the last window probe, if one was sent
+	silent     time.Duration // since the last packet that acknowledged anything, also what it had acknowledged before
 }
 
-// expireIdle acts on the timer of a connection that is relayed: it has been open for a while, or idle for too long.
-func (l *core) expireIdle(c *conn) {
-	if !c.late && l.now >= c.opened+int64(settled) {
-		c.late = true
-		l.io.keepalive(c, upstream)
-	}
-	if c.abandoned() {
-		l.expireAbandoned(c)
-		return
-	}
-	if l.collectDebts(c) {
-		return
-	}
-	again := l.io.attend(c)
-	if c.phase != phaseRelaying {
-		return
-	}
-	if again == 0 {
-		again = l.debtPeriod()
-	}
-	limit, reason := l.opts.IdleTimeout, IdleTimeout
-	if c.halfClosed() {
-		limit, reason = l.opts.HalfCloseTimeout, HalfCloseTimeout
-	}
-	if at := c.active + int64(limit); l.now < at {
-		l.timers.set(c.slot, c.nextLook(l.now, at, again))
-		return
-	}
-	c.reason = reason // overrides the FIN or reset that began it: the timeout is what ended it
-	l.finish(c, reason)
+// debt is what the peer of an end owes, as of the last look at it. The zero value: nothing.
+type debt struct {
+	bytes  uint64 // acknowledged
+	since  int64  // first look that found so many, and something that is unanswered; 0: nothing was
+	closed bool   // its window was
 }
 
-// nextLook returns when a relayed connection that may be idle until at is to be looked at again.
-func (c *conn) nextLook(now, at, again int64) int64 {
-	if again > 0 {
-		at = min(at, now+again)
-	}
-	if !c.late {
-		at = min(at, max(c.opened+int64(settled), now))
-	}
-	return at
+// stuckConn is a connection with bytes that its peer does not take.
+type stuckConn struct {
+	slot  uint32
+	since int64 // when a byte last moved
+	bytes int64 // held for it
 }
 
-// tighten brings the timer forward when a half ended: half_close is usually shorter than idle.
-func (l *core) tighten(c *conn) {
-	if c.phase != phaseRelaying {
-		return // set when the connection comes to it
-	}
-	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice))
+// pool is a loop's part of a Warm.
+type pool struct {
+	*Warm
+	want    int
+	ready   []*conn // the latest last
+	dialing int
+	sure    bool // the last attempt succeeded
+	strikes int  // rests since the last good connection
+	resting bool
+	lacking bool // it rests since there is nothing to connect to
+	rests   uint // counts the rests, so that the end of one that was cut short is not taken for another's
+	dropped bool // nothing is wanted of it any more
 }

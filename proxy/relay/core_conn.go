@@ -1,7 +1,5 @@
 package relay
 
-import "net/netip"
-
 // phase is where a connection is in its life.
 //
 //	preface ──► dialing ──► relaying ──► free
@@ -20,90 +18,6 @@ const (
 	phaseLingering              // one end is gone; the other is reset once it has acknowledged all it was sent
 	phaseWarm                   // the upstream is connected, and waits for a client
 )
-
-// side names one of the two ends of a connection.
-type side uint8
-
-const (
-	client   side = 0
-	upstream side = 1
-)
-
-func (s side) other() side { return s ^ 1 }
-
-// halfState is the state of one direction, from its source to its destination. Bytes that were read but not yet
-// delivered are held by the half: in a buffer or in a pipe.
-//
-//	        FIN read            drained
-//	open ──────────────► fin ────────────► shut     (FIN passed on)
-//	 │ │   source reset
-//	 │ └────────────────► cut                       (destination is reset once drained)
-//	 │ destination gone (from any but shut)
-//	 └──────────────────► dead                      (source is reset once the other half is done)
-type halfState uint8
-
-const (
-	halfOpen halfState = iota
-	halfFIN            // the source's FIN was read; bytes may still be held
-	halfShut           // all was delivered, and the FIN after it
-	halfCut            // the source was reset; bytes may still be held
-	halfDead           // the destination is gone, nothing is delivered any more
-	halfStates
-)
-
-// halfEvent is what can happen to a half.
-type halfEvent uint8
-
-const (
-	eventFIN     halfEvent = iota // a read from the source returned its end
-	eventReset                    // the source was reset
-	eventDrained                  // the half holds no byte
-	eventBroken                   // the destination does not take bytes any more
-	halfEvents
-)
-
-// halfNext is the transition table of a half. Rows are states, columns events.
-var halfNext = [halfStates][halfEvents]halfState{
-	//          FIN       reset     drained   broken
-	halfOpen: {halfFIN, halfCut, halfOpen, halfDead},
-	halfFIN:  {halfFIN, halfFIN, halfShut, halfDead}, // after its FIN a source has nothing more to lose
-	halfShut: {halfShut, halfShut, halfShut, halfShut},
-	halfCut:  {halfCut, halfCut, halfCut, halfDead},
-	halfDead: {halfDead, halfDead, halfDead, halfDead},
-}
-
-// ending is what the states of both halves ask for.
-type ending uint8
-
-const (
-	endNot           ending = iota // go on
-	endClose                       // both ends are done: close them
-	endResetClient                 // close the upstream; reset the client once it has acknowledged what it was sent
-	endResetUpstream               // the same the other way round
-)
-
-// endingOf judges a connection by its halves. A cut half counts only once it is drained: what was read before a reset is
-// delivered before the reset is.
-func endingOf(up, down halfState, upHeld, downHeld bool) ending {
-	switch {
-	case down == halfCut && !downHeld:
-		if up == halfCut {
-			return endClose // both ends are gone
-		}
-		return endResetClient
-	case up == halfCut && !upHeld:
-		return endResetUpstream
-	case up == halfDead && down == halfDead:
-		return endClose
-	case up == halfDead && down == halfShut:
-		return endResetClient // what it sent was lost, and it must know
-	case down == halfDead && up == halfShut:
-		return endResetUpstream
-	case up == halfShut && down == halfShut:
-		return endClose
-	}
-	return endNot
-}
 
 // end is one of the two sockets of a connection.
 type end struct {
@@ -125,31 +39,6 @@ type end struct {
 	got   uint8 // messages received, up to steady
 	tag   uint8 // counts the sockets that were this end, so that a completion for an earlier one is told apart
 }
-
-// half is one direction of a connection, identified by its source.
-type half struct {
-	hold    *buffer // bytes read and not yet delivered; nil: none
-	pipe    *pipe   // for splicing; owned while not nil
-	inPipe  int32   // bytes in it
-	sending int32   // bytes in a send that the kernel was asked for and that is not known to have succeeded
-	streak  uint8   // large reads in a row (copying) or small ones (splicing)
-	splice  bool    // the half is in bulk and goes through the pipe
-	state   halfState
-	bulk    bulk   // how far it is trusted with memory
-	bytes   uint64 // delivered
-}
-
-// bulk is how far a half is trusted with memory.
-type bulk uint8
-
-const (
-	bulkNone    bulk = iota // no large read yet
-	bulkUnknown             // small buffers: its destination has not acknowledged much
-	bulkProved
-)
-
-// held reports whether bytes were read that are not known to be delivered.
-func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.sending > 0 }
 
 // mode is how a connection of the io_uring engine is served.
 //
@@ -200,54 +89,6 @@ type conn struct {
 	replay     *buffer   // what was sent while unproved; nil: nothing
 }
 
-// happen applies an event to the half whose source is s, notes the first cause of the end, and draws the
-// consequences for the other half: an end that was reset takes nothing any more.
-func (c *conn) happen(s side, e halfEvent) {
-	if c.provesDead(s, e) {
-		return
-	}
-	h := &c.halves[s]
-	was := h.state
-	h.state = halfNext[was][e]
-	if h.state == was {
-		return
-	}
-	switch h.state {
-	case halfFIN:
-		c.because(closedBy[s])
-	case halfCut:
-		c.because(c.failureOf(s))
-		c.happen(s.other(), eventBroken)
-	case halfDead:
-		// The destination was reset. What it sent before is still to be read; the reset is found behind it.
-		d := s.other()
-		e := &c.ends[d]
-		e.rd, e.hup = true, true
-		if e.fin {
-			c.because(closedBy[d])
-		} else {
-			c.because(c.failureOf(d))
-			e.reset = true
-		}
-	}
-}
-
-var (
-	closedBy = [2]Reason{client: ClientClosed, upstream: UpstreamClosed}
-	resetBy  = [2]Reason{client: ClientReset, upstream: UpstreamReset}
-	lostBy   = [2]Reason{client: ClientLost, upstream: UpstreamLost}
-)
-
-// because notes why the connection ends. The first cause stays, since an end that has sent its FIN and is closed
-// resets whatever still arrives: every TLS peer that does not wait for the other's close_notify does. But an upstream
-// that resets instead of answering a client's FIN has cut its answer short, and what was on its way to a peer that is lost
-// has not arrived.
-func (c *conn) because(r Reason) {
-	if overrides(r, c.reason) {
-		c.reason = r
-	}
-}
-
 // ending returns what the connection as it is asks for.
 func (c *conn) ending() ending {
 	u, d := &c.halves[client], &c.halves[upstream]
@@ -262,31 +103,47 @@ func (c *conn) halfClosed() bool {
 	return c.halves[client].state != halfOpen || c.halves[upstream].state != halfOpen || c.ends[client].hup || c.ends[upstream].hup
 }
 
-// summary makes the summary as of now.
-func (c *conn) summary(l *core, reason Reason) Summary {
-	silent := c.halves[client].bytes == 0 && c.halves[upstream].bytes == 0 && !c.halves[client].held()
-	if silent && (reason == ClientClosed || reason == ClientReset) {
-		reason = Probe
+// race is what attempts beside each other share. It ends before the connection it belongs to does.
+type race struct {
+	owner  *conn
+	beside []*conn // attempts under way beside the owner's own, the latest last
+}
+
+// proof says what is known of the upstream's connection of a conn.
+type proof uint8
+
+const (
+	proved    proof = iota // it was established for this client, or has brought a byte
+	unproved               // it is from a pool
+	disproved              // it was from a pool, and is dead
+)
+
+// pending returns how many attempts are under way.
+func (c *conn) pending() (n int) {
+	if c.race != nil {
+		n = len(c.race.beside)
 	}
-	s := Summary{
-		Flow:      &c.flow,
-		Reason:    reason,
-		Connected: c.took > 0,
-		Up:        c.halves[client].bytes,
-		Down:      c.halves[upstream].bytes,
-		Opened:    l.wall(c.opened),
-		Connect:   nanos(c.took),
-		Duration:  nanos(l.now - c.opened),
+	if c.ends[upstream].fd >= 0 {
+		n++
 	}
-	if c.flow.Warm {
-		s.Connect = 0
+	return n
+}
+
+// stuck reports whether a half holds bytes that its destination does not take.
+func (c *conn) stuck() bool {
+	return c.halves[client].held() && !c.ends[upstream].wr || c.halves[upstream].held() && !c.ends[client].wr
+}
+
+// abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
+// before is held, or was not read yet.
+func (c *conn) abandoned() bool {
+	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.failed && c.halves[client].state == halfOpen)
+}
+
+// firstLook is when the timer of an attempt that has just begun is to fire: when the next address is to be tried beside it.
+func (c *conn) firstLook() int64 {
+	if d := c.flow.Endpoint.Stagger; d > 0 {
+		return min(c.began+int64(d), c.expires)
 	}
-	if s.Connected && c.began > 0 {
-		s.FirstByte = nanos(max(c.began-c.opened, 1))
-		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted
-	}
-	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {
-		s.local = func() netip.AddrPort { return l.io.localAddr(fd) }
-	}
-	return s
+	return c.expires
 }

@@ -1,39 +1,5 @@
 package relay
 
-import "net/netip"
-
-// admit takes over an accepted socket. It returns nil if the client was refused; fd is closed then.
-func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
-	c := l.conns.get()
-	c.flow = Flow{ID: l.shared.nextID.Add(1), Loop: l.id, Listener: ln, Client: from}
-	c.ends[client] = end{fd: fd, wr: true}
-	c.ends[upstream].fd = -1
-	c.phase = phaseDialing
-	c.opened, c.active = l.now, l.now
-	if n := l.shared.active.Add(1); l.opts.MaxConnections > 0 && n > int64(l.opts.MaxConnections) {
-		l.finish(c, LimitConnections)
-		return nil
-	}
-	if r := l.opts.Handler.Accepted(&c.flow); r != None {
-		l.finish(c, r)
-		return nil
-	}
-	return c
-}
-
-// begin sends an admitted connection on its way.
-func (l *core) begin(c *conn) {
-	if c.flow.Preface {
-		c.phase = phasePreface
-		c.closed, c.expired = Probe, c.flow.silent()
-		c.expires = l.now + int64(l.opts.PrefaceTimeout)
-		l.timers.set(c.slot, c.expires)
-		l.io.prefaced(c)
-		return
-	}
-	l.dial(c)
-}
-
 // dial tries endpoints as the policy names them until one is being connected to, or there is none left.
 func (l *core) dial(c *conn) {
 	c.phase = phaseDialing
@@ -60,14 +26,6 @@ func (l *core) dial(c *conn) {
 		}
 		l.attemptFailed(c, r)
 	}
-}
-
-// firstLook is when the timer of an attempt that has just begun is to fire: when the next address is to be tried beside it.
-func (c *conn) firstLook() int64 {
-	if d := c.flow.Endpoint.Stagger; d > 0 {
-		return min(c.began+int64(d), c.expires)
-	}
-	return c.expires
 }
 
 // attemptFailed closes the socket of an attempt and tells the policy why it failed.
@@ -126,4 +84,94 @@ func (l *core) connected(c *conn) {
 		}
 	}
 	l.io.start(c)
+}
+
+// dialBeside begins an attempt beside those under way, at the endpoint that the policy names. It reports whether it did, and
+// whether c is still dialing: a connection of a pool may have served it, and c has gone on, or ended.
+func (l *core) dialBeside(c *conn) (begun, dialing bool) {
+	for {
+		own := c.flow.Endpoint
+		c.flow.Pending = uint8(c.pending())
+		ep, _ := l.opts.Handler.Dial(&c.flow)
+		c.flow.Pending = 0
+		if ep == nil {
+			return false, true
+		}
+		c.flow.Attempts++
+		c.flow.Endpoint = ep
+		if w := l.warmFor(c); w != nil {
+			won := c.flow.Endpoint
+			c.flow.Endpoint = own
+			l.endAttempts(c, l.now, Superseded)
+			c.flow.Endpoint = won
+			l.adopt(c, w)
+			return false, false
+		}
+		c.flow.Endpoint = own
+		if l.attemptBeside(c, ep) {
+			return true, true
+		}
+	}
+}
+
+// adopt gives c the upstream's connection of w, which ends, and begins to relay.
+func (l *core) adopt(c, w *conn) {
+	p, from := w.pool(), &w.ends[upstream]
+	l.unpool(w, LeftUsed)
+	to := &c.ends[upstream]
+	*to = end{fd: from.fd, rd: from.rd, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
+	from.fd = -1
+	l.discard(w, false)
+	c.began, c.expires = l.now, l.now
+	if !l.io.adopted(c) {
+		l.dialFailed(c, Internal)
+		return
+	}
+	c.flow.Warm = true
+	c.proof = unproved
+	l.connected(c)
+	l.fill(p)
+}
+
+// besideFailed ends an attempt that was made beside others.
+func (l *core) besideFailed(a *conn, r Reason) {
+	c := a.race.owner
+	l.leaveRace(a)
+	l.report(c, a.flow.Endpoint, r, a.began)
+	l.discard(a, true)
+	c.flow.Failure = r
+	l.raceOn(c)
+}
+
+// raceOn goes on after an attempt failed: the next one begins at once, also if others are under way.
+func (l *core) raceOn(c *conn) {
+	if c.pending() == 0 {
+		c.race = nil
+		l.dial(c)
+		return
+	}
+	own := c.ends[upstream].fd >= 0
+	if !own {
+		c.flow.Endpoint = c.race.beside[0].flow.Endpoint
+	}
+	if _, dialing := l.dialBeside(c); dialing && !own {
+		l.timers.clear(c.slot) // those that are under way have timers of their own
+	}
+}
+
+// wonRace gives a client the socket of an attempt that connected first, and begins to relay.
+func (l *core) wonRace(a *conn) {
+	c := a.race.owner
+	l.leaveRace(a)
+	l.endAttempts(c, a.began, Superseded)
+	from, to := &a.ends[upstream], &c.ends[upstream]
+	*to = end{fd: from.fd, rd: from.rd, wr: from.wr, hup: from.hup, reset: from.reset, urgent: from.urgent, tag: to.tag + 1}
+	c.flow.Endpoint, c.began, c.expires = a.flow.Endpoint, a.began, l.now
+	from.fd = -1
+	l.discard(a, false)
+	if !l.io.adopted(c) {
+		l.dialFailed(c, Internal)
+		return
+	}
+	l.connected(c)
 }

@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 const (
 	lingerStep = 10 * time.Millisecond // how often a lingering end is asked whether it has acknowledged
@@ -8,64 +11,6 @@ const (
 	quiet      = 1 * time.Second       // a connection on which nothing moved for so long is between two exchanges
 	settled    = 5 * time.Second       // a connection this old is worth four more system calls for its keepalive
 )
-
-// settle acts on the state of both halves after something moved. It reports whether the connection is still open.
-func (l *core) settle(c *conn) bool {
-	if c.proof == disproved && l.replace(c) {
-		return false
-	}
-	switch c.ending() {
-	case endNot:
-		if c.abandoned() {
-			l.timers.set(c.slot, l.now+int64(lingerStep))
-		}
-		return true
-	case endResetClient:
-		l.lingerAt(c, client)
-	case endResetUpstream:
-		l.lingerAt(c, upstream)
-	default:
-		l.finish(c, c.reason)
-	}
-	return false
-}
-
-// lingerAt resets the end s, but not before its peer has acknowledged what it was sent: a reset discards what is
-// still on its way (tcp(7), SO_LINGER), and what was read before the other side's reset is to arrive.
-func (l *core) lingerAt(c *conn, s side) {
-	c.phase = phaseLingering
-	c.linger = s
-	if l.io.acked(c, s) {
-		l.finish(c, c.reason)
-		return
-	}
-	c.expires = l.now + int64(lingerMax)
-	l.timers.set(c.slot, l.now+int64(lingerStep))
-}
-
-// expireAbandoned ends a connection whose client has reset it and whose upstream does not read, or has taken nothing for
-// lingerMax. As long as the upstream reads, it gets what the client sent before: one that has acknowledged all it was sent is
-// about to take more, and the event that says so may come in the next turn.
-func (l *core) expireAbandoned(c *conn) {
-	if c.ends[upstream].reset || l.io.windowShut(c, upstream) || l.now-c.active >= int64(lingerMax) {
-		if c.failed && l.io.lost(c, client) {
-			c.ends[client].lost = true
-		}
-		c.because(c.failureOf(client))
-		l.finish(c, c.reason)
-		return
-	}
-	l.timers.set(c.slot, l.now+int64(lingerStep))
-}
-
-// lingerOn ends a lingering connection whose peer has acknowledged everything, or had lingerMax to do so.
-func (l *core) lingerOn(c *conn) {
-	if l.now >= c.expires || l.io.acked(c, c.linger) {
-		l.finish(c, c.reason)
-		return
-	}
-	l.timers.set(c.slot, l.now+int64(lingerStep))
-}
 
 // finish ends a connection: the policy gets the summary, the sockets are closed, the slot is free.
 func (l *core) finish(c *conn, reason Reason) {
@@ -121,42 +66,31 @@ func (l *core) underWay(c *conn, s side) bool {
 	return a.inFlight || a.closed || l.io.unread(c, s)
 }
 
-// endAll ends every connection.
-func (l *core) endAll(reason Reason) {
-	l.conns.each(func(c *conn) {
-		if c.hasClient() {
-			l.finish(c, reason)
-		}
-	})
-}
-
-// endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
-func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
-	l.conns.each(func(c *conn) {
-		switch {
-		case c.pooled || c.phase == phaseLingering || !match(&c.flow):
-		case c.racer:
-			l.besideFailed(c, reason)
-		default:
-			l.finish(c, reason)
-			n++
-		}
-	})
-	return n
-}
-
-// show gives f the summary of each connection as of now.
-func (l *core) show(f func(*Summary)) {
-	l.conns.each(func(c *conn) {
-		if c.hasClient() {
-			s := c.summary(l, None)
-			f(&s)
-		}
-	})
-}
-
-// abandoned reports whether the client has reset the connection while its upstream takes nothing: what the client sent
-// before is held, or was not read yet.
-func (c *conn) abandoned() bool {
-	return !c.ends[upstream].wr && (c.halves[client].state == halfCut || c.failed && c.halves[client].state == halfOpen)
+// summary makes the summary as of now.
+func (c *conn) summary(l *core, reason Reason) Summary {
+	silent := c.halves[client].bytes == 0 && c.halves[upstream].bytes == 0 && !c.halves[client].held()
+	if silent && (reason == ClientClosed || reason == ClientReset) {
+		reason = Probe
+	}
+	s := Summary{
+		Flow:      &c.flow,
+		Reason:    reason,
+		Connected: c.took > 0,
+		Up:        c.halves[client].bytes,
+		Down:      c.halves[upstream].bytes,
+		Opened:    l.wall(c.opened),
+		Connect:   nanos(c.took),
+		Duration:  nanos(l.now - c.opened),
+	}
+	if c.flow.Warm {
+		s.Connect = 0
+	}
+	if s.Connected && c.began > 0 {
+		s.FirstByte = nanos(max(c.began-c.opened, 1))
+		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted
+	}
+	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {
+		s.local = func() netip.AddrPort { return l.io.localAddr(fd) }
+	}
+	return s
 }

@@ -1,30 +1,11 @@
 package relay
 
-import (
-	"syscall"
-	"time"
-)
+import "time"
 
 // A path may go dark while bytes are on their way: no keepalive is sent then, tcp(7), and the kernel sends again for a
 // quarter of an hour. Its TCP_USER_TIMEOUT ends that, but it also ends a peer that just does not read, although that
 // peer answers each window probe (by test on 6.18: after 3.3 s where 3 s were set), and it takes the place of the
 // number of keepalives. So the core asks each end now and then what its peer has acknowledged.
-
-// acknowledgement is how the peer of an end acknowledges what it is sent.
-type acknowledgement struct {
-	bytes      uint64        // acknowledged so far
-	inFlight   bool          // bytes were sent that are not acknowledged
-	closed     bool          // none is on its way, but there are some that its window has no room for
-	unanswered bool          // no answer came to the last window probe, if one was sent
-	silent     time.Duration // since the last packet that acknowledged anything, also what it had acknowledged before
-}
-
-// debt is what the peer of an end owes, as of the last look at it. The zero value: nothing.
-type debt struct {
-	bytes  uint64 // acknowledged
-	since  int64  // first look that found so many, and something that is unanswered; 0: nothing was
-	closed bool   // its window was
-}
 
 // debtParts is how often an end is looked at within Keepalive.UserTimeout.
 const debtParts = 8
@@ -92,31 +73,10 @@ func (l *core) lose(c *conn, s side) {
 	l.io.giveUp(c)
 }
 
-// lostErrno reports whether an established connection failed because its peer does not answer: keepalives, or bytes that
-// were sent again and again. The kernel tells ETIMEDOUT then, or what a router has said meanwhile.
-func lostErrno(e syscall.Errno) bool {
-	switch e {
-	case syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN:
-		return true
+// tighten brings the timer forward when a half ended: half_close is usually shorter than idle.
+func (l *core) tighten(c *conn) {
+	if c.phase != phaseRelaying {
+		return // set when the connection comes to it
 	}
-	return false
-}
-
-// failureOf returns why the end s of a connection ended, if not by a FIN.
-func (c *conn) failureOf(s side) Reason {
-	if c.ends[s].lost {
-		return lostBy[s]
-	}
-	return resetBy[s]
-}
-
-// overrides reports whether a cause that came later is the reported one.
-func overrides(later, first Reason) bool {
-	switch later {
-	case UpstreamReset:
-		return first == None || first == ClientClosed
-	case ClientLost, UpstreamLost:
-		return first == None || first == ClientClosed || first == UpstreamClosed
-	}
-	return first == None
+	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice))
 }

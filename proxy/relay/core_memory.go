@@ -17,13 +17,6 @@ const (
 	collectLeast = 1 << 20                // bytes of free buffers that are worth a collection
 )
 
-// stuckConn is a connection with bytes that its peer does not take.
-type stuckConn struct {
-	slot  uint32
-	since int64 // when a byte last moved
-	bytes int64 // held for it
-}
-
 // measureLater has what stuck connections hold measured, unless that is to come already.
 func (l *core) measureLater() {
 	if !l.measuring {
@@ -72,11 +65,6 @@ func (l *core) relieve(excess int64) {
 		l.shared.buffered.Add(-s.bytes)
 		l.finish(l.conns.at(s.slot), LimitMemory)
 	}
-}
-
-// stuck reports whether a half holds bytes that its destination does not take.
-func (c *conn) stuck() bool {
-	return c.halves[client].held() && !c.ends[upstream].wr || c.halves[upstream].held() && !c.ends[client].wr
 }
 
 // pinned is how many bytes are held for a connection, the kernel's included.

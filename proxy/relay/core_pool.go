@@ -9,20 +9,6 @@ import (
 // What the core does with pools of upstream connections. Those that wait, or are being established, are connections
 // without a client, which the epoll instance watches in both engines.
 
-// pool is a loop's part of a Warm.
-type pool struct {
-	*Warm
-	want    int
-	ready   []*conn // the latest last
-	dialing int
-	sure    bool // the last attempt succeeded
-	strikes int  // rests since the last good connection
-	resting bool
-	lacking bool // it rests since there is nothing to connect to
-	rests   uint // counts the rests, so that the end of one that was cut short is not taken for another's
-	dropped bool // nothing is wanted of it any more
-}
-
 // pool returns the pool of a connection without a client.
 func (c *conn) pool() *pool { return c.flow.Tag.(*pool) }
 

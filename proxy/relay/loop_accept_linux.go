@@ -1,38 +1,11 @@
 package relay
 
 import (
-	"net/netip"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// acceptor is a listening socket of a loop.
-type acceptor struct {
-	fd     int32
-	index  int // in loop.lns
-	ln     *Listener
-	shared bool   // other loops accept from the same socket
-	paused bool   // waits for descriptors or memory
-	burst  int    // how many to accept in one go
-	turn   uint64 // in which it was reported last
-
-	// Of the io_uring engine.
-	calls  []acceptCall
-	armed  int    // calls that the kernel has
-	closed func() // not nil: it is closed, and this called, once the kernel has none
-}
-
-// host is what the engines do differently about listeners.
-type host interface {
-	// welcome takes an accepted client.
-	welcome(fd int32, ln *Listener, from netip.AddrPort)
-	// setAccept begins or ends to accept from a listener. It returns false if there is no memory for it.
-	setAccept(a *acceptor, on bool) bool
-	// retire serves the clients that the kernel has queued for a listener, closes it, and calls closed.
-	retire(a *acceptor, closed func())
-}
 
 // acceptSome takes one client, and more only where the listener keeps being reported: asking an empty queue is a wasted
 // call, and what is left is reported again.

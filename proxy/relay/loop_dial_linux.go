@@ -8,17 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connect: see transport.
-func (l *loop) connect(c *conn) Reason {
-	if r := l.openUpstream(c); r != None {
-		return r
-	}
-	if !l.watch(c, upstream) {
-		return Internal
-	}
-	return None
-}
-
 // openUpstream gives c a socket that is being connected to its endpoint.
 func (l *loop) openUpstream(c *conn) Reason {
 	if r := l.openSocket(c); r != None {

@@ -65,22 +65,6 @@ func (l *loop) acked(c *conn, s side) bool {
 
 func (l *loop) windowShut(c *conn, s side) bool { return doesNotRead(int(c.ends[s].fd)) }
 
-func (l *loop) release(h *half) {
-	if h.hold != nil {
-		l.bufs.put(h.hold)
-		h.hold = nil
-	}
-	if h.pipe == nil {
-		return
-	}
-	if h.inPipe > 0 { // a pipe with bytes in it would give them to its next user
-		l.pipes.destroy(h.pipe)
-	} else {
-		l.pipes.put(h.pipe)
-	}
-	h.pipe, h.inPipe = nil, 0
-}
-
 func (l *loop) keepalive(c *conn, s side) {
 	setKeepalive(c.ends[s].fd, l.opts.Keepalive)
 	limitUnsent(c.ends[s].fd)
@@ -104,3 +88,14 @@ func (l *loop) unread(c *conn, s side) bool {
 }
 
 func (l *loop) localAddr(fd int32) netip.AddrPort { return localAddr(fd) }
+
+// connect: see transport.
+func (l *loop) connect(c *conn) Reason {
+	if r := l.openUpstream(c); r != None {
+		return r
+	}
+	if !l.watch(c, upstream) {
+		return Internal
+	}
+	return None
+}

@@ -7,43 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 )
-
-// portableConn is one connection of the portable engine. Its life is the function live, read from top to bottom.
-type portableConn struct {
-	eng     *portable
-	refused Reason // decided before its goroutine began
-	opened  time.Time
-
-	mu      sync.Mutex // of what others may look at; its own goroutine locks to change it and to let the handler
-	flow    Flow
-	ends    [2]*net.TCPConn // by side; the upstream's is nil until it is connected
-	connect time.Duration   // how long the successful attempt took
-	over    bool            // the handler was told of its end
-
-	said atomic.Bool // the client sent bytes for the policy to see
-	ctx  context.Context
-	kill context.CancelCauseFunc // ends the connection from without; the cause is an endedBy
-
-	// Shared by the two halves while they run.
-	halves  [2]portableHalf // by source
-	reason  atomic.Uint32   // why it ends, unless it is ended from within
-	active  atomic.Int64    // when a byte last moved, since opened
-	first   atomic.Int64    // when the upstream's first byte came, since opened
-	broken  [2]atomic.Bool  // a write found that this end was reset
-	finSent [2]atomic.Bool  // this end was sent the other's FIN
-	debts   [2]debt         // by side; of the goroutine that watches over both halves
-	proof   atomic.Uint32   // a proof, of the upstream's connection
-	replay  []byte          // what the client sent while it was unproved; its half's while that runs
-}
-
-// endedBy is the cause with which a connection's context is cancelled.
-type endedBy Reason
-
-func (r endedBy) Error() string { return Reason(r).String() }
 
 // newPortableConn returns the connection of an accepted client, whose socket it owns.
 func newPortableConn(e *portable, l *Listener, sock *net.TCPConn) *portableConn {
@@ -55,54 +20,6 @@ func newPortableConn(e *portable, l *Listener, sock *net.TCPConn) *portableConn 
 	}
 	c.ctx, c.kill = context.WithCancelCause(context.Background())
 	return c
-}
-
-// serve lives the life, hands over the summary and closes what is open.
-func (c *portableConn) serve() {
-	reason, orderly := c.live()
-	c.mu.Lock()
-	s := c.summary(reason)
-	c.eng.opts.Handler.Closed(&s)
-	c.over = true
-	c.mu.Unlock()
-	for _, sock := range c.ends {
-		if sock == nil {
-			continue
-		}
-		if !orderly {
-			sock.SetLinger(0) // close sends RST instead of FIN, socket(7)
-		}
-		sock.Close()
-	}
-	c.kill(nil) // releases the context
-	c.eng.forget(c)
-}
-
-// live is a connection from accept to the moment before its sockets are closed, orderly or by reset.
-func (c *portableConn) live() (reason Reason, orderly bool) {
-	if c.refused != None {
-		return c.refused, false
-	}
-	c.eng.tuneSocket(c.ends[client])
-	if r := c.accepted(); r != None {
-		return r, false
-	}
-	preface, r := c.preface()
-	if r != None {
-		return r, r == Probe
-	}
-	for {
-		if r := c.dial(); r != None {
-			return r, false
-		}
-		if !c.greet() {
-			return Internal, false
-		}
-		if reason, orderly = c.relay(preface); reason != None {
-			return reason, orderly
-		}
-		preface = c.replace()
-	}
 }
 
 // accepted asks the policy whether the client may enter.

@@ -3,8 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -58,36 +56,6 @@ func (c *portableConn) nextEndpoint() (*Endpoint, Reason) {
 	return ep, None
 }
 
-// attempt tries one endpoint. On success the socket is the caller's.
-func (e *portable) attempt(ctx context.Context, ep *Endpoint) (*net.TCPConn, Reason) {
-	// An attempt that is cut short may have connected already: its socket is to leave by a reset, not by a FIN.
-	d := net.Dialer{Timeout: ep.timeout(), Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) {
-			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-			if ep.Local.IsValid() {
-				bindWithoutPort(int(fd))
-			}
-		})
-	}}
-	if ep.Local.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: ep.Local.AsSlice(), Zone: ep.Local.Zone()}
-	}
-	d.SetMultipathTCP(false)
-	// Not DialTCP: even with no local address it binds, which takes a port from all destinations and, with many
-	// connections in TIME-WAIT, searches for a free one for milliseconds.
-	conn, err := d.DialContext(ctx, "tcp", ep.Addr.String())
-	if err != nil {
-		if r := cutShort(ctx); r != None {
-			return nil, r
-		}
-		return nil, dialReason(err)
-	}
-	sock := conn.(*net.TCPConn)
-	sock.SetLinger(-1)
-	e.tuneSocket(sock)
-	return sock, None
-}
-
 // greet sends what the upstream is to get first. It returns false if the kernel did not take it.
 func (c *portableConn) greet() bool {
 	f := c.flow.Endpoint.Header
@@ -108,42 +76,6 @@ func (c *portableConn) greet() bool {
 	default:
 		return err == nil
 	}
-}
-
-// cutShort is why the client's side, or the operator, ended the dialing; None if neither did.
-func cutShort(ctx context.Context) Reason {
-	var by endedBy
-	if errors.As(context.Cause(ctx), &by) {
-		return Reason(by)
-	}
-	return None
-}
-
-// dialReason maps an error of connect(2), or of socket(2) before it.
-func dialReason(err error) Reason {
-	var errno syscall.Errno
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &errno) {
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			return ConnectTimeout
-		}
-		return Internal
-	}
-	switch errno {
-	case syscall.ECONNREFUSED, syscall.ECONNRESET:
-		// net.Dialer asks for the socket's error last of all, so an upstream that accepts and resets at once looks
-		// like one that does not accept.
-		return ConnectRefused
-	case syscall.ETIMEDOUT:
-		return ConnectTimeout
-	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EACCES, syscall.EPERM:
-		return ConnectUnreachable
-	case syscall.EADDRNOTAVAIL:
-		return NoPorts
-	case syscall.EMFILE, syscall.ENFILE:
-		return LimitConnections
-	}
-	return Internal
 }
 
 // watchReset cancels the dialing when the client resets the connection. It peeks, so that nothing is taken from the

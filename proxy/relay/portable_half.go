@@ -5,21 +5,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
-
-// portableHalf is one direction while it is relayed, with halfState as its fate.
-type portableHalf struct {
-	c        *portableConn
-	from     side
-	src, dst *net.TCPConn
-	bytes    atomic.Uint64 // delivered
-	busy     atomic.Bool   // it waits in a write
-	held     int           // bytes read but not delivered when it ended
-	state    halfState     // how it ended; halfOpen: it was interrupted
-}
 
 // relay runs both halves and decides how the connection ends. None: the upstream's connection is to be replaced.
 func (c *portableConn) relay(preface []byte) (reason Reason, orderly bool) {

@@ -7,21 +7,17 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// portableListener is a listening socket of the portable engine, with a goroutine that accepts.
-type portableListener struct {
-	eng      *portable
-	ln       atomic.Pointer[Listener] // its heir may take its place
-	tcp      *net.TCPListener
-	stopping chan struct{}
-	ended    chan struct{} // closed when the goroutine has ended
-}
+const (
+	acceptPause = 100 * time.Millisecond // how long accept rests when the system has no descriptor or memory left
+	queuedGrace = 20 * time.Millisecond  // a stopped listener's queue counts as empty after this long without a client
+	queuedMax   = time.Second            // and is closed after this long even while clients keep coming
+)
 
 // openPortable opens a listener that does not accept yet. The error is a ListenError, or says which descriptor is no listener.
 func openPortable(e *portable, ln *Listener) (*portableListener, error) {
@@ -150,4 +146,16 @@ func (l *portableListener) stopped() bool {
 	default:
 		return false
 	}
+}
+
+// admit registers a connection, so that closeAll finds it as soon as accept has returned it, and starts its life.
+func (e *portable) admit(l *Listener, sock *net.TCPConn) {
+	c := newPortableConn(e, l, sock)
+	if n, limit := e.active.Add(1), e.tuning.Load().MaxConnections; limit > 0 && n > int64(limit) {
+		c.refused = LimitConnections
+	}
+	e.mu.Lock()
+	e.conns[c] = struct{}{}
+	e.mu.Unlock()
+	e.serving.Go(c.serve)
 }

@@ -2,29 +2,9 @@ package relay
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 )
-
-// portablePool is a Warm at work on the portable engine: a goroutine that establishes what is missing, and one for each
-// connection that waits. A connection that its peer ends after it has sent something is found out only by its client.
-type portablePool struct {
-	*Warm
-	eng    *portable
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	work   sync.WaitGroup
-	wake   chan struct{} // something is missing
-
-	mu      sync.Mutex
-	ready   []*portableWarm // the latest last
-	strikes int
-	rests   time.Time // until when no attempt is made
-	lacking bool      // since there is nothing to connect to
-	dropped bool
-}
 
 // setWarm replaces the pools. One change at a time is the Relay's care.
 func (e *portable) setWarm(list []*Warm) {
@@ -167,20 +147,6 @@ func (p *portablePool) add(w *portableWarm, took time.Duration) bool {
 	return true
 }
 
-// strike makes no attempt for a while, longer each time until good is called. What fails during a rest counts with what
-// began it.
-func (p *portablePool) strike() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Now().Before(p.rests) {
-		return
-	}
-	p.strikes++
-	d := restFor(p.strikes, rand.Float64())
-	p.rests, p.lacking = time.Now().Add(d), false
-	p.noteRest(0, d)
-}
-
 // lack rests since there is nothing to connect to.
 func (p *portablePool) lack() {
 	p.mu.Lock()
@@ -196,23 +162,4 @@ func (p *portablePool) look() {
 	}
 	p.mu.Unlock()
 	p.nudge()
-}
-
-// good notes that the peer keeps connections that wait.
-func (p *portablePool) good() {
-	p.mu.Lock()
-	was := p.strikes
-	p.strikes = 0
-	p.mu.Unlock()
-	if was > 0 {
-		p.noteRest(0, 0)
-	}
-}
-
-// nudge has the pool's goroutine look whether connections are missing.
-func (p *portablePool) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
 }

@@ -4,7 +4,7 @@ import "time"
 
 // What a connection of the portable engine does about an upstream's connection from a pool, which may be dead.
 
-// halfReplaced: the upstream's connection was from a pool and proved dead. Not among the states of core_conn.go, where the
+// halfReplaced: the upstream's connection was from a pool and proved dead. Not among the states of core_half.go, where the
 // connection is replaced at once.
 const halfReplaced = halfStates
 

@@ -9,16 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// portableWarm is a connection that waits for a client.
-type portableWarm struct {
-	ep    *Endpoint
-	sock  *net.TCPConn
-	since time.Time
-	until time.Time // when it expires
-	taken chan struct{}
-	done  chan struct{} // closed when nobody looks at the socket any more
-}
-
 // newWarm returns a connection that may be taken. Its deadline is set here, since whoever takes it sets another.
 func (p *portablePool) newWarm(ep *Endpoint, sock *net.TCPConn) *portableWarm {
 	w := &portableWarm{ep: ep, sock: sock, since: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
@@ -128,4 +118,37 @@ func (p *portablePool) to(ep *Endpoint) *portableWarm {
 		}
 	}
 	return nil
+}
+
+// strike makes no attempt for a while, longer each time until good is called. What fails during a rest counts with what
+// began it.
+func (p *portablePool) strike() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.rests) {
+		return
+	}
+	p.strikes++
+	d := restFor(p.strikes, rand.Float64())
+	p.rests, p.lacking = time.Now().Add(d), false
+	p.noteRest(0, d)
+}
+
+// good notes that the peer keeps connections that wait.
+func (p *portablePool) good() {
+	p.mu.Lock()
+	was := p.strikes
+	p.strikes = 0
+	p.mu.Unlock()
+	if was > 0 {
+		p.noteRest(0, 0)
+	}
+}
+
+// nudge has the pool's goroutine look whether connections are missing.
+func (p *portablePool) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }

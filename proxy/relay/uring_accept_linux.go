@@ -9,16 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptCall is one request for a client, with room for its address: of a client that has reset already, nothing but accept
-// tells the address.
-type acceptCall struct {
-	sa    sockaddr
-	armed bool
-}
-
-// acceptCalls is how many clients a listener takes a turn. The kernel wakes one call a client.
-const acceptCalls = 16
-
 // setAccept has clients accepted by every call that the kernel does not have, or by no call any more. Kernels before 6.10
 // would try at once to accept for each call, and an accept that finds nobody is dear: there epoll tells of clients.
 func (l *uringLoop) setAccept(a *acceptor, on bool) bool {
@@ -54,13 +44,6 @@ func (l *uringLoop) acceptOne(a *acceptor, k int) {
 	q.Addr, q.Off = uint64(uintptr(unsafe.Pointer(&call.sa.raw))), uint64(uintptr(unsafe.Pointer(&call.sa.len)))
 	q.Data = acceptData(a.index, k)
 }
-
-// acceptData is the Data of call k of listener i; acceptListener and acceptIndex read them back.
-func acceptData(i, k int) uint64 { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
-
-func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
-
-func acceptIndex(data uint64) int { return int(data & 0xff) }
 
 // acceptDone acts on the end of call k of listener i: a client, an error, or a cancellation.
 func (l *uringLoop) acceptDone(i, k int, q *ring.CQE) {

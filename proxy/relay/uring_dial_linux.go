@@ -43,18 +43,6 @@ func (l *uringLoop) connectDone(q *ring.CQE) {
 	l.established(c)
 }
 
-// connectAddrs are the addresses of connect requests. The kernel copies one when it takes the request (io_connect_prep), and until
-// then it must stay where it is.
-type connectAddrs struct {
-	used []connectAddr // in the order of their requests
-	free []*sockaddr
-}
-
-type connectAddr struct {
-	request uint32
-	*sockaddr
-}
-
 // get returns room for the address of a request, which is the kernel's until reuse finds the request taken.
 func (a *connectAddrs) get(request uint32) *sockaddr {
 	if len(a.free) == 0 {

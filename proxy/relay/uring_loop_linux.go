@@ -1,11 +1,9 @@
 package relay
 
 import (
-	"runtime"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/relay/ring"
-	"golang.org/x/sys/unix"
 )
 
 // uringLoop is one event loop of the io_uring engine. It is an epoll loop for connections in modeReady, and moves the
@@ -60,147 +58,69 @@ var (
 	ringOpened = func(*uringLoop) {}
 )
 
-// run owns the ring. started gets the error that kept it from running, or nil.
-func (l *uringLoop) run(started chan<- error) {
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and its hold on the ring with it
-	if err := l.open(); err != nil {
-		l.loop.close()
-		started <- err
-		return
-	}
-	started <- nil
-	for !l.done {
-		l.wait()
-		l.reap()
-		if l.polled {
-			l.takeReady()
-		}
-		if len(l.again) > 0 {
-			l.runAgain()
-		}
-		l.timers.advance(l.now, l.fire)
-	}
-	l.end()
+// connectAddrs are the addresses of connect requests. The kernel copies one when it takes the request (io_connect_prep), and until
+// then it must stay where it is.
+type connectAddrs struct {
+	used []connectAddr // in the order of their requests
+	free []*sockaddr
 }
 
-// open makes the ring, on the thread that is to use it, and asks for what it always waits for.
-func (l *uringLoop) open() (err error) {
-	if l.ring, err = ring.New(ringSize.requests, ringSize.completions); err != nil {
-		return err
-	}
-	if l.in, err = l.ring.Provide(ringSize.buffers, ringSize.first, ringBuffer); err != nil {
-		l.ring.Close()
-		return err
-	}
-	if l.can, err = l.ring.Features(); err != nil {
-		l.ring.Close()
-		return err
-	}
-	ringOpened(l)
-	l.watchEpoll()
-	for _, a := range l.lns {
-		l.setAccept(a, true)
-	}
-	return nil
+type connectAddr struct {
+	request uint32
+	*sockaddr
 }
 
-// watchEpoll has events of the epoll instance reported: linux/io_uring.h, multishot polls are edge-triggered.
-func (l *uringLoop) watchEpoll() {
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.Len, q.OpFlags, q.Data = ring.OpPollAdd, l.ep, ring.PollMulti, unix.POLLIN, kindEpoll.data(0)
-	l.live++
-	l.epollWatched = true
+// settledHalf is a half whose send is settled and that needs a look.
+type settledHalf struct {
+	endRef
+	short bool // not everything was taken
 }
 
-// wait issues what was asked for and returns when there is something to do; see loop.wait and napMillis.
-func (l *uringLoop) wait() {
-	if l.turns++; l.turns%busySample == 0 {
-		l.busy.Add(busySample * (l.clock() - l.now))
-	}
-	limit, park := time.Duration(-1), false
-	if l.noWait || len(l.again) > 0 {
-		limit = 0
-	} else if at, ok := l.timers.next(); ok {
-		limit = nanos(max(at-l.now, 0) + int64(time.Millisecond))
-	}
-	const nap = napMillis * time.Millisecond
-	if len(l.sends) == 0 && l.now-l.woken >= int64(nap) {
-		park = true
-	} else if limit < 0 || limit > nap {
-		limit = nap
-	}
-	l.noWait = false
-	_ = l.ring.Wait(limit, park) // whatever the reason was, the queues tell what there is to do
-	l.now = l.clock()
+// sendRequest is a send that the kernel was asked for, without a completion where it succeeds: it is known to have succeeded
+// once its request was taken and no completion says otherwise. It owns the memory until then. The send never waits
+// (MSG_DONTWAIT), so that is the turn after at the latest.
+type sendRequest struct {
+	request uint32
+	end     endRef // the half it belongs to, by its source
+	len     int32
+	res     int32   // len, or what the completion said
+	id      uint16  // a provided buffer, if hold is nil
+	hold    *buffer // or one of the half
 }
 
-// reap acts on what was done.
-func (l *uringLoop) reap() {
-	l.addrs.reuse(l.ring)
-	first, second := l.ring.Completions()
-	l.noteSendResults(first)
-	l.noteSendResults(second)
-	l.settleSends()
-	if len(l.needBuffer) > 0 {
-		l.refill()
-	}
-	if len(first) == 0 {
-		return
-	}
-	l.woken = l.now
-	for i := range first {
-		l.complete(&first[i])
-	}
-	for i := range second {
-		l.complete(&second[i])
-	}
-	l.ring.Done()
-}
+// acceptData is the Data of call k of listener i; acceptListener and acceptIndex read them back.
+func acceptData(i, k int) uint64 { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
 
-// noteSendResults looks at completions for what must be known before any is acted on: which sends did not succeed.
-func (l *uringLoop) noteSendResults(qs []ring.CQE) {
-	for i := range qs {
-		if q := &qs[i]; kind(q.Data>>kindShift) == kindSend {
-			l.noteSendResult(uint32(q.Data), q.Res)
-		}
-	}
-}
+func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
 
-// takeReady acts on events of connections in modeReady, and on the mailbox.
-func (l *uringLoop) takeReady() {
-	n, _ := sysEpollWait(l.ep, l.events, 0)
-	l.polled = n == len(l.events) // there may be more, and their edge is past
-	for i := range l.events[:max(n, 0)] {
-		ev := &l.events[i]
-		if ev.Fd < 0 {
-			l.dispatch(ev)
-			l.polled = l.polled || ev.Fd <= keyListener // which stays reported while clients are queued, without another edge
-			continue
-		}
-		c := l.conns.lookup(uint32(ev.Fd)>>1, uint32(ev.Pad))
-		if c == nil || c.mode != modeReady {
-			continue
-		}
-		gen, before := c.gen, c.halves[client].bytes+c.halves[upstream].bytes
-		l.handleEvent(c, side(ev.Fd&1), ev.Events)
-		if c.gen == gen && c.phase == phaseRelaying {
-			l.calmDown(c, c.halves[client].bytes+c.halves[upstream].bytes-before)
-		}
-	}
-	l.noWait = l.noWait || l.polled
-}
+func acceptIndex(data uint64) int { return int(data & 0xff) }
 
-// end lets the kernel finish with everything, then closes.
-func (l *uringLoop) end() {
-	l.cancel(kindEpoll.data(0))
-	for _, a := range l.lns {
-		l.setAccept(a, false)
-	}
-	for end := time.Now().Add(drainLimit); (l.live > 0 || l.ring.Pending() > 0 || len(l.sends) > 0) && time.Now().Before(end); {
-		_ = l.ring.Wait(time.Millisecond, true)
-		l.reap()
-	}
-	l.shared.kept.Add(int64(l.live + len(l.cancelling) + l.in.Out()))
-	l.ring.Close()
-	l.loop.close()
+// kind says what a completion is of. With side, tag, slot and generation it makes the Data of a request.
+type kind uint64
+
+const (
+	kindNone    kind = iota // of no interest: a close, a cancellation
+	kindRecv                // slot and generation
+	kindConnect             // slot, generation and tag
+	kindWatch               // slot and generation
+	kindSend                // number of the request
+	kindAccept              // number of the listener, and of the call in the lowest byte
+	kindEpoll
+	kindCancel kind = 8 // and the kind of what is cancelled
+
+	kindShift = 60
+	sideShift = 59
+	tagShift  = 56
+	tagMask   = 7
+	genShift  = 24
+	slotMask  = 1<<genShift - 1
+)
+
+// data makes the Data of a request of kind k.
+func (k kind) data(v uint64) uint64 { return uint64(k)<<kindShift | v }
+
+// connData makes the Data of a request for the end s of c.
+func connData(k kind, c *conn, s side) uint64 {
+	return uint64(k)<<kindShift | uint64(s)<<sideShift | uint64(c.ends[s].tag&tagMask)<<tagShift |
+		uint64(c.gen)<<genShift | uint64(c.slot)
 }

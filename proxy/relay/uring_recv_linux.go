@@ -11,39 +11,6 @@ import (
 // more for the whole.
 const steady = 4
 
-// recv asks for what the end s sends next. Nothing is expected to be there already if idle.
-func (l *uringLoop) recv(c *conn, s side, idle bool) {
-	e := &c.ends[s]
-	if l.can.LimitedRecv && e.got == steady && !e.watch {
-		l.watchReset(c, s)
-	}
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.Len = ring.OpRecv, c.ends[s].fd, ringBuffer
-	q.Flags, q.Group = ring.SelectBuffer, ring.Group
-	if idle {
-		q.Prio = ring.PollFirst
-	}
-	if e.watch {
-		q.Prio |= ring.RecvMulti
-		q.Limit = ringLimit
-		l.lookLater(c)
-	}
-	q.Data = connData(kindRecv, c, s)
-	e.recv = true
-	l.live++
-}
-
-// watchReset has the end of s reported, by FIN or reset, and urgent data that are there already. A receive that stays may
-// not find an end that came together with data: what it got before makes the kernel take the socket for empty and wait for
-// the next event (io_recv_finish in 6.18, by test). See lookAfter.
-func (l *uringLoop) watchReset(c *conn, s side) {
-	q, _ := l.ring.Next()
-	q.Op, q.FD, q.OpFlags = ring.OpPollAdd, c.ends[s].fd, unix.POLLPRI // POLLERR and POLLHUP need not be asked for: poll(2)
-	q.Data = connData(kindWatch, c, s)
-	c.ends[s].watch = true
-	l.live++
-}
-
 // watchDone acts on what watchReset reports.
 func (l *uringLoop) watchDone(q *ring.CQE) {
 	l.live--

@@ -1,25 +1,6 @@
 package relay
 
-import (
-	"syscall"
-	"unsafe"
-
-	"github.com/l4fwd/l4fwd/proxy/relay/ring"
-	"golang.org/x/sys/unix"
-)
-
-// issueSend sends b to the destination of the half from s. f says what holds b.
-func (l *uringLoop) issueSend(c *conn, s side, b []byte, f sendRequest) {
-	q, n := l.ring.Next()
-	q.Op, q.FD, q.Flags = ring.OpSend, c.ends[s.other()].fd, ring.SkipSuccess
-	q.Addr, q.Len = uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b))
-	// A short send counts as a failure with MSG_WAITALL, and so has a completion: io_uring_enter(2).
-	q.OpFlags = unix.MSG_DONTWAIT | unix.MSG_WAITALL | unix.MSG_NOSIGNAL
-	q.Data = kindSend.data(uint64(n))
-	f.request, f.end, f.len, f.res = n, endRef{c.slot, c.gen, s}, int32(len(b)), int32(len(b))
-	c.halves[s].sending = f.len
-	l.sends = append(l.sends, f)
-}
+import "syscall"
 
 // noteSendResult notes that a send did not do all it was asked.
 func (l *uringLoop) noteSendResult(request uint32, res int32) {
@@ -29,12 +10,6 @@ func (l *uringLoop) noteSendResult(request uint32, res int32) {
 			return
 		}
 	}
-}
-
-// settledHalf is a half whose send is settled and that needs a look.
-type settledHalf struct {
-	endRef
-	short bool // not everything was taken
 }
 
 // settleSends settles the sends that the kernel has taken: all their completions are known.
@@ -143,17 +118,3 @@ func (l *uringLoop) holdRest(c *conn, f *sendRequest, sent int) {
 		c.ends[f.end.s.other()].wr = false
 	}
 }
-
-// sendRequest is a send that the kernel was asked for, without a completion where it succeeds: it is known to have succeeded
-// once its request was taken and no completion says otherwise. It owns the memory until then. The send never waits
-// (MSG_DONTWAIT), so that is the turn after at the latest.
-type sendRequest struct {
-	request uint32
-	end     endRef // the half it belongs to, by its source
-	len     int32
-	res     int32   // len, or what the completion said
-	id      uint16  // a provided buffer, if hold is nil
-	hold    *buffer // or one of the half
-}
-
-const noBuffer = ^uint16(0)

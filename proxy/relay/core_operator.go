@@ -1,0 +1,35 @@
+package relay
+
+// endAll ends every connection.
+func (l *core) endAll(reason Reason) {
+	l.conns.each(func(c *conn) {
+		if c.hasClient() {
+			l.finish(c, reason)
+		}
+	})
+}
+
+// endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
+func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
+	l.conns.each(func(c *conn) {
+		switch {
+		case c.pooled || c.phase == phaseLingering || !match(&c.flow):
+		case c.racer:
+			l.besideFailed(c, reason)
+		default:
+			l.finish(c, reason)
+			n++
+		}
+	})
+	return n
+}
+
+// show gives f the summary of each connection as of now.
+func (l *core) show(f func(*Summary)) {
+	l.conns.each(func(c *conn) {
+		if c.hasClient() {
+			s := c.summary(l, None)
+			f(&s)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"runtime"
+	"time"
+)
+
+// Options says what to relay. Handler and Listeners are required; the zero value of the rest works.
+type Options struct {
+	Engine    string // "auto" (also the empty string), "uring", "epoll" or "portable"
+	Loops     int    // event loops; 0: one for each processor the process may use
+	Listeners []Listener
+	Handler   Handler
+	Tuning
+}
+
+// Tuning is what may change while the relay runs: see Relay.Tune.
+type Tuning struct {
+	PrefaceTimeout   time.Duration // default 5s
+	IdleTimeout      time.Duration // default 1h
+	HalfCloseTimeout time.Duration // default 5m
+	Keepalive        Keepalive
+
+	// MaxConnections is how many may be open at once over all loops; beyond it a client is refused with
+	// LimitConnections. 0: no limit.
+	MaxConnections int
+
+	// Buffered is how many bytes may be held for peers that do not read, the kernel's included, over all loops. Beyond it
+	// those that have not read for longest are ended with LimitMemory. 0: DefaultBuffered; negative: no limit.
+	Buffered int64
+}
+
+// Keepalive is set on both legs. Each zero field takes its default: 60s, 15s, 4, and Idle + Interval × Count.
+type Keepalive struct {
+	Idle, Interval time.Duration // whole seconds; TCP_KEEPIDLE and TCP_KEEPINTVL, tcp(7)
+	Count          int           // TCP_KEEPCNT
+
+	// UserTimeout is how long sent bytes may stay unacknowledged before the peer counts as lost. A peer that does not read
+	// and answers window probes is not. It is found up to a quarter later.
+	UserTimeout time.Duration
+}
+
+func (o *Options) setDefaults() {
+	o.Tuning.setDefaults()
+	if o.Loops <= 0 {
+		o.Loops = DefaultLoops()
+	}
+}
+
+func (t *Tuning) setDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&t.PrefaceTimeout, 5*time.Second)
+	def(&t.IdleTimeout, time.Hour)
+	def(&t.HalfCloseTimeout, 5*time.Minute)
+	def(&t.Keepalive.Idle, time.Minute)
+	def(&t.Keepalive.Interval, 15*time.Second)
+	if t.Keepalive.Count <= 0 {
+		t.Keepalive.Count = 4
+	}
+	if t.Buffered == 0 {
+		t.Buffered = DefaultBuffered()
+	}
+	def(&t.Keepalive.UserTimeout, t.Keepalive.Idle+t.Keepalive.Interval*time.Duration(t.Keepalive.Count))
+}
+
+// DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
+func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
