@@ -77,6 +77,7 @@ func (k *Keeper) lockCalls(ctx context.Context) bool {
 	}
 }
 
+// unlockCalls ends what lockCalls or lockCallsForRelease began.
 func (k *Keeper) unlockCalls() { <-k.calls }
 
 // lockCallsForRelease is lockCalls for a release, which has little time: it cancels the calls of Run's step that take longer than

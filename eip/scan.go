@@ -40,6 +40,7 @@ type scan struct {
 	failed    backoff // any other failure
 }
 
+// newScan returns a scan that has not tried anything, with the pauses after each kind of failure.
 func newScan() scan {
 	return scan{
 		list:      backoff{first: time.Second, limit: 4 * time.Second, factor: 1.5},

@@ -22,6 +22,7 @@ func (k *Keeper) Want(want bool) {
 	}
 }
 
+// wanted reports whether the keeper is to hold an address.
 func (k *Keeper) wanted() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

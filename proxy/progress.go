@@ -33,6 +33,7 @@ func (p *progress) set(every time.Duration) {
 	p.every <- every
 }
 
+// close ends the goroutine and waits for it.
 func (p *progress) close() {
 	p.stop()
 	p.ended.Wait()

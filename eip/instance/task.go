@@ -57,10 +57,12 @@ func refuseTask(ctx context.Context, client aws.HTTPClient) error {
 	return nil
 }
 
+// refusal is the error of a task whose public address ECS manages; what names the kind of task.
 func refusal(what string) error {
 	return fmt.Errorf("%w (%s: ECS manages that interface, and gives it no public address that could be changed): %s", ErrTask, what, supportedTask)
 }
 
+// readTask reads the task's metadata from uri into into. It waits 5 s at most.
 func readTask(ctx context.Context, client aws.HTTPClient, uri string, into *task) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

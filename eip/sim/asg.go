@@ -97,6 +97,7 @@ func (a *AutoScaling) LaunchWarm(group, instance string, m *Metadata, target str
 	a.join(group, instance, m, target, "Warmed:Pending", Launching, target)
 }
 
+// join puts an instance into a group, in the states given. next is the state after its hooks, "" if there are none.
 func (a *AutoScaling) join(group, instance string, md *Metadata, target, state, transition, next string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -147,6 +148,7 @@ func (a *AutoScaling) Terminate(instance string) {
 	a.moves(instance, "Terminated", "Terminating", Terminating, "Terminated")
 }
 
+// moves is move for callers that do not hold mu.
 func (a *AutoScaling) moves(instance, target, state, transition, next string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -169,26 +171,6 @@ func (a *AutoScaling) move(instance, target, state, transition, next string) {
 	}
 }
 
-// expire gives up the hooks that timed out: the default result is ABANDON, which ends a launch.
-func (a *AutoScaling) expire(m *asgMember) {
-	for name, at := range m.waiting {
-		if time.Now().Before(at) {
-			continue
-		}
-		delete(m.waiting, name)
-		a.calls = append(a.calls, "timeout "+name)
-		if a.transition(m.group, name) == Launching {
-			m.state, m.next, m.waiting = "Terminated", "", nil
-			m.metadata.Set("autoscaling/target-lifecycle-state", "Terminated")
-			return
-		}
-		if a.retained(m, name) {
-			return
-		}
-		a.proceed(m)
-	}
-}
-
 // retained retains an instance whose hook was abandoned, if it is a termination hook and the group's policy says so.
 func (a *AutoScaling) retained(m *asgMember, hook string) bool {
 	if a.transition(m.group, hook) != Terminating || !a.retain[m.group] {
@@ -196,21 +178,6 @@ func (a *AutoScaling) retained(m *asgMember, hook string) bool {
 	}
 	m.state, m.next, m.waiting = strings.TrimSuffix(m.state, ":Wait")+":Retained", "", nil
 	return true
-}
-
-func (a *AutoScaling) transition(group, hook string) string {
-	for _, h := range a.hooks[group] {
-		if h.Name == hook {
-			return h.Transition
-		}
-	}
-	return ""
-}
-
-func (a *AutoScaling) proceed(m *asgMember) {
-	if len(m.waiting) == 0 && m.next != "" {
-		m.state, m.next = m.next, ""
-	}
 }
 
 // State returns the state an instance is in; empty: no group knows it.
@@ -295,13 +262,4 @@ func (a *AutoScaling) act(group, instance, hook, result string) error {
 		return &asgFault{400, "ValidationError", "LifecycleActionResult must be CONTINUE or ABANDON"}
 	}
 	return nil
-}
-
-func (a *AutoScaling) timeout(group, hook string) time.Duration {
-	for _, h := range a.hooks[group] {
-		if h.Name == hook {
-			return h.Timeout
-		}
-	}
-	return 0
 }

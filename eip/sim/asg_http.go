@@ -90,6 +90,7 @@ func (a *AutoScaling) call(action string, form url.Values) (string, error) {
 	return "", &asgFault{400, "InvalidAction", action}
 }
 
+// describe answers DescribeAutoScalingInstances: the instances of the form that are in a group. The caller holds mu.
 func (a *AutoScaling) describe(form url.Values) (string, []asgInstance) {
 	var found []asgInstance
 	for i := 1; form.Has(fmt.Sprintf("InstanceIds.member.%d", i)); i++ {
@@ -132,6 +133,7 @@ func (a *AutoScaling) targetGroups(group string) (string, []asgTargetGroup) {
 	return "LoadBalancerTargetGroups", found
 }
 
+// list answers DescribeLifecycleHooks for a group. The caller holds mu.
 func (a *AutoScaling) list(group string) (string, []asgHook) {
 	var found []asgHook
 	for _, h := range a.hooks[group] {

@@ -212,6 +212,7 @@ func (s *EC2) Calls() map[string]int {
 	return all
 }
 
+// now returns the current association, whatever listings show.
 func (a *address) now() association { return a.past[len(a.past)-1] }
 
 // asOf returns what a listing of that moment shows.
@@ -241,6 +242,7 @@ func (s *EC2) vacate(eni string, private netip.Addr, by string) {
 	}
 }
 
+// at returns the address that is associated with a private address of an interface, nil if there is none. The caller holds mu.
 func (s *EC2) at(eni string, private netip.Addr) *address {
 	for _, a := range s.addresses {
 		if now := a.now(); now.id != "" && now.eni == eni && now.private == private {
@@ -250,6 +252,7 @@ func (s *EC2) at(eni string, private netip.Addr) *address {
 	return nil
 }
 
+// address returns the address with an allocation, nil if there is none or it was released. The caller holds mu.
 func (s *EC2) address(allocation string) *address {
 	for _, a := range s.addresses {
 		if a.allocation == allocation && !a.now().gone {
@@ -259,6 +262,7 @@ func (s *EC2) address(allocation string) *address {
 	return nil
 }
 
+// newAssociation returns an association id that was never used. The caller holds mu.
 func (s *EC2) newAssociation() string {
 	s.serial++
 	return fmt.Sprintf("eipassoc-%017x", s.serial)

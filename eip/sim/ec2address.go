@@ -94,6 +94,7 @@ func chosen(item addressItem, form url.Values) bool {
 	return true
 }
 
+// passes reports whether an address passes one filter of DescribeAddresses: its name, and the values of which one must match.
 func passes(item addressItem, name string, values []string) bool {
 	key, tagged := strings.CutPrefix(name, "tag:")
 	switch {
@@ -152,6 +153,7 @@ func (s *EC2) associateAddress(o *EC2Options, form url.Values) (any, *apiError) 
 	return associateAddressResponse{Return: true, Association: id}, nil
 }
 
+// disassociateAddress answers DisassociateAddress.
 func (s *EC2) disassociateAddress(form url.Values) (any, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

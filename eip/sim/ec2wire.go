@@ -16,6 +16,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
+// refuse is the error of a bad request: EC2's code, and its message in the form of fmt.Sprintf.
 func refuse(code, message string, args ...any) *apiError {
 	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(message, args...)}
 }
@@ -26,6 +27,7 @@ var (
 	errDryRun    = &apiError{http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
 )
 
+// errDenied is the error of a caller whom no policy allows the action.
 func errDenied(action string) *apiError {
 	return &apiError{http.StatusForbidden, "UnauthorizedOperation",
 		"You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/l4fwd/i-0 is not authorized to perform: ec2:" +
@@ -101,6 +103,7 @@ func (s *EC2) decide(o *EC2Options, fault Fault, action string, form url.Values)
 	return body, err
 }
 
+// act carries out an action and returns the body of the answer, or the error.
 func (s *EC2) act(o *EC2Options, action string, form url.Values) (any, *apiError) {
 	switch action {
 	case "DescribeAddresses":
@@ -122,6 +125,7 @@ type errorAnswer struct {
 	RequestID string   `xml:"RequestID"`
 }
 
+// encode returns the status, content type and XML of an answer.
 func (s *EC2) encode(action string, body any, apiErr *apiError) (int, string, []byte, error) {
 	const contentType = "text/xml;charset=UTF-8"
 	if apiErr != nil {

@@ -110,6 +110,7 @@ func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// token answers the request for a session token, whose lifetime in seconds is in its header.
 func (m *Metadata) token(w http.ResponseWriter, r *http.Request) {
 	seconds, err := strconv.Atoi(r.Header.Get("X-aws-ec2-metadata-token-ttl-seconds"))
 	switch {
@@ -137,12 +138,14 @@ func (m *Metadata) token(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, token)
 }
 
+// valid reports whether the token was given out and has not expired.
 func (m *Metadata) valid(token string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return time.Now().Before(m.tokens[token])
 }
 
+// item answers the request for a value of the metadata, or for the identity document.
 func (m *Metadata) item(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -33,6 +33,7 @@ func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// serveAnswer writes what a returns. Its error ends the connection without an answer.
 func serveAnswer(w http.ResponseWriter, r *http.Request, a answer) {
 	status, contentType, body, err := a(r)
 	if err != nil {

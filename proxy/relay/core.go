@@ -88,6 +88,7 @@ type transport interface {
 	later(d time.Duration, f func())
 }
 
+// nanos turns nanoseconds on the loops' clock into a duration.
 func nanos(n int64) time.Duration { return time.Duration(n) }
 
 // clock returns the time on the loops' clock, in nanoseconds since shared.base; wall turns such a time into the calendar's.

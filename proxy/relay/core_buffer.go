@@ -11,6 +11,7 @@ type buffer struct {
 	next     *buffer
 }
 
+// bytes returns what the buffer holds. It is valid until the buffer changes.
 func (b *buffer) bytes() []byte { return b.b[b.from:b.to] }
 
 // buffers keeps free buffers of a loop by class, so that a steady load allocates none.

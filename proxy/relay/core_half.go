@@ -8,6 +8,7 @@ const (
 	upstream side = 1
 )
 
+// other returns the other end.
 func (s side) other() side { return s ^ 1 }
 
 // halfState is the state of one direction, from its source to its destination. Bytes that were read but not yet

@@ -26,14 +26,17 @@ func raw6(nr, a, b, c, d, e, f uintptr) (int, syscall.Errno) {
 	return int(r), errno
 }
 
+// sysRecv receives into b, which is not empty, from a socket: recv(2).
 func sysRecv(fd int32, b []byte) (int, syscall.Errno) {
 	return raw6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 }
 
+// sysRead reads into b, which is not empty: read(2).
 func sysRead(fd int32, b []byte) (int, syscall.Errno) {
 	return raw3(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 }
 
+// sysSend sends b, which is not empty, without SIGPIPE: send(2).
 func sysSend(fd int32, b []byte) (int, syscall.Errno) {
 	return raw6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 }
@@ -43,11 +46,13 @@ func sysSplice(from, to int32, n int) (int, syscall.Errno) {
 	return raw6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 }
 
+// sysClose closes a descriptor: close(2).
 func sysClose(fd int32) {
 	// The error is of no use: the descriptor is gone whatever close(2) returns.
 	_, _ = raw3(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
+// sysShutdownWrite sends a FIN after all that was sent: shutdown(2).
 func sysShutdownWrite(fd int32) {
 	// It fails only where the peer has reset, which the next read finds.
 	_, _ = raw3(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
@@ -104,6 +109,7 @@ func queuedBy(fd int32) int64 {
 	return int64(v[received]) + int64(v[unacknowledged])
 }
 
+// sysEpollCtl changes for what events of fd the epoll instance is asked: epoll_ctl(2).
 func sysEpollCtl(ep int32, op int, fd int32, ev *unix.EpollEvent) syscall.Errno {
 	_, e := raw6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
 	return e

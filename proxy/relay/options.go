@@ -40,6 +40,7 @@ type Keepalive struct {
 	UserTimeout time.Duration
 }
 
+// setDefaults replaces what is not set, the Tuning included.
 func (o *Options) setDefaults() {
 	o.Tuning.setDefaults()
 	if o.Loops <= 0 {
@@ -47,6 +48,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// setDefaults replaces each duration and count that is not positive by its default.
 func (t *Tuning) setDefaults() {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d <= 0 {

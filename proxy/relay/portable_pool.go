@@ -24,6 +24,7 @@ func (e *portable) setWarm(list []*Warm) {
 	}
 }
 
+// poolOf returns the pool that keeps the connections of w, nil if there is none.
 func (e *portable) poolOf(w *Warm) *portablePool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -69,6 +69,7 @@ func (n Need) Explain(err error) error {
 	return err
 }
 
+// explain turns the kernel's refusal of memory into an Unsupported that names the limit and what the rings need.
 func (n Need) explain(err error) error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) != nil || limit.Cur == unix.RLIM_INFINITY || privileged() {
@@ -86,6 +87,7 @@ func loops(n int) string {
 	return strconv.Itoa(n) + " loops"
 }
 
+// kib writes a number of bytes in KiB, rounded up.
 func kib(n int64) string { return strconv.FormatInt((n+1023)/1024, 10) + "KiB" }
 
 // privileged reports whether the process has CAP_IPC_LOCK, to which the limit does not apply.

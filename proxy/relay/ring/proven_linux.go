@@ -19,6 +19,7 @@ func Proven() error {
 	return proven(unix.ByteSliceToString(u.Release[:]))
 }
 
+// proven returns nil if the kernel of this release is new enough for auto, and an Unsupported that says why not.
 func proven(release string) error {
 	var major, minor int
 	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
