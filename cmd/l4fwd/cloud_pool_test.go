@@ -20,8 +20,8 @@ import (
 	"github.com/l4fwd/l4fwd/eip/sim"
 )
 
-// pool is a cloud with a pool of two addresses tagged l4fwd-pool=aoai and two instances.
-type pool interface {
+// sharedPool is a cloud with a pool of two addresses tagged l4fwd-pool=aoai and two instances.
+type sharedPool interface {
 	machines(t *testing.T) [2]*machine
 	holders() map[string]string // the interface by public address
 	free(public string)         // as somebody would who takes an address away
@@ -38,7 +38,7 @@ func TestTwoProcessesShareAPoolOfTwo(t *testing.T) {
 	})
 }
 
-func twoShare(t *testing.T, cloud pool) {
+func twoShare(t *testing.T, cloud sharedPool) {
 	machines := cloud.machines(t)
 	var ps [2]*process
 	for i, m := range machines {
@@ -224,7 +224,7 @@ func (m *moto) free(public string) {
 }
 
 // agree compares the aws command's view of the pool with ours.
-func agree(t *testing.T, cloud pool, m *machine) {
+func agree(t *testing.T, cloud sharedPool, m *machine) {
 	if _, isMoto := cloud.(*moto); !isMoto {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/pool"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
@@ -47,19 +48,20 @@ func newEIPList() *cobra.Command {
 			"  l4fwd eip list --config /etc/l4fwd/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, known := eipFormats[format]
+			printed, known := pool.Formats[format]
 			if !known {
 				return usage(fmt.Errorf("flag --format: %q is not a choice; use one of table, json, azure-cli, tfvars", format))
 			}
-			return withPool(cmd, time.Minute, func(ctx context.Context, aws clients, pool eip.Selector) error {
-				all, err := eip.List(ctx, aws.ec2, pool)
+			return withPool(cmd, time.Minute, func(ctx context.Context, aws clients, which eip.Selector) error {
+				all, err := eip.List(ctx, aws.ec2, which)
 				if err != nil {
 					return err
 				}
-				if format == "table" || format == "json" {
-					return write(cmd.OutOrStdout(), withStates(ctx, cmd.ErrOrStderr(), aws.autoScaling, all))
+				entries := pool.Entries(all)
+				if printed.States {
+					entries = pool.EntriesWithStates(ctx, cmd.ErrOrStderr(), aws.autoScaling, all)
 				}
-				return write(cmd.OutOrStdout(), withoutStates(all))
+				return printed.Write(cmd.OutOrStdout(), entries)
 			})
 		},
 	}
@@ -100,7 +102,7 @@ func (p *place) complete(ctx context.Context) error {
 }
 
 // options returns the options of a claim for that place.
-func (p *place) options(ctx context.Context, client eip.Client, pool eip.Selector) (eip.Options, error) {
+func (p *place) options(ctx context.Context, client eip.Client, which eip.Selector) (eip.Options, error) {
 	if err := p.complete(ctx); err != nil {
 		return eip.Options{}, err
 	}
@@ -116,7 +118,7 @@ func (p *place) options(ctx context.Context, client eip.Client, pool eip.Selecto
 	if err != nil || !private.Is4() {
 		return eip.Options{}, usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address; write the private one of the interface, like 10.0.1.7", p.private))
 	}
-	return eip.Options{Client: client, Selector: pool, Interface: p.eni, PrivateIP: private}, nil
+	return eip.Options{Client: client, Selector: which, Interface: p.eni, PrivateIP: private}, nil
 }
 
 // newEIPClaim is the verb eip claim.
@@ -135,8 +137,8 @@ func newEIPClaim() *cobra.Command {
 			if timeout <= 0 {
 				return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
 			}
-			return withPool(cmd, timeout, func(ctx context.Context, aws clients, pool eip.Selector) error {
-				o, err := at.options(ctx, aws.ec2, pool)
+			return withPool(cmd, timeout, func(ctx context.Context, aws clients, which eip.Selector) error {
+				o, err := at.options(ctx, aws.ec2, which)
 				if err != nil {
 					return err
 				}
@@ -168,8 +170,8 @@ func newEIPRelease() *cobra.Command {
 			"  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, pool eip.Selector) error {
-				o, err := at.options(ctx, aws.ec2, pool)
+			return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, which eip.Selector) error {
+				o, err := at.options(ctx, aws.ec2, which)
 				if err != nil {
 					return err
 				}
@@ -178,7 +180,7 @@ func newEIPRelease() *cobra.Command {
 				case err != nil:
 					return err
 				case hold.Allocation == "":
-					return fmt.Errorf("%s on %s has no address of the pool %s", at.private, at.eni, pool)
+					return fmt.Errorf("%s on %s has no address of the pool %s", at.private, at.eni, which)
 				}
 				return printHold(cmd, hold)
 			})

@@ -1,4 +1,4 @@
-package main
+package pool
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
 )
 
-// listed is an address of the pool with the lifecycle state of the instance that holds it.
-type listed struct {
+// Entry is an address of the pool with the lifecycle state of the instance that holds it.
+type Entry struct {
 	eip.Address
 	State string `json:"lifecycle_state,omitempty"` // empty: free, held by no instance of a group, or not known
 }
 
-// withoutStates is the pool without asking Auto Scaling.
-func withoutStates(all []eip.Address) []listed {
-	list := make([]listed, len(all))
+// Entries is the pool without asking Auto Scaling.
+func Entries(all []eip.Address) []Entry {
+	list := make([]Entry, len(all))
 	for i, a := range all {
 		list[i].Address = a
 	}
 	return list
 }
 
-// withStates asks Auto Scaling for the states of the instances that hold addresses. If it does not answer, the states are missing,
+// EntriesWithStates asks Auto Scaling for the states of the instances that hold addresses. If it does not answer, the states are missing,
 // and a line on errs says why: the list is of use without them.
-func withStates(ctx context.Context, errs io.Writer, client lifecycle.Client, all []eip.Address) []listed {
-	list := withoutStates(all)
+func EntriesWithStates(ctx context.Context, errs io.Writer, client lifecycle.Client, all []eip.Address) []Entry {
+	list := Entries(all)
 	var holders []string
 	for _, a := range list {
 		if a.Instance != "" && !slices.Contains(holders, a.Instance) {
@@ -49,7 +49,7 @@ func withStates(ctx context.Context, errs io.Writer, client lifecycle.Client, al
 }
 
 // writeRetained says what to do about each address that a retained instance keeps.
-func writeRetained(w io.Writer, all []listed) error {
+func writeRetained(w io.Writer, all []Entry) error {
 	for _, a := range all {
 		if !lifecycle.IsRetained(a.State) {
 			continue

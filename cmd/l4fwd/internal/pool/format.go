@@ -1,4 +1,6 @@
-package main
+// Package pool prints the addresses of a pool: for people with what to do about retained holders, for programs, and for the
+// firewall of an Azure AI resource.
+package pool
 
 import (
 	"cmp"
@@ -9,27 +11,35 @@ import (
 	"text/tabwriter"
 )
 
-// eipFormats are the ways to print a pool.
-var eipFormats = map[string]func(io.Writer, []listed) error{
-	"table":     writePoolTable,
-	"json":      writePoolJSON,
-	"azure-cli": writeAzureCLI,
-	"tfvars":    writeTFVars,
+// Format is a way to print a pool.
+type Format struct {
+	// States says whether the format shows the lifecycle states of the holders.
+	States bool
+	// Write prints the pool, whose order is kept. It returns the writer's error, or one that says why the format does not suit.
+	Write func(io.Writer, []Entry) error
+}
+
+// Formats are the ways to print a pool, by the names of --format.
+var Formats = map[string]Format{
+	"table":     {true, writeTable},
+	"json":      {true, writeJSON},
+	"azure-cli": {false, writeAzureCLI},
+	"tfvars":    {false, writeTFVars},
 }
 
 // maxAzureRules is how many IP rules the firewall of an Azure AI resource takes.
 const maxAzureRules = 100
 
 // tooMany is an error if the addresses do not fit into the firewall of one resource.
-func tooMany(all []listed) error {
+func tooMany(all []Entry) error {
 	if len(all) > maxAzureRules {
 		return fmt.Errorf("the pool has %d addresses, and the firewall of an Azure AI resource takes %d rules: select fewer", len(all), maxAzureRules)
 	}
 	return nil
 }
 
-// writePoolTable writes the pool for people.
-func writePoolTable(w io.Writer, all []listed) error {
+// writeTable writes the pool for people.
+func writeTable(w io.Writer, all []Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ADDRESS\tALLOCATION\tHELD BY\tINTERFACE\tPRIVATE\tSTATE")
 	free := 0
@@ -52,15 +62,15 @@ func writePoolTable(w io.Writer, all []listed) error {
 	return writeRetained(w, all)
 }
 
-// writePoolJSON writes the pool for programs.
-func writePoolJSON(w io.Writer, all []listed) error {
+// writeJSON writes the pool for programs.
+func writeJSON(w io.Writer, all []Entry) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(all)
 }
 
 // writeAzureCLI writes one command a rule. Azure refuses /31 and /32, so the addresses are plain.
-func writeAzureCLI(w io.Writer, all []listed) error {
+func writeAzureCLI(w io.Writer, all []Entry) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}
@@ -73,7 +83,7 @@ func writeAzureCLI(w io.Writer, all []listed) error {
 }
 
 // writeTFVars writes a variable for the Terraform module of the firewall.
-func writeTFVars(w io.Writer, all []listed) error {
+func writeTFVars(w io.Writer, all []Entry) error {
 	if err := tooMany(all); err != nil {
 		return err
 	}
