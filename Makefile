@@ -72,11 +72,13 @@ demo: ## a stand-in for Azure OpenAI, l4fwd in front, a streamed request through
 	@$(need-go)
 	@go build -o $(BUILD)/demo ./bench/demo && exec $(BUILD)/demo $(if $(ONCE),-once)
 
-docs: ## docs/CONFIG.md, all-keys.yaml, METRICS.md and LICENSES.md from the code; the README of each Terraform module from its variables
+docs: ## docs/CONFIG.md, all-keys.yaml, METRICS.md, LICENSES.md and the manual pages from the code; the README of each Terraform module from its variables
 	@$(need-go)
 	go run ./cmd/l4fwd docs config > docs/CONFIG.md.new && mv docs/CONFIG.md.new docs/CONFIG.md
 	go run ./cmd/l4fwd docs keys > docs/all-keys.yaml.new && mv docs/all-keys.yaml.new docs/all-keys.yaml
 	go run ./cmd/l4fwd docs metrics > docs/METRICS.md.new && mv docs/METRICS.md.new docs/METRICS.md
+	go run ./cmd/l4fwd man > docs/l4fwd.1.new && mv docs/l4fwd.1.new docs/l4fwd.1
+	go run ./cmd/l4fwd man l4fwd.yaml > docs/l4fwd.yaml.5.new && mv docs/l4fwd.yaml.5.new docs/l4fwd.yaml.5
 	go run ./deploy/release/licenses > docs/LICENSES.md.new && mv docs/LICENSES.md.new docs/LICENSES.md
 	go run ./deploy/terraform/readme deploy/terraform/aws deploy/terraform/azure deploy/terraform/databricks
 

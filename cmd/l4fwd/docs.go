@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/manual"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 )
 
@@ -33,4 +37,64 @@ func newDocs() *cobra.Command {
 	}
 	config.AddFileFlag(cmd.Flags())
 	return cmd
+}
+
+// manualPages are the arguments of the verb man.
+var manualPages = []string{"l4fwd", "l4fwd.yaml"}
+
+// newMan is the verb man.
+func newMan() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "man [PAGE]",
+		Short: "Print a manual page",
+		Long: "Prints a manual page for man(1): l4fwd, which is l4fwd(1) and the default, or l4fwd.yaml, which is l4fwd.yaml(5), the\n" +
+			"keys of the configuration file. The packages install both.",
+		Example:   "  l4fwd man > l4fwd.1 && man ./l4fwd.1\n  l4fwd man l4fwd.yaml > l4fwd.yaml.5 && man ./l4fwd.yaml.5",
+		ValidArgs: manualPages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0, len(args) == 1 && args[0] == manualPages[0]:
+				return printed(manual.WriteCommand(cmd.OutOrStdout(), cmd.Root()))
+			case len(args) == 1 && args[0] == manualPages[1]:
+				var keys []manual.Key
+				for _, k := range config.Describe() {
+					keys = append(keys, manual.Key(k))
+				}
+				return printed(manual.WriteFile(cmd.OutOrStdout(), keys))
+			}
+			return usage(fmt.Errorf("man: name one page: %s", strings.Join(manualPages, " or ")))
+		},
+	}
+	config.AddFileFlag(cmd.Flags())
+	return cmd
+}
+
+// newCompletion is the verb completion.
+func newCompletion() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print the script that completes l4fwd in a shell",
+		Long: "Prints the script with which a shell completes verbs, flags and their values. The packages install all three. It asks\n" +
+			"the l4fwd of the PATH for what fits.",
+		Example: "  source <(l4fwd completion bash)\n" +
+			"  l4fwd completion zsh > \"${fpath[1]}/_l4fwd\"\n" +
+			"  l4fwd completion fish > ~/.config/fish/completions/l4fwd.fish",
+		ValidArgs: manual.Shells,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(manual.Shells, args[0]) {
+				return usage(fmt.Errorf("completion: name one shell: %s", strings.Join(manual.Shells, ", ")))
+			}
+			return printed(manual.WriteCompletion(cmd.OutOrStdout(), cmd.Root(), args[0]))
+		},
+	}
+	config.AddFileFlag(cmd.Flags())
+	return cmd
+}
+
+// printed gives a failed write its exit status.
+func printed(err error) error {
+	if err != nil {
+		return failure(err)
+	}
+	return nil
 }

@@ -51,6 +51,7 @@ func newDoctor() *cobra.Command {
 	cmd.Flags().StringVar(&f.through, "through", "", "Test the path through `HOST:PORT`: a running daemon, or the load balancer.")
 	cmd.Flags().StringArrayVar(&f.targets, "target", nil, "Test `HOST:PORT` too, such as a search service. May be repeated.")
 	cmd.Flags().StringVar(&f.expect, "expect", "", "`WHAT` the targets, or without any the upstreams, must be from here: public, private or unreachable.")
+	offer(cmd.Flags(), "expect", "public", "private", "unreachable")
 	cmd.Flags().StringVar(&f.egress, "egress-url", egressService, "`URL` that answers with the caller's address, asked if an address matters. off: none.")
 	return cmd
 }

@@ -68,6 +68,7 @@ func newEIPList() *cobra.Command {
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags(), "eip-pool")
 	cmd.Flags().StringVar(&format, "format", "table", "How to print it: `FORMAT` table, json, azure-cli or tfvars.")
+	offer(cmd.Flags(), "format", "table", "json", "azure-cli", "tfvars")
 	return cmd
 }
 

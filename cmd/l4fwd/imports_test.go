@@ -16,7 +16,7 @@ const module = "github.com/l4fwd/l4fwd/"
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
 	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/doctor", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/haproxy", "cmd/l4fwd/internal/logging",
-		"cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd",
+		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd",
 		"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health", "health/probe"},
 	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
 	"cmd/l4fwd/internal/cloud":   {"eip", "eip/instance", "eip/lifecycle"},
@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/l4fwd/internal/hangup":  {},
 	"cmd/l4fwd/internal/haproxy": {"proxy/preface"},
 	"cmd/l4fwd/internal/logging": {},
+	"cmd/l4fwd/internal/manual":  {},
 	"cmd/l4fwd/internal/metrics": {"proxy", "proxy/relay", "eip", "eip/lifecycle"},
 	"cmd/l4fwd/internal/pool":    {"eip", "eip/lifecycle"},
 	"cmd/l4fwd/internal/reload":  {},
@@ -60,8 +61,8 @@ var mayImport = map[string][]string{
 
 // importers are the packages that may import a library.
 var importers = map[string][]string{
-	"github.com/spf13/cobra": {"cmd/l4fwd"},
-	"github.com/spf13/pflag": {"cmd/l4fwd", "cmd/l4fwd/internal/config"},
+	"github.com/spf13/cobra": {"cmd/l4fwd", "cmd/l4fwd/internal/manual"},
+	"github.com/spf13/pflag": {"cmd/l4fwd", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/manual"},
 	"github.com/spf13/viper": {"cmd/l4fwd/internal/config"},
 	"github.com/fsnotify/":   {"cmd/l4fwd/internal/config"},
 	"github.com/prometheus/": {"cmd/l4fwd/internal/metrics"},

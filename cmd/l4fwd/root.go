@@ -11,6 +11,7 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/hangup"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/manual"
 )
 
 // newRoot builds the command tree. Without a verb the command is serve.
@@ -32,12 +33,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 			}
 		},
 
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // newCompletion is in its place
 	}
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -48,6 +49,9 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		}
 	}
 	root.SetHelpCommand(newHelp(root))
+	if err := manual.Complete(root); err != nil {
+		panic(err) // a flag that is not there, or completed twice: a test builds the tree
+	}
 	return root
 }
 
@@ -83,6 +87,8 @@ const exitStatuses = `Exit status:
   eip          0 done; 1 failed
   import       0 all that matters was carried; 1 a line changes routing, access or timeouts; 2 the file cannot be read
   version      0
+  man          0
+  completion   0
   every verb   2 bad flags`
 
 // laterVerbs are the verbs of the interface that this version does not have yet.
@@ -107,6 +113,9 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [verb]",
 		Short: "Help about a verb",
+
+		ValidArgsFunction: manual.CompleteVerbs(root),
+
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			switch {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/manual"
 )
 
 // newStatus is the verb status.
@@ -41,6 +42,12 @@ func newStatus() *cobra.Command {
 // addOutputFlag adds --output; checkOutput says whether its value is a choice.
 func addOutputFlag(fs *pflag.FlagSet, output *string) {
 	fs.StringVarP(output, "output", "o", "text", "How to print it: `FORMAT` text or json.")
+	offer(fs, "output", "text", "json")
+}
+
+// offer has the shells complete the value of a flag with choices.
+func offer(fs *pflag.FlagSet, flag string, choices ...string) {
+	fs.Lookup(flag).Annotations = map[string][]string{manual.Choices: choices}
 }
 
 // checkOutput reports a value of --output that is not a choice.

@@ -56,11 +56,15 @@ sample() { # as it is, it is refused, and says why
 packages() { OUT=$1 ARCHS=$(go env GOARCH) "$root/deploy/package/build.sh"; }
 same() { (cd "$work/first" && sha256sum ./*.deb ./*.rpm) | (cd "$work/second" && sha256sum --check --strict -); }
 
-expected() { # MODE PATH of every file in a package
-  cat <<'LIST'
+expected() { # expected ZSH: MODE PATH of every file in a package; the directory of zsh is the distribution's
+  sort -k2 - <(echo "644 /usr/share/zsh/$1/_l4fwd") <<'LIST'
 600 /etc/l4fwd/l4fwd.env
 644 /etc/l4fwd/l4fwd.yaml
 755 /usr/bin/l4fwd
+644 /usr/share/bash-completion/completions/l4fwd
+644 /usr/share/fish/vendor_completions.d/l4fwd.fish
+644 /usr/share/man/man1/l4fwd.1.gz
+644 /usr/share/man/man5/l4fwd.yaml.5.gz
 644 /usr/lib/sysctl.d/60-l4fwd.conf
 644 /usr/lib/systemd/system/l4fwd.service
 644 /usr/lib/systemd/system/l4fwd.socket
@@ -82,8 +86,8 @@ expected() { # MODE PATH of every file in a package
 644 /usr/share/l4fwd/dashboard.json
 LIST
 }
-content() { # content ROOT: the files are those expected, root's, and the units and settings those of this checkout
-  diff <(expected) <(cd "$1" && find etc/l4fwd usr -type f -printf '%m /%p\n' | sort -k2) &&
+content() { # content ROOT ZSH: the files are those expected, root's, and the units and settings those of this checkout
+  diff <(expected "$2") <(cd "$1" && find etc/l4fwd usr -type f -printf '%m /%p\n' | sort -k2) &&
     [ -z "$(find "$1"/etc/l4fwd "$1"/usr ! -user "$(id -u)")" ] &&
     cmp "$1/usr/lib/systemd/system/l4fwd.service" "$units/l4fwd.service" && cmp "$1/usr/lib/sysctl.d/60-l4fwd.conf" "$conf" &&
     cmp "$1/usr/share/l4fwd/alerts.yaml" "$root/deploy/prometheus/alerts.yaml" &&
@@ -98,7 +102,7 @@ dpkg_to() { # dpkg_to ROOT ARGUMENT...: with a database of its own and without t
 deb_install() { # installed, upgraded with an edited configuration, removed, purged
   local at=$work/deb
   mkdir "$at"
-  dpkg_to "$at" --install "$work/first"/*.deb && content "$at" || return 1
+  dpkg_to "$at" --install "$work/first"/*.deb && content "$at" vendor-completions || return 1
   echo '# edited' >>"$at/etc/l4fwd/l4fwd.yaml"
   dpkg_to "$at" --force-confold --install "$work/first"/*.deb && grep -q '^# edited' "$at/etc/l4fwd/l4fwd.yaml" || { echo "an edited configuration was lost"; return 1; }
   dpkg_to "$at" --remove l4fwd && ! [ -e "$at/usr/bin/l4fwd" ] && [ -e "$at/etc/l4fwd/l4fwd.yaml" ] || { echo "not removed as it should"; return 1; }
@@ -107,7 +111,7 @@ deb_install() { # installed, upgraded with an edited configuration, removed, pur
 rpm_install() {
   local at=$work/rpm
   mkdir "$at"
-  rpm --root "$at" --install --nodeps --noscripts --ignorearch "$work/first"/*.rpm && content "$at" &&
+  rpm --root "$at" --install --nodeps --noscripts --ignorearch "$work/first"/*.rpm && content "$at" site-functions &&
     diff <(printf '%s\n' /etc/l4fwd/l4fwd.env /etc/l4fwd/l4fwd.yaml) <(rpm --query --package --configfiles "$work/first"/*.rpm | sort)
 }
 run_unit() { # where a machine cannot, it says why

@@ -25,5 +25,8 @@ collect() { # collect OS ARCH DIR [fips]: all that a release of this platform ho
   install -m 0644 "$root/deploy/prometheus/alerts.yaml" "$3"
   install -m 0644 "$root/deploy/grafana/l4fwd.json" "$3/dashboard.json"
   (cd "$root" && go run ./deploy/release/licenses -texts) >"$3/NOTICES"
+  local page shell
+  for page in l4fwd.1 l4fwd.yaml.5; do gzip -9nc "$root/docs/$page" >"$3/$page.gz"; done
+  for shell in bash zsh fish; do (cd "$root" && go run ./cmd/l4fwd completion "$shell") >"$3/l4fwd.$shell"; done
   [ "$1" != linux ] || install -m 0644 "$root"/deploy/systemd/l4fwd.{service,socket,yaml,env} "$root/deploy/systemd/sysctl.d/60-l4fwd.conf" "$3"
 }

@@ -26,6 +26,46 @@ func WriteDoc(out io.Writer) error {
 	return err
 }
 
+// Described is a key as the documents describe it; texts may have `backquotes`. manual.Key has the same fields.
+type Described struct {
+	Path, Doc string
+	Default   string
+	Allowed   string
+	Notes     []string
+	Flag      string
+	Variables []string
+	Section   bool
+	Required  bool
+	Restart   bool
+}
+
+// Describe returns every key of the file. The keys of a section follow it, after those of the level above.
+func Describe() []Described { return described(new(Config).keys()) }
+
+// described are the keys of one level, then those of each section below it.
+func described(keys []*key) (all []Described) {
+	for _, k := range keys {
+		if k.isSection() {
+			continue
+		}
+		d := Described{Path: k.path, Doc: k.doc, Default: k.def, Allowed: k.allowed, Notes: k.more, Flag: k.flag, Required: k.required, Restart: k.restart}
+		if !strings.Contains(k.path, "[]") && !k.isSections() {
+			d.Variables = k.variables()
+		}
+		all = append(all, d)
+	}
+	for _, k := range keys {
+		if len(k.keys) > 0 {
+			path := k.path
+			if k.isSections() {
+				path += "[]"
+			}
+			all = append(append(all, Described{Path: path, Section: true}), described(k.keys)...)
+		}
+	}
+	return all
+}
+
 // restartKeys are the keys, and the sections as a whole, that a reload does not change.
 func restartKeys(keys []*key) []string {
 	var all []string

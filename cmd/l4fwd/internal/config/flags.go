@@ -88,6 +88,9 @@ func repeatedValues(values []string) string {
 
 const configFlag = "config"
 
+// ChoicesAnnotation is the annotation of a flag of a key that lists its choices, if it has any.
+const ChoicesAnnotation = "l4fwd_choices"
+
 // AddFileFlag adds --config, which every verb has.
 func AddFileFlag(fs *pflag.FlagSet) {
 	fs.String(configFlag, "", "The configuration `FILE`, YAML; see docs/CONFIG.md. None is read unless it is named here or in L4FWD_CONFIG.")
@@ -106,6 +109,6 @@ func AddFlags(fs *pflag.FlagSet, only ...string) {
 		if len(k.choices) > 0 {
 			doc += " One of " + listChoices(k.choices) + "."
 		}
-		fs.Var(&textFlag{key: k}, k.flag, doc)
+		fs.VarPF(&textFlag{key: k}, k.flag, "", doc).Annotations = map[string][]string{ChoicesAnnotation: k.choices}
 	}
 }
