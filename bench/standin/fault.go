@@ -126,7 +126,7 @@ func (c *faultyConn) judge(first []byte) {
 		}
 		c.err = net.ErrClosed
 		_ = c.Close()
-	case c.fault == FaultSilent, !wholeRecord(first):
+	case c.fault == FaultSilent, !wholeRecord(first), dataSegments(c.Conn) > 1: // both may have come before the read
 		rest := make([]byte, 4<<10)
 		for c.err == nil { // packets are dropped; the client gives up, or the server's deadline comes
 			_, c.err = c.Conn.Read(rest)

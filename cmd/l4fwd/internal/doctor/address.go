@@ -32,7 +32,7 @@ func (x *examination) testAddress(ctx context.Context, label string, t Target, f
 	if connect.State == Failed {
 		out.steps = append(out.steps, connect)
 		for _, k := range []Kind{Hello, HelloPieces, Certificate, HTTPS} {
-			out.steps = append(out.steps, skip(s.as(k), "no connection could be made"))
+			out.steps = append(out.steps, skip(s.as(k), failedStep(Connect)))
 		}
 		return out
 	}
@@ -44,16 +44,21 @@ func (x *examination) testAddress(ctx context.Context, label string, t Target, f
 	})
 	hello = measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { out.tls = helloWhole(ctx, request, t, s) })
 	certificate := s.as(Certificate)
-	if out.tls.Certificate == nil {
-		certificate, https = skip(certificate, "the handshake failed"), skip(s.as(HTTPS), "the handshake failed")
+	if out.tls.Certificate == nil && hello.State == Warning {
+		certificate, https = skip(certificate, "the server speaks no TLS"), skip(s.as(HTTPS), "the server speaks no TLS")
+	} else if out.tls.Certificate == nil {
+		certificate, https = skip(certificate, failedStep(Hello)), skip(s.as(HTTPS), failedStep(Hello))
 	} else {
 		certificate.State = OK
 		judgeCertificate(&certificate, t, out.tls)
 		https = measure(ctx, answerTime, s.as(HTTPS), func(ctx context.Context, s *Step) { out.ask(ctx, request, t, s) })
 	}
 	wg.Wait()
-	if hello.State != OK { // then it says the same once more
-		pieces = skip(s.as(HelloPieces), "the handshake fails with a hello in one segment, too")
+	switch hello.State {
+	case Failed: // then it says the same once more
+		pieces = skip(s.as(HelloPieces), failedStep(Hello))
+	case Warning:
+		pieces = skip(s.as(HelloPieces), "the server speaks no TLS")
 	}
 	out.steps = []Step{connect, hello, pieces, certificate, https}
 	return out

@@ -15,7 +15,7 @@ const expiresSoon = 14 * 24 * time.Hour
 // judgeCertificate says whether clients will accept the certificate, and whether it is the server's own.
 func judgeCertificate(s *Step, t Target, r probe.TLSResult) {
 	c := r.Certificate
-	s.Evidence = fmt.Sprintf("%s; for %s; issuer %s; until %s", r.Version, names(c), c.Issuer, c.NotAfter.UTC().Format(time.DateOnly))
+	s.Evidence = fmt.Sprintf("%s; for %s; issuer %s; %s to %s", r.Version, names(c), c.Issuer, c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
 	show := fmt.Sprintf("openssl s_client -connect %s -servername %s </dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName", s.Subject, t.server())
 	resigned := publicService(t.server()) && !c.Logged
 	switch {

@@ -112,6 +112,11 @@ func skip(s Step, because string) Step {
 	return s
 }
 
+// failedStep is why a step that depends on another one was not made.
+func failedStep(k Kind) string {
+	return "the step " + strings.ReplaceAll(string(k), "_", " ") + " failed"
+}
+
 // fail marks a step as failed. fault is the place and the cause, for the verdict.
 func (s *Step) fail(fault, meaning string, commands ...string) {
 	s.State, s.Fault, s.Meaning, s.Commands = Failed, fault, meaning, commands

@@ -68,7 +68,7 @@ func reasons(steps []Step) []string {
 // judgeReach passes if all addresses of the name are of that kind. Whether they answer is what the other steps are for.
 func judgeReach(s *Step, t Target, want string, all []lookup, addresses []*addressFindings) {
 	if len(addresses) == 0 {
-		*s = skip(*s, "the name has no address")
+		*s = skip(*s, failedStep(Name))
 		return
 	}
 	alias := ""

@@ -38,7 +38,7 @@ func (f *addressFindings) ask(ctx context.Context, tls probe.TLSRequest, t Targe
 			return
 		}
 		s.fail("HTTPS; "+t.String()+" does not answer a request", "TLS works and the server is silent: it is overloaded, or something in between passes only handshakes",
-			fmt.Sprintf("curl -sv -m 10 --connect-to ::%s https://%s%s", s.Subject, t.server(), t.path()))
+			show(s, t, "-sv -m 10"))
 		return
 	}
 	f.works = true
@@ -46,7 +46,17 @@ func (f *addressFindings) ask(ctx context.Context, tls probe.TLSRequest, t Targe
 	if text := message(r.Body); text != "" && r.Status >= 300 && r.Status != http.StatusUnauthorized {
 		s.Evidence += fmt.Sprintf(" %q", text)
 	}
+	if err != nil {
+		s.Evidence += ": " + brief(err, "GET "+t.path()+": ")
+		s.fail("HTTPS; "+t.String()+" begins an answer and does not end it", "the server hangs, or something in between passes the first bytes only", show(s, t, "-sv -m 10"))
+		return
+	}
 	explainAnswer(s, t, r)
+}
+
+// show is a command that makes the same request.
+func show(s *Step, t Target, flags string) string {
+	return fmt.Sprintf("curl %s --connect-to ::%s https://%s%s", flags, s.Subject, t.server(), t.path())
 }
 
 // message is what an answer says in its error, on one line.
@@ -72,7 +82,7 @@ func message(body string) string {
 // explainAnswer says what an answer to a request without a key means. Refusals of an address are completed by nameRefusals,
 // which knows the address.
 func explainAnswer(s *Step, t Target, r probe.HTTPResult) {
-	show := fmt.Sprintf("curl -si --connect-to ::%s https://%s%s", s.Subject, t.server(), t.path())
+	show := show(s, t, "-si")
 	perimeter := strings.Contains(strings.ToLower(r.Body), "perimeter")
 	switch {
 	case r.Status == http.StatusUnauthorized:

@@ -52,7 +52,7 @@ const (
 
 // causes orders the kinds by what follows from what: of several failed steps the first in this order is the cause.
 var causes = []Kind{
-	Expectation, Clock, Name, Resolvers, Connect, Hello, Certificate, HelloPieces, Metadata, Permission, Address, Egress, HTTPS, Listener,
+	Expectation, Clock, Resolvers, Name, Connect, Hello, Certificate, HelloPieces, Metadata, Permission, Address, Egress, HTTPS, Listener,
 	Pool, Holders, Hooks, TargetHealth, Endpoints, Engine, Memory, Files, Sysctls, Daemon,
 }
 

@@ -41,7 +41,7 @@ func (x *examination) testTarget(ctx context.Context, t Target) targetFindings {
 	}
 	if len(list) == 0 {
 		for _, k := range []Kind{Connect, Hello, HelloPieces, Certificate, HTTPS} {
-			out.steps = append(out.steps, skip(Step{Kind: k, Target: t.String()}, "the name has no address"))
+			out.steps = append(out.steps, skip(Step{Kind: k, Target: t.String()}, failedStep(Name)))
 		}
 	}
 	if t.Expect != "" {
