@@ -13,7 +13,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
 
-.PHONY: help build test race fuzz soak mutate shape lint bench demo docs kernels image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
+.PHONY: help build test race fuzz soak mutate shape size lint bench demo docs kernels image packages release deploy-check clean $(DEPLOY_CHECKS:%=deploy-check-%)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -55,6 +55,10 @@ mutate: ## small faults in the code that no test notices, in PKGS; N= faults tri
 shape: ## the shape of the code in figures, beside what is wanted; ARGS=-v for the places
 	@$(need-go)
 	@go run ./bench/shape $(ARGS)
+
+size: ## what each library costs in the binary; LIMIT= fails above so many MiB
+	@$(need-go)
+	@go run ./bench/size $(if $(LIMIT),-limit $(LIMIT))
 
 lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)

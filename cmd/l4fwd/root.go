@@ -26,7 +26,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Args:          verbOrNothing,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          serveVerb,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if asked, err := cmd.Flags().GetBool("version"); err == nil && asked {
+				return printVersion(cmd, "text")
+			}
+			return serveVerb(cmd, args)
+		},
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			if cmd.HasParent() && cmd.Name() != "serve" {
 				hangup.Default()
@@ -55,17 +60,13 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// setHelp sets what cobra prints by itself: the version, the help and complaints about flags.
+// setHelp sets what cobra prints by itself: the help and complaints about flags. It sets functions, not templates: text/template
+// looks up methods by names that the linker cannot know, so that it keeps every method of the EC2 client, 20 MB of them.
 func setHelp(root *cobra.Command, stdout, stderr io.Writer) {
-	root.Version = thisBuild().Version // makes cobra heed --version
-	root.SetVersionTemplate(versionText(thisBuild()))
 	root.Flags().Bool("version", false, "Print what the verb version prints.")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetUsageTemplate(strings.NewReplacer(
-		"{{.LocalFlags.FlagUsages |", "{{.LocalFlags.FlagUsagesWrapped 100 |",
-		"{{.InheritedFlags.FlagUsages |", "{{.InheritedFlags.FlagUsagesWrapped 100 |",
-	).Replace(root.UsageTemplate()))
+	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -73,6 +74,37 @@ func setHelp(root *cobra.Command, stdout, stderr io.Writer) {
 			help(cmd, args)
 		}
 	})
+}
+
+// printUsage prints what follows the description in the help of a verb, as cobra does, with lines of at most 100 columns.
+func printUsage(cmd *cobra.Command) error {
+	var b strings.Builder
+	b.WriteString("Usage:")
+	if cmd.Runnable() {
+		fmt.Fprintf(&b, "\n  %s", cmd.UseLine())
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n  %s [command]", cmd.CommandPath())
+	}
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\n\nExamples:\n%s", cmd.Example)
+	}
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("\n\nAvailable Commands:")
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
+			}
+		}
+	}
+	if cmd.HasAvailableLocalFlags() {
+		fmt.Fprintf(&b, "\n\nFlags:\n%s", strings.TrimRight(cmd.LocalFlags().FlagUsagesWrapped(100), " \n"))
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n\nUse \"%s [command] --help\" for more information about a command.", cmd.CommandPath())
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStderr(), b.String())
+	return err
 }
 
 // exitStatuses is a part of the help of l4fwd itself: every visible verb has its line.

@@ -78,6 +78,22 @@ func versionText(b metrics.Build) string {
 	return text
 }
 
+// printVersion prints the build in a format that checkOutput has seen.
+func printVersion(cmd *cobra.Command, output string) error {
+	text := versionText(thisBuild())
+	if output == "json" {
+		b, err := json.Marshal(thisBuild())
+		if err != nil {
+			return failure(err)
+		}
+		text = string(b) + "\n"
+	}
+	if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
 // newVersion is the verb version.
 func newVersion() *cobra.Command {
 	var output string
@@ -90,18 +106,7 @@ func newVersion() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			text := versionText(thisBuild())
-			if output == "json" {
-				b, err := json.Marshal(thisBuild())
-				if err != nil {
-					return failure(err)
-				}
-				text = string(b) + "\n"
-			}
-			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
-				return failure(err)
-			}
-			return nil
+			return printVersion(cmd, output)
 		},
 	}
 	config.AddFileFlag(cmd.Flags())
