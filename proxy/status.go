@@ -57,8 +57,9 @@ type UpstreamStatus struct {
 // AddressStatus is the standing of one upstream address.
 type AddressStatus struct {
 	Addr     netip.AddrPort `json:"address"`
-	State    string         `json:"state"`         // one of AddressStates
-	Why      string         `json:"why,omitempty"` // why it is not usable
+	State    string         `json:"state"`          // one of AddressStates
+	Why      string         `json:"why,omitempty"`  // why it is not usable
+	Until    time.Time      `json:"until,omitzero"` // end of an operator's ejection; absent if it has none
 	Backup   bool           `json:"backup"`
 	Active   int64          `json:"active"`
 	Failures uint64         `json:"failures"` // connect attempts failed in a row

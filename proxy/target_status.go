@@ -22,8 +22,9 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	}
 	t.counters.status(&s)
 	for _, a := range t.set.Standings(now) {
+		_, until := a.Manual(now)
 		s.Addresses = append(s.Addresses, AddressStatus{
-			Addr: a.Addr, State: string(a.State), Why: a.Why, Backup: a.Backup, Failures: uint64(a.Failures()),
+			Until: until, Addr: a.Addr, State: string(a.State), Why: a.Why, Backup: a.Backup, Failures: uint64(a.Failures()),
 			Active: max(a.Active()-a.Tag.(*endpoints).waiting.Load(), 0),
 		})
 	}

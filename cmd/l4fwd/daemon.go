@@ -26,6 +26,7 @@ type daemon struct {
 	loops    int
 	started  time.Time
 	log      *logging.Log
+	events   *admin.Events
 	health   *health.Health
 	notify   *systemd.Notifier
 	sockets  sockets
@@ -41,9 +42,10 @@ type daemon struct {
 
 // newDaemon returns a daemon that only has a log; serve gives it the rest. The caller closes the log.
 func newDaemon(cfg config.Config) *daemon {
-	log := logging.New(logging.Options{Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
+	events := admin.NewEvents()
+	log := logging.New(logging.Options{Beside: events, Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
 	d := &daemon{
-		loops: cfg.Loops, started: time.Now(), log: log,
+		loops: cfg.Loops, started: time.Now(), log: log, events: events,
 		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},
 		drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
 	}
@@ -84,6 +86,7 @@ type forwarder interface {
 	Close(relay.Reason)          // ends everything
 	// Reload puts other options in place; an error has changed nothing.
 	Reload(context.Context, proxy.Options) error
+	admin.Traffic
 	Status() proxy.Status
 	Stats() proxy.Stats
 }

@@ -59,6 +59,17 @@ func (f *fakeForwarder) Reload(_ context.Context, o proxy.Options) error {
 	return f.reload
 }
 
+func (f *fakeForwarder) Connections(context.Context) (proxy.Listing, error) {
+	return proxy.Listing{}, nil
+}
+func (f *fakeForwarder) CloseConnection(uint64) error { return proxy.ErrNotOpen }
+func (f *fakeForwarder) EjectAddress(string, netip.AddrPort, time.Duration) (proxy.Ejection, error) {
+	return proxy.Ejection{}, proxy.ErrUnknownUpstream
+}
+func (f *fakeForwarder) RestoreAddress(string, netip.AddrPort) (proxy.Ejection, error) {
+	return proxy.Ejection{}, proxy.ErrUnknownUpstream
+}
+
 func (f *fakeForwarder) Wait(ctx context.Context) error {
 	f.note("wait")
 	select {

@@ -94,7 +94,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"of a sub":   {[]string{"eip", "list", "--format=json", "--format=json"}, `l4fwd: flag --format is given twice: "json", "json"; write it once`},
 		"asked":      {[]string{"status", "--admin=:1", "--admin=:2"}, `l4fwd: flag --admin is given twice: ":1", ":2"; write it once`},
 		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
-		"later help": {[]string{"conns", "--help"}, `l4fwd: verb "conns" is not supported by this version yet`},
+		"later help": {[]string{"top", "--help"}, `l4fwd: verb "top" is not supported by this version yet`},
 		"help later": {[]string{"help", "upgrade"}, `l4fwd: verb "upgrade" is not supported by this version yet`},
 		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
 		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},

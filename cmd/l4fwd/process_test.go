@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -118,9 +119,21 @@ func started(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-func (p *process) eventually(t *testing.T, ok func() bool) {
+// eventually waits for a condition. seen are pointers to what it looks at, for the failure.
+func (p *process) eventually(t *testing.T, ok func() bool, seen ...any) {
 	t.Helper()
-	require.Eventually(t, ok, 20*time.Second, 10*time.Millisecond, "log: %s", p.log)
+	require.Eventually(t, ok, 30*time.Second, 10*time.Millisecond, "seen: %s, log: %s", asJSON{seen}, p.log)
+}
+
+// asJSON prints a value as it is when it is printed.
+type asJSON struct{ v any }
+
+func (j asJSON) String() string {
+	b, err := json.Marshal(j.v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // get asks the health port; empty: it does not answer.

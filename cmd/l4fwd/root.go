@@ -43,7 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -115,6 +115,9 @@ const exitStatuses = `Exit status:
   status       0 ready; 1 not ready; 3 no daemon answers
   reload       0 the file is in use; 1 it was refused and nothing changed; 3 no daemon answers
   drain        0 the drain has begun; 1 it has not, or no daemon answers
+  conns        0 listed, or closed; 1 no connection of that id is open, or no daemon answers
+  address      0 done; 1 failed, or no daemon answers
+  log-level    0 done; 1 failed, or no daemon answers
   doctor       0 no step failed, warnings too; 1 a step failed
   eip          0 done; 1 failed
   import       0 all that matters was carried; 1 a line changes routing, access or timeouts; 2 the file cannot be read
@@ -124,7 +127,7 @@ const exitStatuses = `Exit status:
   every verb   2 bad flags`
 
 // laterVerbs are the verbs of the interface that this version does not have yet.
-var laterVerbs = []string{"conns", "top", "upgrade"}
+var laterVerbs = []string{"top", "upgrade"}
 
 const notYet = "is not supported by this version yet"
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"net/netip"
 	"os"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
+	"github.com/l4fwd/l4fwd/proxy"
 )
 
 // State is the daemon's state as of now, for the admin port.
@@ -76,4 +79,31 @@ func limitsOf(cfg *config.Config) (all []metrics.Limit) {
 		add("upstream_connections", cfg.Upstreams[i].Name, float64(cfg.Upstreams[i].MaxConnections))
 	}
 	return all
+}
+
+// LogLevel is the level of the log, for the admin port.
+func (d *daemon) LogLevel() admin.LogLevel {
+	level, until := d.log.Level()
+	return admin.LogLevel{Level: level, Configured: string(d.settings.Load().Log.Level), Until: inSeconds(until)}
+}
+
+// SetLogLevel changes it for a while; 0: until a reload, which sets what the file has.
+func (d *daemon) SetLogLevel(level string, length time.Duration) admin.LogLevel {
+	d.log.SetLevelFor(level, length, string(d.settings.Load().Log.Level))
+	return d.LogLevel()
+}
+
+// Events are the latest events.
+func (d *daemon) Events() []admin.Event { return d.events.List() }
+
+// Connections, CloseConnection, EjectAddress and RestoreAddress are the forwarder's.
+func (d *daemon) Connections(ctx context.Context) (proxy.Listing, error) {
+	return d.fwd.Connections(ctx)
+}
+func (d *daemon) CloseConnection(id uint64) error { return d.fwd.CloseConnection(id) }
+func (d *daemon) EjectAddress(upstream string, addr netip.AddrPort, length time.Duration) (proxy.Ejection, error) {
+	return d.fwd.EjectAddress(upstream, addr, length)
+}
+func (d *daemon) RestoreAddress(upstream string, addr netip.AddrPort) (proxy.Ejection, error) {
+	return d.fwd.RestoreAddress(upstream, addr)
 }

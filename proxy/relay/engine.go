@@ -4,23 +4,27 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // engine is the seam between the relay and the way it learns of events.
 type engine interface {
-	addrs() []netip.AddrPort                 // one a listener, as of start
-	setListeners([]listening, func()) error  // see Relay.SetListeners
-	stopAccepting()                          // takes what the kernel has queued, then closes the listeners; returns when done
-	tune(Tuning)                             // see Relay.Tune
-	setWarm([]*Warm)                         // see Relay.SetWarm
-	releaseWarm(func(*Endpoint) bool)        // see Relay.ReleaseWarm
-	warmTotal(*Warm) int                     // see Relay.WarmTotal
-	closeWhere(func(*Flow) bool, Reason) int // see Relay.CloseWhere
-	flows(func(*Summary))                    // see Relay.Flows
-	closeAll(Reason)                         // ends every connection
-	stop()                                   // ends the engine; every goroutine of it has ended on return
-	alive(context.Context) error             // nil once every loop has turned
-	stats() Stats                            //
+	addrs() []netip.AddrPort                                          // one a listener, as of start
+	setListeners([]listening, func()) error                           // see Relay.SetListeners
+	stopAccepting()                                                   // takes what the kernel has queued, then closes the listeners; returns when done
+	tune(Tuning)                                                      // see Relay.Tune
+	setWarm([]*Warm)                                                  // see Relay.SetWarm
+	releaseWarm(func(*Endpoint) bool)                                 // see Relay.ReleaseWarm
+	warmTotal(*Warm) int                                              // see Relay.WarmTotal
+	closeWhere(func(*Flow) bool, Reason) int                          // see Relay.CloseWhere
+	flows(func(*Summary))                                             // see Relay.Flows
+	look(context.Context, func(), func(*Look)) (time.Duration, error) // see Relay.Look
+	closeOne(uint64, Reason) bool                                     // see Relay.CloseOne
+	lastID() uint64                                                   // see Relay.LastID
+	closeAll(Reason)                                                  // ends every connection
+	stop()                                                            // ends the engine; every goroutine of it has ended on return
+	alive(context.Context) error                                      // nil once every loop has turned
+	stats() Stats                                                     //
 }
 
 // listening is a listener at work.

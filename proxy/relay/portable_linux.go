@@ -56,6 +56,11 @@ func queuedFor(sock *net.TCPConn) (n int64) {
 	return n
 }
 
+// legBy: see legOf.
+func legBy(g *Leg, sock *net.TCPConn) {
+	control(sock, func(fd int) { legOf(g, int32(fd)) })
+}
+
 // unacked is how many bytes the peer has not acknowledged, tcp(7) SIOCOUTQ. A socket that was reset keeps its count.
 func unacked(sock *net.TCPConn) (n int) {
 	control(sock, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })

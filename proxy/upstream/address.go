@@ -32,6 +32,7 @@ type record struct {
 	onTrial   atomic.Bool   // an attempt is to show whether it is slow still
 	ejected   atomic.Int64  // until when it is ejected
 	ejections atomic.Int32  // in a row
+	manual    atomic.Int64  // until when an operator has ejected it; forGood: until it is restored
 	checked   atomic.Bool   // a check gave a verdict
 	down      atomic.Pointer[Down]
 	back      atomic.Int64 // when it came back, other than by the end of an ejection; 0: it never was out
@@ -49,11 +50,13 @@ func (r *record) Active() int64 { return r.active.Load() }
 // Failures returns the attempts that failed in a row.
 func (r *record) Failures() uint32 { return r.failures.Load() }
 
-// Usable reports whether the address is neither failed by its check nor ejected.
+// Usable reports whether the address is neither failed by its check nor ejected, by attempts or by an operator.
 func (r *record) Usable(now time.Time) bool { return r.usable(now.UnixNano()) }
 
 // usable is Usable with Unix nanoseconds.
-func (r *record) usable(now int64) bool { return r.down.Load() == nil && now >= r.ejected.Load() }
+func (r *record) usable(now int64) bool {
+	return r.down.Load() == nil && now >= r.ejected.Load() && now >= r.manual.Load()
+}
 
 // Release ends a use that began with Pick.
 func (r *record) Release() { r.active.Add(-1) }

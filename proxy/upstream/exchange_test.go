@@ -95,7 +95,7 @@ func TestBalancesAreSpelled(t *testing.T) {
 
 // The list of states is closed: it is a label of a metric, and each address is in one of them.
 func TestStatesAreListedOnce(t *testing.T) {
-	require.Equal(t, []State{"usable", "unchecked", "failing", "check_failed", "ejected", "backup", "removed"}, States())
+	require.Equal(t, []State{"usable", "unchecked", "failing", "check_failed", "ejected", "ejected_by_operator", "backup", "removed"}, States())
 }
 
 // An address that never was out has its whole weight; one that came back has a tenth at first, and all of it after slow start.

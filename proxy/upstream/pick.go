@@ -6,7 +6,8 @@ import (
 )
 
 // Pick chooses the address for an attempt and counts it as in use until Release. tried are the addresses at which this
-// connection failed, in this order: they are picked again only if all were tried. It returns nil if the set is empty. It
+// connection failed, in this order: they are picked again only if all were tried. It returns nil if the set is empty, or
+// an operator has ejected all of it. It
 // allocates nothing.
 //
 // Usable primaries go first, then usable backups, then ejected addresses, then those that failed their check. Among equals an
@@ -38,10 +39,16 @@ func (s *Set) pick(tried []*Address) *Address {
 	case 0:
 		return nil
 	case 1:
-		return snap.list[0]
+		if a := snap.list[0]; a.manual.Load() == 0 || !a.outByHand(time.Now().UnixNano()) {
+			return a
+		}
+		return nil
 	}
 	c := choice{set: s, snap: snap, tried: tried, now: time.Now().UnixNano(), turn: s.turn.Add(1)}
 	a := c.choose()
+	if a.outByHand(c.now) { // it ranks last: all are
+		return nil
+	}
 	a.tryAgain(c.now)
 	return a
 }
@@ -51,7 +58,7 @@ func (s *Set) pick(tried []*Address) *Address {
 func (s *Set) Exchange(from, to *Address) bool {
 	snap := s.cur.Load()
 	i, k := slices.Index(snap.list, from), slices.Index(snap.list, to)
-	if k < 0 || s.opts.Balance == First && i >= 0 && i != k {
+	if k < 0 || to.outByHand(time.Now().UnixNano()) || s.opts.Balance == First && i >= 0 && i != k {
 		return false
 	}
 	c := choice{set: s, snap: snap, now: time.Now().UnixNano()}
@@ -145,6 +152,7 @@ const (
 	rankEjected
 	rankDown
 	rankTried
+	rankManual // never picked
 )
 
 // rank is lower the better the address is for this attempt; weight is its share of the connections, see Address.weight.
@@ -160,6 +168,9 @@ func (c *choice) rank(i int) (rank int, weight int64) {
 	}
 	if i >= c.snap.primaries {
 		rank |= rankBackup
+	}
+	if a.outByHand(c.now) {
+		rank |= rankManual
 	}
 	switch {
 	case a.down.Load() != nil:

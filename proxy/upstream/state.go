@@ -12,18 +12,19 @@ type State string
 
 // The states. Each address is in exactly one of them: where several hold, the first.
 const (
-	StateRemoved   State = "removed"      // no longer in the name's answer, connections are open
-	StateDown      State = "check_failed" // its check failed
-	StateEjected   State = "ejected"      // too many attempts failed in a row
-	StateFailing   State = "failing"      // the last attempt failed; the address is still used where there is no better one
-	StateUnchecked State = "unchecked"    // its first check is under way
-	StateBackup    State = "backup"       // a backup, while a primary is usable
-	StateUsable    State = "usable"       // connections go there
+	StateRemoved   State = "removed"             // no longer in the name's answer, connections are open
+	StateManual    State = "ejected_by_operator" // an operator ejected it; nothing is sent there
+	StateDown      State = "check_failed"        // its check failed
+	StateEjected   State = "ejected"             // too many attempts failed in a row
+	StateFailing   State = "failing"             // the last attempt failed; the address is still used where there is no better one
+	StateUnchecked State = "unchecked"           // its first check is under way
+	StateBackup    State = "backup"              // a backup, while a primary is usable
+	StateUsable    State = "usable"              // connections go there
 )
 
 // States lists all states in the order of the documentation.
 func States() []State {
-	return []State{StateUsable, StateUnchecked, StateFailing, StateDown, StateEjected, StateBackup, StateRemoved}
+	return []State{StateUsable, StateUnchecked, StateFailing, StateDown, StateEjected, StateManual, StateBackup, StateRemoved}
 }
 
 // Standing describes an address at one moment.
@@ -62,6 +63,12 @@ func (s *Set) Standings(now time.Time) []Standing {
 
 // state judges an address of the current list as if it were a primary.
 func (s *Set) state(a *Address, now time.Time) (state State, why string) {
+	if out, until := a.Manual(now); out {
+		if until.IsZero() {
+			return StateManual, "until it is restored"
+		}
+		return StateManual, fmt.Sprintf("for another %s", until.Sub(now).Round(time.Second))
+	}
 	if d := a.down.Load(); d != nil {
 		return StateDown, fmt.Sprintf("%s, for %s", d.Why, now.Sub(d.Since).Round(time.Second))
 	}

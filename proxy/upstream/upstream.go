@@ -62,10 +62,11 @@ type Change struct {
 // Set is the addresses of one upstream. Pick and Connected may be called from any goroutine and take no lock, Failed
 // takes one only to eject.
 type Set struct {
-	opts  Options
-	cur   atomic.Pointer[snapshot]
-	turn  atomic.Uint32
-	again atomic.Pointer[chan struct{}] // closed by Recheck, and replaced
+	opts   Options
+	cur    atomic.Pointer[snapshot]
+	turn   atomic.Uint32
+	manual *manual
+	again  atomic.Pointer[chan struct{}] // closed by Recheck, and replaced
 
 	mu     sync.Mutex
 	before *Set       // Options.Before until Succeed
@@ -84,7 +85,10 @@ type snapshot struct {
 
 // NewSet returns an empty set. The caller ends its checks with Close.
 func NewSet(o Options) *Set {
-	s := &Set{opts: o, before: o.Before}
+	s := &Set{opts: o, before: o.Before, manual: &manual{until: map[netip.AddrPort]int64{}}}
+	if o.Before != nil {
+		s.manual = o.Before.manual
+	}
 	s.opts.Before = nil
 	again := make(chan struct{})
 	s.again.Store(&again)
@@ -142,6 +146,7 @@ func (s *Set) newAddress(ap netip.AddrPort) *Address {
 			a.trusted = s.before.proven(had)
 		}
 	}
+	a.manual.Store(s.manual.of(ap))
 	if s.opts.Tag != nil {
 		a.Tag = s.opts.Tag(a)
 	}

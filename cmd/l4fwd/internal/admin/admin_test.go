@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	state    State
 	asked    []string
+	conns    []proxy.Connection
 	reloaded Reloaded
 	refuses  error // why no reload is made
 }
@@ -39,6 +40,35 @@ func (f *fake) Reload(_ context.Context, by string) (Reloaded, error) {
 }
 
 func (f *fake) State() State { return f.state }
+
+func (f *fake) Connections(context.Context) (proxy.Listing, error) {
+	return proxy.Listing{Connections: f.conns}, nil
+}
+
+func (f *fake) CloseConnection(id uint64) error {
+	if id != 7 {
+		return proxy.ErrNotOpen
+	}
+	return nil
+}
+
+func (f *fake) EjectAddress(name string, addr netip.AddrPort, d time.Duration) (proxy.Ejection, error) {
+	f.asked = append(f.asked, "eject "+name+" "+addr.String()+" "+d.String())
+	return proxy.Ejection{Upstream: name, Address: addr, State: "ejected_by_operator"}, nil
+}
+
+func (f *fake) RestoreAddress(string, netip.AddrPort) (proxy.Ejection, error) {
+	return proxy.Ejection{}, proxy.ErrNotEjected
+}
+
+func (f *fake) LogLevel() LogLevel { return LogLevel{Level: "info", Configured: "info"} }
+
+func (f *fake) SetLogLevel(level string, d time.Duration) LogLevel {
+	f.asked = append(f.asked, "level "+level+" "+d.String())
+	return LogLevel{Level: level, Configured: "info"}
+}
+
+func (f *fake) Events() []Event { return nil }
 
 func (f *fake) Drain(by string) bool {
 	f.asked = append(f.asked, by)

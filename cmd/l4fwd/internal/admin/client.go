@@ -82,10 +82,24 @@ func (c *Client) Reload() (out Reloaded, err error) {
 
 // Call sends a request and decodes the JSON of the answer into out. An error that wraps ErrNoDaemon means that no daemon
 // answered.
-func (c *Client) Call(method, path string, out any) error {
-	req, err := http.NewRequest(method, "http://"+c.host+path, nil)
+func (c *Client) Call(method, path string, out any) error { return c.send(method, path, nil, out) }
+
+// Post is Call with JSON in the request.
+func (c *Client) Post(path string, in, out any) error {
+	body, err := json.Marshal(in)
 	if err != nil {
 		return err
+	}
+	return c.send(http.MethodPost, path, body, out)
+}
+
+func (c *Client) send(method, path string, in []byte, out any) error {
+	req, err := http.NewRequest(method, "http://"+c.host+path, bytes.NewReader(in))
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -100,6 +114,10 @@ func (c *Client) Call(method, path string, out any) error {
 		return c.unreached(err)
 	}
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusUnprocessableEntity { // which has its outcome as JSON
+		var f Failure
+		if json.Unmarshal(body, &f) == nil && f.Text != "" {
+			return errors.New(f.Text)
+		}
 		return fmt.Errorf("%s answers %s: %.200s", c.name, resp.Status, bytes.TrimSpace(body))
 	}
 	if err := json.Unmarshal(body, out); err != nil {

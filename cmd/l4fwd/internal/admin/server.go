@@ -19,6 +19,8 @@ type Daemon interface {
 	// Reload reloads the configuration on behalf of by and waits for the outcome, at most as long as ctx. An error says why
 	// no reload was made, or that it is still under way.
 	Reload(ctx context.Context, by string) (Reloaded, error)
+	Traffic
+	Journal
 }
 
 // Reloaded is the outcome of a reload.
@@ -37,10 +39,19 @@ const WriteTimeout = 5 * time.Minute
 
 // NewHandler answers the requests to a port that listens on addr.
 func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
-	h := handlers{d, log}
+	h := handlers{d, log, newLooks()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /api/v1/state", h.status)
+	mux.HandleFunc("GET /api/v1/conns", h.conns)
+	mux.HandleFunc("POST /api/v1/conns/close", h.closeConn)
+	mux.HandleFunc("GET /api/v1/addresses", h.addresses)
+	mux.HandleFunc("POST /api/v1/addresses/eject", h.eject)
+	mux.HandleFunc("POST /api/v1/addresses/restore", h.restore)
+	mux.HandleFunc("GET /api/v1/log-level", h.logLevel)
+	mux.HandleFunc("POST /api/v1/log-level", h.setLogLevel)
+	mux.HandleFunc("GET /api/v1/events", h.events)
 	mux.HandleFunc("POST /api/v1/drain", h.drain)
 	mux.HandleFunc("POST /api/v1/reload", h.reload)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -68,7 +79,8 @@ func Named(server string, next http.Handler) http.Handler {
 // handlers answer for a daemon.
 type handlers struct {
 	Daemon
-	log *zap.Logger
+	log   *zap.Logger
+	looks *looks
 }
 
 // status answers with the state as JSON.

@@ -17,6 +17,8 @@ type Options struct {
 	Format   string    // json, console, or empty for console on a terminal and json elsewhere
 	Out      io.Writer // where lines go; nil discards them
 	Terminal bool      // Out is a terminal
+
+	Beside zapcore.Core // sees the events too, whatever the level; may be nil
 }
 
 // Log is the daemon's log. Its loggers may be used from any goroutine, also after Close.
@@ -26,6 +28,7 @@ type Log struct {
 
 	level zap.AtomicLevel
 	json  bool
+	spell spell
 	w     *writer
 }
 
@@ -37,15 +40,20 @@ func New(o Options) *Log {
 	l := &Log{level: zap.NewAtomicLevel(), json: o.Format == "json" || o.Format == "" && !o.Terminal}
 	l.SetLevel(o.Level)
 	l.w = newWriter(o.Out, l.lossLine)
-	l.Logger = zap.New(zapcore.NewCore(l.encoder(), l.w, l.level))
+	core := zapcore.NewCore(l.encoder(), l.w, l.level)
+	if o.Beside != nil {
+		core = zapcore.NewTee(core, o.Beside)
+	}
+	l.Logger = zap.New(core)
 	l.Access = zap.New(zapcore.NewCore(l.encoder(), l.w, zapcore.InfoLevel))
 	return l
 }
 
 // SetLevel changes the least severe level of events; it ignores a text that names none.
+// A level for a while ends by it.
 func (l *Log) SetLevel(text string) {
 	if level, err := zapcore.ParseLevel(text); err == nil {
-		l.level.SetLevel(level)
+		l.spell.set(func() { l.level.SetLevel(level) }, 0, nil)
 	}
 }
 

@@ -85,7 +85,7 @@ var table = []metric{
 		values: func(s *Scrape, emit emitter) { each1(s.Stats.WarmRests, emit) }},
 	{name: "upstream_addresses", kind: gauge, help: "Addresses of the upstream, by state.", labels: []string{"upstream", "state"},
 		closed: map[string][]string{"state": proxy.AddressStates()},
-		doc: "Each address is in one state. `failing`: its last attempt failed, and it is used only if there is no better one. `check_failed` and `ejected`: it is not used. " +
+		doc: "Each address is in one state. `failing`: its last attempt failed, and it is used only if there is no better one. `check_failed` and `ejected`: it is not used. `ejected_by_operator`: nothing is sent there, see `l4fwd address`. " +
 			"`backup`: it waits, and counts as `usable` once it serves. `removed`: it left the DNS answer and still has connections. " +
 			"`unchecked`: its first check has not ended; it is used if there is no better one. " +
 			"Alert on `l4fwd_upstream_addresses{state=\"usable\"} == 0`.",

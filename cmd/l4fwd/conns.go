@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/proxy"
+)
+
+// newConns is the verb conns.
+func newConns() *cobra.Command {
+	var q admin.ConnQuery
+	var output string
+	var id uint64
+	cmd := &cobra.Command{
+		Use:   "conns",
+		Short: "List the live connections of the running daemon, or close one",
+		Long: "Lists the live connections of the running daemon. STALLS names the peer that does not take the bytes that wait for\n" +
+			"it: its window is shut, it acknowledges nothing, or nothing has moved for a second. c/u are the client's leg and the\n" +
+			"upstream's. Rates are since an earlier listing of the last minute, else over the life of the connection. On a narrow\n" +
+			"terminal columns are left out: --output json has all.\n\n" +
+			"--close ends the connection with that id; its peers see a reset, unless it was at rest, and its reason is operator.\n" +
+			"Exit status: 0 done, 1 no daemon answers, or no connection of that id is open.",
+		Example: "  l4fwd conns --sort rate --limit 20\n  l4fwd conns --upstream dais24 --stalls any\n  l4fwd conns --close 4711\n  l4fwd conns --output json | jq '.conns[] | select(.idle_seconds > 600)'",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("close") {
+				return closeConn(cmd, id)
+			}
+			if err := errors.Join(checkOutput(output), q.Check()); err != nil {
+				return usage(err)
+			}
+			if q.Limit < 0 {
+				return usage(errors.New("flag --limit: use 0, for all, or more"))
+			}
+			return listConns(cmd, q, output)
+		},
+	}
+	fs := cmd.Flags()
+	config.AddFileFlag(fs)
+	config.AddFlags(fs, "admin")
+	fs.Uint64Var(&id, "close", 0, "Close the connection with this `ID`. It goes with no other flag but --admin and --config.")
+	fs.StringVar(&q.Upstream, "upstream", "", "Only those to the upstream of this `NAME`.")
+	fs.StringVar(&q.Listener, "listener", "", "Only those of the listener of this `NAME`.")
+	fs.StringVar(&q.Address, "address", "", "Only those to this upstream `ADDRESS`, with or without its port.")
+	fs.StringVar(&q.Client, "client", "", "Only those of this client's `ADDRESS`, with or without its port.")
+	fs.StringVar(&q.SNI, "sni", "", "Only those with this server `NAME`; a listener without routes reads none.")
+	fs.StringVar(&q.State, "state", "", "Only those in this `STATE`: "+strings.Join(proxy.ConnectionStates(), ", ")+".")
+	fs.StringVar(&q.Stalls, "stalls", "", "Only those that `WHO` stalls: "+strings.Join(proxy.Stalls(), ", ")+", or any.")
+	fs.StringVar(&q.Sort, "sort", "id", "Order by `KEY`: "+strings.Join(admin.Sorts(), ", ")+"; the largest first, except id.")
+	fs.BoolVar(&q.Reverse, "reverse", false, "Turn the order around.")
+	fs.IntVar(&q.Limit, "limit", 0, "List at most `N`; 0: all.")
+	addOutputFlag(fs, &output)
+	return cmd
+}
+
+// listConns prints the connections.
+func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	list, raw, err := c.Conns(q)
+	if err != nil {
+		return failure(err)
+	}
+	var out bytes.Buffer
+	if output == "json" {
+		out.Write(raw)
+		out.WriteByte('\n')
+	} else {
+		admin.WriteConns(&out, list, widthOf(cmd.OutOrStdout()))
+	}
+	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
+// widthOf is the width of the terminal that out is; 0: it is none.
+func widthOf(out io.Writer) int {
+	if f, ok := out.(*os.File); ok {
+		return admin.TerminalWidth(f)
+	}
+	return 0
+}
+
+// closeConn closes one connection. A filter beside --close might be meant to narrow what is closed, so it is refused.
+func closeConn(cmd *cobra.Command, id uint64) error {
+	for _, name := range []string{"upstream", "listener", "address", "client", "sni", "state", "stalls", "sort", "reverse", "limit", "output"} {
+		if cmd.Flags().Changed(name) {
+			return usage(fmt.Errorf("flag --close: it goes not with --%s; it closes the one connection with that id", name))
+		}
+	}
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	if err := c.CloseConn(id); err != nil {
+		return failure(err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "closed connection %d\n", id)
+	return nil
+}

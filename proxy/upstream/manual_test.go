@@ -1,0 +1,87 @@
+package upstream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Nothing brings back what an operator has ejected: no attempt that connects, no lack of others, no DNS answer, no reload.
+func TestAManualEjectionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ab := addrs("127.0.0.1:1", "127.0.0.2:1")
+		s := NewSet(Options{})
+		s.Update(ab, nil)
+		a := s.Addresses()[0]
+		others, err := s.Eject(ab[0], 0)
+		require.NoError(t, err)
+		require.Equal(t, 1, others)
+		for range 20 {
+			require.Equal(t, ab[1], s.Pick(nil).Addr)
+		}
+		require.Equal(t, ab[1], s.Pick(s.Addresses()[1:]).Addr, "rather one that failed already")
+		s.Failed(a, time.Now())
+		s.Connected(a)
+		s.Update(ab[1:], nil)
+		s.Update(ab, nil)
+		require.Equal(t, StateManual, s.Standings(time.Now())[0].State)
+		s.Update(ab[:1], nil)
+		require.Nil(t, s.Pick(nil), "not even alone")
+		next := NewSet(Options{Before: s})
+		next.Update(ab, nil)
+		next.Succeed(true)
+		defer next.Close()
+		others, err = next.Eject(ab[1], 0)
+		require.NoError(t, err)
+		require.Zero(t, others)
+		require.Nil(t, next.Pick(nil), "not even if both are")
+		require.False(t, next.AnyUsable(time.Now()))
+		require.NoError(t, next.Restore(ab[0]))
+		require.ErrorIs(t, next.Restore(ab[0]), ErrNotEjected)
+		require.Equal(t, ab[0], next.Pick(nil).Addr)
+		require.ErrorIs(t, next.Restore(addrs("127.0.0.9:1")[0]), ErrUnknownAddress)
+	})
+}
+
+// An ejection with a time ends by itself, also after a reload, and a later one replaces the time.
+func TestAManualEjectionEndsByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := addrs("127.0.0.1:1")
+		var changes []Change
+		s := NewSet(Options{OnChange: func(c Change) { changes = append(changes, c) }})
+		s.Update(one, nil)
+		_, err := s.Eject(one[0], time.Minute)
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second)
+		_, err = s.Eject(one[0], time.Hour)
+		require.NoError(t, err)
+		next := NewSet(Options{Before: s})
+		next.Update(one, nil)
+		next.Succeed(true)
+		defer next.Close()
+		time.Sleep(59 * time.Minute)
+		require.Nil(t, next.Pick(nil))
+		time.Sleep(2 * time.Minute)
+		synctest.Wait() // for what OnChange does
+		require.NotNil(t, next.Pick(nil))
+		require.Len(t, changes, 3)
+		require.Equal(t, StateUsable, changes[2].State)
+	})
+}
+
+// With one address out by hand, another one that attempts had ejected is better than none.
+func TestAManualEjectionEndsThatOfTheLastOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ab := addrs("127.0.0.1:1", "127.0.0.2:1")
+		s := NewSet(Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 50}})
+		s.Update(ab, nil)
+		s.Failed(s.Addresses()[0], time.Now())
+		require.False(t, s.Addresses()[0].Usable(time.Now()))
+		others, err := s.Eject(ab[1], 0)
+		require.NoError(t, err)
+		require.Equal(t, 1, others)
+		require.Equal(t, ab[0], s.Pick(nil).Addr)
+	})
+}
