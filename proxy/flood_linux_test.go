@@ -79,7 +79,7 @@ func TestAFloodOfClientsThatSayTooLittle(t *testing.T) {
 		const clients = 2000
 		one := tlsServer(t, "one.example")
 		d := open(t, engine, Listener{Routes: twoRoutes()[:1]}, func(o *Options) {
-			o.PrefaceTimeout, o.Access = 1500*time.Millisecond, AccessOff
+			o.PrefaceTimeout, o.Access = 3*time.Second, AccessOff
 		}, to("one", one))
 		d.greets("one.example")
 		before := heap()
