@@ -174,6 +174,7 @@ type upstreamCounters struct {
 	firstByte  *histogram
 	duration   *histogram
 	warm       []*warmCell // by loop
+	storm      storm
 
 	mu      sync.Mutex // of the list
 	traffic []*traffic

@@ -29,6 +29,9 @@ func (p *policy) Accepted(f *relay.Flow) relay.Reason {
 	f.Tag = r
 	r.counters.cells[f.Loop].accepted.Add(1)
 	f.Preface, f.Silent = r.preface.Wanted(), reasonOf[r.preface.Silent()]
+	if r.matcher == nil {
+		f.Await = uint16(r.targets[0].counters.storm.await().Milliseconds())
+	}
 	direct := r.preface.Proxy == ProxyOff
 	if direct && !r.admits(f.Client.Addr()) {
 		return relay.SourceDenied
@@ -214,6 +217,9 @@ func (p *policy) Closed(s *relay.Summary) {
 	r.ended(s, counts)
 	if s.Attempts > 0 {
 		t.leave()
+	}
+	if t != nil {
+		p.noteStorm(t, s)
 	}
 	if s.Connected {
 		s.Endpoint.Tag.(*endpoints).addr.Release()

@@ -43,6 +43,9 @@ func (s *Server) UpstreamNotes() []string {
 	var notes []string
 	now := time.Now()
 	for _, t := range s.targets() {
+		if storm := t.counters.storm.remembered(now); storm != "" {
+			notes = append(notes, fmt.Sprintf("upstream %q: %s", t.opts.Name, storm))
+		}
 		if err := t.ready(); err != nil {
 			notes = append(notes, err.Error())
 			continue

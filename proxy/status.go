@@ -48,6 +48,7 @@ type UpstreamStatus struct {
 	BytesDown uint64           `json:"bytes_down"`
 	DNSAge    float64          `json:"dns_age_seconds"` // age of the answer in use; 0 for a literal address
 	DNSError  string           `json:"dns_error,omitempty"`
+	Storm     string           `json:"storm,omitempty"`     // what speaks for an upstream that leads back here
 	Warm      *WarmStatus      `json:"warm,omitempty"`      // nil: none are kept
 	Required  bool             `json:"required"`            // readiness takes this very upstream
 	Admission *AdmissionStatus `json:"admission,omitempty"` // nil: nobody asks

@@ -83,6 +83,9 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 func (t *target) succeed(old *target) {
 	t.set.Succeed(t.sameNames(old))
 	old.forgetNames()
+	if t.opts.Host != old.opts.Host || t.opts.Port != old.opts.Port {
+		t.counters.storm.forget()
+	}
 	if t.admission != nil && old.admission != nil && t.opts.Host == old.opts.Host {
 		t.admission.inherit(old.admission.get())
 	}

@@ -14,6 +14,7 @@ func (t *target) status(now time.Time) UpstreamStatus {
 		Required: t.opts.Required, Admission: t.admissionStatus(),
 	}
 	s.Detail = t.detail(&s, now)
+	s.Storm = t.counters.storm.remembered(now)
 	s.DNSError = strings.Join(t.lookupFaults(), "; ")
 	if primary := t.sources[0]; primary.name != nil {
 		if at := primary.name.Stats().Answered; !at.IsZero() {

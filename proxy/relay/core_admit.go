@@ -23,10 +23,14 @@ func (l *core) admit(fd int32, ln *Listener, from netip.AddrPort) *conn {
 
 // begin sends an admitted connection on its way.
 func (l *core) begin(c *conn) {
-	if c.flow.Preface {
+	if c.flow.Preface || c.flow.Await > 0 {
+		wait := c.flow.await()
+		if c.flow.Preface {
+			wait = l.opts.PrefaceTimeout
+		}
 		c.phase = phasePreface
 		c.closed, c.expired = Probe, c.flow.silent()
-		c.expires = l.now + int64(l.opts.PrefaceTimeout)
+		c.expires = l.now + int64(wait)
 		l.timers.set(c.slot, c.expires)
 		l.io.prefaced(c)
 		return

@@ -1,10 +1,15 @@
 package relay
 
+import "time"
+
 // What the core does with a client's first bytes.
 
 // judge gives the policy the first bytes b of a client, at most MaxPreface. more tells whether it wants further ones;
 // the connection has ended, or is being dialed, otherwise. skip is how many of the bytes are not passed on.
 func (l *core) judge(c *conn, b []byte) (skip int, more bool) {
+	if !c.flow.Preface {
+		return 0, false // any byte was enough
+	}
 	v := l.opts.Handler.Preface(&c.flow, b)
 	switch {
 	case v.More && len(b) < MaxPreface:
@@ -39,6 +44,9 @@ func (l *core) prefaceEnded(c *conn, reset bool) {
 	}
 	l.finish(c, c.closed)
 }
+
+// await returns how long Dial waits for the client's first byte.
+func (f *Flow) await() time.Duration { return time.Duration(f.Await) * time.Millisecond }
 
 // silent returns why a client that has sent nothing is refused when time runs out.
 func (f *Flow) silent() Reason {

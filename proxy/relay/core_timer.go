@@ -5,6 +5,10 @@ func (l *core) expire(slot uint32) {
 	c := l.conns.at(slot)
 	switch c.phase {
 	case phasePreface:
+		if !c.flow.Preface {
+			l.dial(c) // Flow.Await is over
+			return
+		}
 		l.finish(c, c.expired)
 	case phaseDialing:
 		if l.now < c.expires {

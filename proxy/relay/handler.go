@@ -10,7 +10,7 @@ import (
 // A Flow and a Summary belong to the engine and are valid during the call only.
 type Handler interface {
 	// Accepted judges a client before a byte is read; None admits it. It sets f.Preface if Preface is to be asked before
-	// Dial is.
+	// Dial is, or f.Await if the dial is to wait for the client's first byte. A client that leaves before it is a Probe.
 	Accepted(f *Flow) Reason
 	// Preface is asked where Accepted has said so, with all that the client sent so far (at most
 	// MaxPreface bytes, valid during the call only).
@@ -94,6 +94,7 @@ type Flow struct {
 	Pending  uint8          // during Dial: how many attempts are under way
 	Preface  bool           // the client's first bytes decide where to dial
 	Silent   Reason         // with Preface: why a client is refused that sends nothing until time runs out; None: PrefaceTimeout
+	Await    uint16         // without Preface: for how many milliseconds Dial waits for the client's first byte; 0: it is asked at once
 	Warm     bool           // the upstream's connection is from a pool: Dialed tells of no connecting, and nothing was waited for
 	Stale    bool           // it had one from a pool, which proved dead; that was one of Attempts
 	Tag      any            // the policy's own, kept for the connection's life

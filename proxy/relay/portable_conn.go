@@ -59,11 +59,15 @@ func (c *portableConn) show(f func(*Summary)) {
 
 // preface collects the client's first bytes until the policy has seen enough, and returns those to be passed on.
 func (c *portableConn) preface() ([]byte, Reason) {
-	if !c.flow.Preface {
+	wait := c.flow.await()
+	if c.flow.Preface {
+		wait = c.eng.tuning.Load().PrefaceTimeout
+	}
+	if wait == 0 {
 		return nil, None
 	}
 	sock := c.ends[client]
-	sock.SetReadDeadline(c.opened.Add(c.eng.tuning.Load().PrefaceTimeout))
+	sock.SetReadDeadline(c.opened.Add(wait))
 	defer sock.SetReadDeadline(time.Time{})
 	unhook := context.AfterFunc(c.ctx, func() { sock.SetReadDeadline(past) })
 	defer unhook()
@@ -76,10 +80,16 @@ func (c *portableConn) preface() ([]byte, Reason) {
 		}
 		m, err := sock.Read(buf[n:])
 		if err != nil {
+			if !c.flow.Preface && c.ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+				return nil, None
+			}
 			return nil, c.prefaceFailed(err, closed, expired)
 		}
 		n += m
 		c.said.Store(true)
+		if !c.flow.Preface {
+			return buf[:n], None
+		}
 		switch v := c.judge(buf[:n]); {
 		case v.More && n == MaxPreface:
 			return nil, HelloBad

@@ -22,6 +22,9 @@ var prefaceScenarios = []scenario{
 	{"preface named by the policy", "the policy says what a connection was that the client cut short, or left", false, prefaceNamed},
 	{"preface probe", "a health check connects and closes: nothing is dialed", true, prefaceProbe},
 	{"preface all skipped", "nothing remains after the skipped bytes; the connection goes on", false, prefaceAllSkipped},
+	{"first byte awaited", "the dial waits for the client's first byte, which goes first", true, awaitedByte},
+	{"first byte awaited in vain", "a client that waits for the upstream's first byte gets it after a while, and what it sends then", true, awaitedInVain},
+	{"first byte awaited of a health check", "a client that leaves without a byte is a probe: nothing is dialed", true, awaitedProbe},
 	{"ended during preface", "closeAll ends a connection that has not said enough", false, endedDuringPreface},
 }
 
@@ -46,6 +49,54 @@ func (r *rig) shown(s *[]string) []string {
 	r.policy.mu.Lock()
 	defer r.policy.mu.Unlock()
 	return append([]string(nil), *s...)
+}
+
+// awaits makes the policy await the client's first byte.
+func awaits(r *rig, d time.Duration) {
+	r.policy.accepted = func(f *Flow) Reason { f.Await = uint16(d.Milliseconds()); return None }
+	r.policy.preface = func(*Flow, []byte) Verdict { panic("the policy wants no preface") }
+}
+
+func awaitedByte(r *rig) {
+	awaits(r, time.Minute)
+	c := r.dial()
+	eventually(r, "the client is accepted", func() bool { return r.relay.Stats().Active == 1 })
+	require.Zero(r, r.attempts())
+	c.send("first")
+	u := r.accept()
+	u.want("first")
+	c.send(" then")
+	u.want(" then")
+	u.send("answer")
+	c.want("answer")
+	c.fin()
+	u.wantEnd(sawFIN)
+	u.Close()
+	c.wantEnd(sawFIN)
+	r.closed(ClientClosed, len("first then"), 6)
+}
+
+func awaitedInVain(r *rig) {
+	awaits(r, 20*time.Millisecond)
+	c := r.dial()
+	u := r.accept()
+	u.send("hello")
+	c.want("hello")
+	c.send("and hello")
+	u.want("and hello")
+	u.Close()
+	c.wantEnd(sawFIN)
+	c.Close()
+	r.closed(UpstreamClosed, 9, 5)
+}
+
+func awaitedProbe(r *rig) {
+	awaits(r, time.Minute)
+	for _, leave := range []func(*peer){func(c *peer) { c.Close() }, func(c *peer) { c.reset() }} {
+		leave(r.dial())
+		e := r.closed(Probe, 0, 0)
+		require.Zero(r, e.Attempts)
+	}
 }
 
 func prefaceByteByByte(r *rig) {

@@ -42,6 +42,9 @@ func troubles(u proxy.UpstreamStatus) (all []string) {
 	case out > 0:
 		all = append(all, fmt.Sprintf("%s has trouble with %d of %d addresses", u.Name, out, len(u.Addresses)))
 	}
+	if u.Storm != "" {
+		all = append(all, u.Name+" seems to lead back to this forwarder")
+	}
 	if u.Admission != nil && u.Admission.State == proxy.Refused {
 		all = append(all, u.Name+" refuses this instance's public address")
 	}

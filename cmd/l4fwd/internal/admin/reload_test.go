@@ -57,6 +57,7 @@ func TestTheFirstLineSaysWhatIsWrongAlthoughClientsAreServed(t *testing.T) {
 		"ready, but: a has trouble with 1 of 2 addresses": with(func(u *proxy.UpstreamStatus) {
 			u.Addresses = []proxy.AddressStatus{{State: "usable"}, {State: "ejected", Why: "5 failed"}}
 		}),
+		"ready, but: a seems to lead back to this forwarder": with(func(u *proxy.UpstreamStatus) { u.Storm = "connections come in a storm" }),
 		"ready, but: a refuses this instance's public address": with(func(u *proxy.UpstreamStatus) {
 			u.Admission = &proxy.AdmissionStatus{State: proxy.Refused}
 		}),
