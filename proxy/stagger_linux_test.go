@@ -60,7 +60,13 @@ func TestDarkAddressesCostAtMostTheirStagger(t *testing.T) {
 		assert.Less(t, slowest, 4*stagger, "at the start")
 
 		time.Sleep(time.Second)
-		slowest = slices.Max(waits(t, s, 300, 5*time.Millisecond))
+		slowest = time.Hour
+		for range 3 { // a busy machine delays one of 300 by itself; the fault delayed some of every 300 by seconds
+			slowest = min(slowest, slices.Max(waits(t, s, 300, 5*time.Millisecond)))
+			if slowest < 2*stagger {
+				break
+			}
+		}
 		assert.Less(t, slowest, 2*stagger, "later")
 		st := s.Stats()
 		assert.NotZero(t, st.Dials[[2]string{"up", "outpaced"}], "attempts that lost are counted")

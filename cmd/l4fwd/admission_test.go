@@ -34,8 +34,8 @@ func TestAdmissionByTheStandIn(t *testing.T) {
 	}
 	require.True(t, metric(0)())
 	status := l4fwd(t, nil, "status", "--admin", p.admin)
-	require.Contains(t, status.stdout, "up: REFUSES this instance's public address for ")
-	require.Contains(t, status.stdout, "(admission start): Access denied due to Virtual Network/Firewall rules.")
+	require.Contains(t, status.unwrapped(), "up: REFUSES this instance's public address for ")
+	require.Contains(t, status.unwrapped(), "(admission start): Access denied due to Virtual Network/Firewall rules.")
 	require.Equal(t, 1, status.code)
 	require.Contains(t, p.log.String(), `"msg":"the upstream refuses this instance's public address: its clients get 403.`)
 

@@ -129,7 +129,7 @@ func TestALaunchAndATerminationInOrder(t *testing.T) {
 	p.eventually(t, func() bool {
 		o := l4fwd(t, nil, "status", "--admin", p.admin)
 		return strings.Contains(o.stdout, "DRAINING, 1 connections open") &&
-			strings.Contains(o.stdout, "lifecycle terminating; group aoai; now Terminating on the way to Terminated; hooks up (launch), down (terminate)\n")
+			strings.Contains(o.unwrapped(), "lifecycle terminating; group aoai; now Terminating on the way to Terminated; hooks up (launch), down (terminate)")
 	})
 	p.shows(t, `l4fwd_lifecycle_state{state="terminating"} 1`)
 
@@ -210,7 +210,7 @@ func TestAPoolWhereThereIsNoEC2(t *testing.T) {
 	p = started(t, append(pool, "AWS_EC2_METADATA_DISABLED=true", "L4FWD_EIP_REQUIRED=false"))
 	require.Contains(t, p.log.String(), "no Elastic IP will be claimed")
 	o := l4fwd(t, nil, "status", "--admin", p.admin)
-	require.Contains(t, o.stdout, "\nelastic IP NONE: the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED=true")
+	require.Contains(t, o.unwrapped(), " elastic IP NONE: the instance metadata service is switched off by AWS_EC2_METADATA_DISABLED=true")
 	require.Equal(t, exitOK, o.code)
 	p.signal(t, syscall.SIGTERM)
 	p.exits(t, exitOK)

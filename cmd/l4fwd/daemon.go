@@ -43,7 +43,10 @@ type daemon struct {
 // newDaemon returns a daemon that only has a log; serve gives it the rest. The caller closes the log.
 func newDaemon(cfg config.Config) *daemon {
 	events := admin.NewEvents()
-	log := logging.New(logging.Options{Beside: events, Level: string(cfg.Log.Level), Format: string(cfg.Log.Format), Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr)})
+	log := logging.New(logging.Options{
+		Beside: events, Level: string(cfg.Log.Level), Format: string(cfg.Log.Format),
+		Out: os.Stderr, Terminal: logging.IsTerminal(os.Stderr), Color: logging.Color(os.Stderr),
+	})
 	d := &daemon{
 		loops: cfg.Loops, started: time.Now(), log: log, events: events,
 		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},

@@ -80,7 +80,7 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 		err = r.WriteJSON(out)
 	} else {
 		file, isFile := out.(*os.File)
-		err = r.WriteText(out, isFile && logging.IsTerminal(file) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+		err = r.WriteText(out, isFile && logging.Color(file))
 	}
 	switch {
 	case err != nil:
@@ -214,7 +214,7 @@ func machineOf(l *config.Loaded) *doctor.Machine {
 		Wanted: cfg.Limits.MaxConnections, Buffered: cfg.Limits.Buffered,
 		Engine: func() (string, string, error) { return relay.ExplainEngine(string(cfg.Engine), loops) },
 		ExplainListen: func(in doctor.ListenerAt, err error) error {
-			return explainListen(fmt.Sprintf("listener %q", in.Name), "--listen :8443", in.Addr, err)
+			return explainListen(fmt.Sprintf("listener %q", in.Name), "--listen", 8443, in.Addr, err)
 		},
 		Files: func(pid int) (files, connections int) {
 			b := budgetOf(fileLimit(pid), loops, len(cfg.Listeners))

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
@@ -17,7 +20,7 @@ func explainStart(err error) error {
 	var ee *relay.EngineError
 	switch {
 	case errors.As(err, &le):
-		return explainListen(fmt.Sprintf("listener %q", le.Listener), "--listen :8443", le.Addr, le.Err)
+		return explainListen(fmt.Sprintf("listener %q", le.Listener), "--listen", 8443, le.Addr, le.Err)
 	case errors.As(err, &ee):
 		return advise(err, "engine %s cannot be used: %s; use --engine auto, which takes the next best", ee.Engine, ee.Err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
@@ -42,16 +45,17 @@ func explainReload(err error, used []netip.AddrPort) error {
 	return reload.Passing(explainStart(err))
 }
 
-// explainListen says why who could not listen on addr and what to do about it; flag is one that would help.
-func explainListen(who, flag string, addr netip.AddrPort, err error) error {
+// explainListen explains a failed listen on addr and suggests a fix; flag is the one that names another port, and the first free
+// one from port on is suggested.
+func explainListen(who, flag string, port uint16, addr netip.AddrPort, err error) error {
 	what := fmt.Sprintf("%s cannot listen on %s: %s", who, addr, cause(err))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return advise(err, "%s; another process has this port: `ss -ltnp 'sport = :%d'` names it, "+
-			"or, if it is the local port of a connection, `ss -tanp 'sport = :%d'`; stop it, or use another port, like %s", what, addr.Port(), addr.Port(), flag)
+			"or, if it is the local port of a connection, `ss -tanp 'sport = :%d'`; stop it, or use another port, like %s %s", what, addr.Port(), addr.Port(), flag, unusedPort(addr, port))
 	case errors.Is(err, syscall.EACCES) && addr.Port() < 1024:
-		return advise(err, "%s; ports below 1024 need a privilege: use another port, like %s, or grant CAP_NET_BIND_SERVICE "+
-			"(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE; otherwise: setcap cap_net_bind_service=+ep on the binary)", what, flag)
+		return advise(err, "%s; ports below 1024 need a privilege: use another port, like %s %s, or grant CAP_NET_BIND_SERVICE "+
+			"(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE; otherwise: setcap cap_net_bind_service=+ep on the binary)", what, flag, unusedPort(addr, port))
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return advise(err, "%s; this machine has no such address: `ip addr` lists those it has; :%d takes them all", what, addr.Port())
 	case errors.Is(err, syscall.EAFNOSUPPORT):
@@ -60,6 +64,39 @@ func explainListen(who, flag string, addr netip.AddrPort, err error) error {
 		return advise(err, "%s; too many open files: there are more listeners and loops than the limit allows; raise it with LimitNOFILE= in the unit or ulimit -n", what)
 	}
 	return advise(err, "%s", what)
+}
+
+// portsTried is how many ports unusedPort tries before it lets the kernel choose one.
+const portsTried = 100
+
+// unusedPort returns the address of addr with a port that nobody listens on: the first from port on, else any. If the address itself
+// cannot be listened on, it returns the first one.
+func unusedPort(addr netip.AddrPort, port uint16) string {
+	at := func(n int) string {
+		if addr.Addr().IsUnspecified() {
+			return ":" + strconv.Itoa(n)
+		}
+		return netip.AddrPortFrom(addr.Addr(), uint16(n)).String()
+	}
+	for n := int(port); n < int(port)+portsTried && n <= math.MaxUint16; n++ {
+		if _, err := listenOnce(at(n)); err == nil {
+			return at(n)
+		}
+	}
+	if n, err := listenOnce(at(0)); err == nil {
+		return at(n)
+	}
+	return at(int(port))
+}
+
+// listenOnce listens on an address for a moment and returns the port.
+func listenOnce(addr string) (int, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // family names the IP version of an address.

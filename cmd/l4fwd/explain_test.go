@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"syscall"
 	"testing"
 
@@ -31,16 +32,35 @@ func TestAPortInUseIsNamed(t *testing.T) {
 			require.Contains(t, p.log.String(), "l4fwd: "+says+": address already in use; another process has this port: ")
 			require.Contains(t, p.log.String(), fmt.Sprintf("ss -ltnp 'sport = :%d'", port))
 			require.Contains(t, p.log.String(), fmt.Sprintf("ss -tanp 'sport = :%d'", port))
-			require.Contains(t, p.log.String(), flag+" ")
+			free := regexp.MustCompile("use another port, like " + flag + ` (127\.0\.0\.1:\d+)`).FindStringSubmatch(p.log.String())
+			require.NotNil(t, free, p.log.String())
+			require.NotEqual(t, addr, free[1])
 			require.Regexp(t, `"level":"error","ts":"[^"]+","msg":"cannot start","error":"`, p.log.String(), "for those who read JSON only")
 		})
 	}
 }
 
+// The hint named a port that was taken, too: the next start failed with the same words.
+func TestTheSuggestedPortIsFree(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	addr := netip.MustParseAddrPort(taken.Addr().String())
+	at := unusedPort(addr, addr.Port())
+	require.NotEqual(t, addr.String(), at)
+	require.Equal(t, addr.Addr(), netip.MustParseAddrPort(at).Addr(), "it is a port of the same address")
+	require.Regexp(t, `^:\d+$`, unusedPort(netip.MustParseAddrPort("[::]:443"), 8443))
+	foreign := netip.MustParseAddrPort("192.0.2.1:443")
+	require.Equal(t, "192.0.2.1:8443", unusedPort(foreign, 8443), "no port of an address that the machine does not have is free")
+	err = explainListen("the health port", "--health", addr.Port(), addr, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, "use another port, like --health 127.0.0.1:")
+	require.NotContains(t, err.Error(), "like --health "+addr.String())
+}
+
 func TestStartErrorsSayWhatToDo(t *testing.T) {
 	addr := netip.MustParseAddrPort("[::]:443")
 	cases := map[syscall.Errno]string{
-		syscall.EACCES:        `listener "aoai" cannot listen on [::]:443: permission denied; ports below 1024 need a privilege: use another port, like --listen :8443, or grant CAP_NET_BIND_SERVICE`,
+		syscall.EACCES:        `listener "aoai" cannot listen on [::]:443: permission denied; ports below 1024 need a privilege: use another port, like --listen :`,
 		syscall.EADDRINUSE:    "address already in use; another process has this port: `ss -ltnp 'sport = :443'` names it",
 		syscall.EADDRNOTAVAIL: "this machine has no such address",
 		syscall.EAFNOSUPPORT:  "the kernel has no IPv6",

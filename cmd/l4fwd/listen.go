@@ -35,7 +35,7 @@ func listenHealth(cfg config.Health) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", e.Addr.String())
 	if err != nil {
-		return nil, explainListen("the health port", "--health :8081", e.Addr, err)
+		return nil, explainListen("the health port", "--health", 8081, e.Addr, err)
 	}
 	return health.Listener(l), nil
 }
@@ -54,7 +54,7 @@ func listenAdmin(cfg config.Admin) (net.Listener, error) {
 	} else {
 		l, err = net.Listen("tcp", e.Addr.String())
 		if err != nil {
-			err = explainListen("the admin port", "--admin 127.0.0.1:9902", e.Addr, err)
+			err = explainListen("the admin port", "--admin", 9902, e.Addr, err)
 		}
 	}
 	if err != nil {

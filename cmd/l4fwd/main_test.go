@@ -72,6 +72,9 @@ func l4fwd(t *testing.T, env []string, args ...string) outcome {
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
+// unwrapped is the text of a verb that breaks long lines, in one line.
+func (o outcome) unwrapped() string { return strings.Join(strings.Fields(o.stdout), " ") }
+
 func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 	cases := map[string]struct {
 		args []string
@@ -84,6 +87,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"short flag": {[]string{"serve", "-q"}, "l4fwd: unknown flag -q; see l4fwd serve --help"},
 		"no value":   {[]string{"serve", "--loops"}, "l4fwd: flag needs an argument: --loops; see l4fwd serve --help"},
 		"argument":   {[]string{"check", "file.yaml"}, `l4fwd: check: unexpected argument "file.yaml"; name a file with --config file.yaml`},
+		"a file":     {[]string{"l4fwd.yaml"}, `l4fwd: unexpected argument "l4fwd.yaml"; name a file with --config l4fwd.yaml`},
 		"output":     {[]string{"status", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
 		"upstream":   {nil, "l4fwd: no upstream: name one with --upstream HOST:443"},
 		"serve":      {[]string{"serve"}, "l4fwd: no upstream: name one with --upstream HOST:443"},

@@ -308,7 +308,7 @@ func TestStatusAndDrainVerbs(t *testing.T) {
 		return strings.Contains(o.stdout, "  begun ")
 	})
 	require.Equal(t, exitFailure, o.code)
-	require.Regexp(t, `^DRAINING, 1 connections open\n  begun \S+Z by the admin API; what is open at \S+Z is closed\n`, o.stdout)
+	require.Regexp(t, `^DRAINING, 1 connections open\n  begun \S+Z by the admin API; what is open at\s+\S+Z is closed\n`, o.stdout)
 	require.Equal(t, "a drain runs already\n", l4fwd(t, nil, "drain", "--admin", p.admin).stdout)
 	require.NoError(t, c.Close())
 	p.exits(t, exitOK)

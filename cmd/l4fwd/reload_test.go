@@ -159,7 +159,7 @@ func TestAFaultyFileChangesNothing(t *testing.T) {
 	require.Equal(t, "200 ok\n", p.get("/readyz"), "what was loaded before works")
 	require.Regexp(t, `\[\+\]config ok\n   the reload of \S+ failed and changed nothing:\n   `+p.file+`:3: loops.*\n   `+p.file+`:4: nonsense`, p.get("/readyz?verbose"))
 	require.Contains(t, p.get("/metrics"), "\nl4fwd_config_reload_success 0\n")
-	require.Regexp(t, "FAILED and changed nothing:\n  "+p.file+":3: loops.*\n  "+p.file+":4: nonsense", l4fwd(t, nil, "status", "--admin", p.admin).stdout)
+	require.Regexp(t, "FAILED and changed nothing: \\S+l4fwd.yaml:3: loops.* \\S+l4fwd.yaml:4: nonsense", l4fwd(t, nil, "status", "--admin", p.admin).unwrapped())
 
 	taken := greeterNamed(t, "taken")
 	p.writes(t, fmt.Sprintf("listen: [%q, %q]\nupstream: %q\n", listen, taken, one))

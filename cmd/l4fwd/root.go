@@ -180,6 +180,9 @@ func verbOrNothing(cmd *cobra.Command, args []string) error {
 		}
 	}
 	hint := "verbs: " + strings.Join(verbs, ", ")
+	if config.NamesFile(args[0]) {
+		return usage(fmt.Errorf("unexpected argument %q; name a file with --config %s", args[0], args[0]))
+	}
 	if near := config.Nearest(args[0], verbs); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}

@@ -58,6 +58,9 @@ func checkOutput(output string) error {
 	return nil
 }
 
+// statusWidth is how many columns the text of status has, those of the narrowest terminal. The JSON has every name in full.
+const statusWidth = 80
+
 // showStatus prints the state of the daemon. Its exit status says whether the daemon is ready.
 func showStatus(cmd *cobra.Command, output string) error {
 	c, err := adminClient(cmd)
@@ -72,7 +75,7 @@ func showStatus(cmd *cobra.Command, output string) error {
 	if output == "json" {
 		out.Write(append(raw, '\n')) // as the daemon wrote it, which may be of another version
 	} else {
-		admin.WriteText(&out, s)
+		admin.WriteText(&out, s, statusWidth)
 	}
 	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
 		return failure(err)

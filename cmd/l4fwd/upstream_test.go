@@ -149,7 +149,7 @@ func TestAnAddressDiesAndNoClientFails(t *testing.T) {
 	why := one.addr + " check_failed (check failed: connect: connection refused, for "
 	require.Equal(t, "200 ok\n", p.get("/readyz"))
 	require.Contains(t, p.get("/readyz?verbose"), "[+]upstream ok\n   "+why)
-	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).stdout, "up: "+one.addr+" check_failed: check failed: connect: connection refused, for ")
+	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).unwrapped(), "up: "+one.addr+" check_failed: check failed: connect: connection refused, for ")
 	require.Contains(t, p.log.String(), `"msg":"an upstream address is out"`)
 
 	one.live(t)
@@ -286,7 +286,7 @@ func TestTLSChecksVerifyTheName(t *testing.T) {
 	})
 	why := "check failed: tls handshake with wrong.test: tls: failed to verify certificate: x509: certificate is valid for right.test, not wrong.test"
 	require.Contains(t, p.get("/readyz"), why)
-	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).stdout, why)
+	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).unwrapped(), why)
 
 	_, other := identity(t, "other.test")
 	p = run("right.test", other)

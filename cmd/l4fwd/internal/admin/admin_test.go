@@ -211,7 +211,7 @@ func TestThePortAnswers(t *testing.T) {
 // text is the state as the verb status prints it.
 func text(s State) string {
 	var b strings.Builder
-	WriteText(&b, s)
+	WriteText(&b, s, 0)
 	return b.String()
 }
 
@@ -221,22 +221,22 @@ func TestTheTextSaysFirstWhatIsWrong(t *testing.T) {
 	require.True(t, strings.HasPrefix(got, "ready, but: dais24 has trouble with 1 of 2 addresses · DNS of dais24 fails; the answer in use is 7s old · literal has no usable address\n\nl4fwd 1.2.3 (abc), pid 77, up 5h0m\n"), got)
 	for _, want := range []string{
 		"engine epoll, 2 loops (auto)\n", "connections 3 of 9872, 3.2/s; up 1.5 kB/s, down 2.0 MB/s over 14 s; loops busy 50% 1%\n",
-		"usable", "192.0.2.2:443", "failing, 3 failed", "1.5 MB", "2.0 GB", "7s", "dais24: dns: 10.0.0.2: timeout\n",
+		"usable", "192.0.2.2:443", "1.5 MB", "2.0 GB", "7s", "dais24: dns: 10.0.0.2: timeout\n",
 		"aoai: refused since the start: vpce_denied 4, hello_bad 1, limit_connections 1\n",
-		"dais24: 192.0.2.2:443 failing: 3 attempts failed in a row\n", "dais24: from 10.0.0.2\n",
+		"dais24: 192.0.2.2:443 failing, 3 failed: 3 attempts failed in a row\n", "dais24: from 10.0.0.2\n",
 		"dais24: warm connections: 1 of 4 ready; last: connect_refused\n",
 	} {
 		require.Contains(t, got, want)
 	}
 	require.Regexp(t, `aoai +\[::\]:8443 +systemd +dais24`, got)
 	require.Regexp(t, `other +\[::\]:8443 \(closed\) +opened`, got)
-	require.Regexp(t, `literal +10\.0\.0\.1:443 +UNUSABLE .* -\s`, got)
+	require.Regexp(t, `literal +UNUSABLE .* -\n  10\.0\.0\.1:443\n`, got)
 
 	s.Ready, s.Conditions[1] = false, ConditionState{"upstream", false, "dais24: no address"}
 	require.True(t, strings.HasPrefix(text(s), "NOT READY\n  upstream: dais24: no address\n"))
 	s.Proxy.Upstreams[0].Failing, s.Proxy.Upstreams[0].Detail = true, "every address fails; last: connect_refused"
 	got = text(s)
-	require.Regexp(t, `dais24 +dais24\.example:443 +FAILING `, got)
+	require.Regexp(t, `dais24 +FAILING .*\n  dais24\.example:443\n`, got)
 	require.Contains(t, got, "dais24: FAILING: every address fails; last: connect_refused\n")
 
 	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

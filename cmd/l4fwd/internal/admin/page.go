@@ -31,7 +31,7 @@ pre { white-space: pre-wrap }
 func (h handlers) page(w http.ResponseWriter, _ *http.Request) {
 	s := h.State()
 	var text bytes.Buffer
-	WriteText(&text, s)
+	WriteText(&text, s, 0)
 	title, ready, colour := "NOT READY", "not ready", "#c22"
 	if s.Ready {
 		title, ready, colour = "ready", "ready", "#2a2"

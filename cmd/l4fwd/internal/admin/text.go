@@ -5,17 +5,27 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
-// WriteText writes the state for a person who was woken up at night: first what is wrong, then where it may come from. out
-// is a buffer, whose errors are not looked at.
-func WriteText(out io.Writer, s State) {
+// WriteText writes the state for a person who was woken up at night: first what is wrong, then where it may come from. Lines
+// have at most width letters; 0: as many as they take. out is a buffer, whose errors are not looked at.
+func WriteText(out io.Writer, s State, width int) {
+	var text strings.Builder
+	writeState(&text, s, width)
+	if width == 0 {
+		width = math.MaxInt
+	}
+	_, _ = io.WriteString(out, wrap(text.String(), width))
+}
+
+// writeState writes the state with tables of at most width letters.
+func writeState(out io.Writer, s State, width int) {
 	writeReadiness(out, s)
 	p := s.Proxy
 	fmt.Fprintf(out, "\nl4fwd %s (%s), pid %d, up %s\n", s.Build.Version, s.Build.Commit, s.PID, age(s.Uptime))
@@ -25,9 +35,9 @@ func WriteText(out io.Writer, s State) {
 	writeCloud(out, s)
 	writeConfig(out, s.Config)
 	fmt.Fprintln(out)
-	writeListeners(out, p.Listeners, s.Sources)
+	writeListeners(out, p.Listeners, s.Sources, width)
 	fmt.Fprintln(out)
-	writeUpstreams(out, p.Upstreams)
+	writeUpstreams(out, p.Upstreams, width)
 }
 
 // writeReadiness writes whether the daemon is ready, and the conditions that do not hold.
@@ -64,17 +74,17 @@ func writeConfig(out io.Writer, c ConfigState) {
 }
 
 // writeListeners writes a row for each listener, and why clients were refused.
-func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[string]string) {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "LISTENER\tADDRESS\tSOURCE\tUPSTREAM\tACTIVE\tACCEPTED\tREFUSED\t")
+func writeListeners(out io.Writer, all []proxy.ListenerStatus, sources map[string]string, width int) {
+	t := table{shrink: []int{0, 1, 3}}
+	t.row("LISTENER", "ADDRESS", "SOURCE", "UPSTREAM", "ACTIVE", "ACCEPTED", "REFUSED")
 	for _, l := range all {
 		address := l.Addr.String()
 		if !l.Open {
 			address += " (closed)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", l.Name, address, cmp.Or(sources[l.Name], SourceOpened), l.Upstream, l.Active, l.Accepted, l.Refused)
+		t.row(l.Name, address, cmp.Or(sources[l.Name], SourceOpened), l.Upstream, fmt.Sprint(l.Active), fmt.Sprint(l.Accepted), fmt.Sprint(l.Refused))
 	}
-	_ = w.Flush() // out is a buffer
+	t.write(out, width)
 	for _, l := range all {
 		if len(l.Reasons) > 0 {
 			fmt.Fprintf(out, "%s: refused since the start: %s\n", l.Name, counts(l.Reasons))
@@ -93,10 +103,10 @@ func counts(of map[string]uint64) string {
 	return strings.Join(names, ", ")
 }
 
-// writeUpstreams writes a row for each upstream and address, then what is wrong with them.
-func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "UPSTREAM\tADDRESS\tSTATE\tACTIVE\tTOTAL\tUP\tDOWN\tDNS AGE\t")
+// writeUpstreams writes a row for each upstream, where it leads and a row for each address, then what is wrong with them.
+func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus, width int) {
+	t := table{shrink: []int{0}}
+	t.row("UPSTREAM", "STATE", "ACTIVE", "TOTAL", "UP", "DOWN", "DNS AGE")
 	for _, u := range all {
 		dns := "-"
 		if u.DNSAge > 0 {
@@ -106,22 +116,18 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 		if u.MaxConns > 0 {
 			active = fmt.Sprintf("%d of %d", u.Active, u.MaxConns)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t\n", u.Name, u.Address, standing(u), active, u.Total,
-			size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
+		t.row(u.Name, standing(u), active, fmt.Sprint(u.Total), size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
+		if len(u.Addresses) != 1 || u.Addresses[0].Addr.String() != u.Address {
+			t.row("  " + u.Address)
+		}
 		for _, a := range u.Addresses {
-			failed := ""
-			if a.Failures > 0 {
-				failed = fmt.Sprintf(", %d failed", a.Failures)
-			}
-			fmt.Fprintf(w, "\t%s\t%s%s\t%d\t\t\t\t\t\n", a.Addr, a.State, failed, a.Active)
+			t.row("  "+a.Addr.String(), a.State, fmt.Sprint(a.Active))
 		}
 	}
-	_ = w.Flush()
+	t.write(out, width)
 	for _, u := range all {
 		for _, a := range u.Addresses {
-			if a.Why != "" {
-				fmt.Fprintf(out, "%s: %s %s: %s\n", u.Name, a.Addr, a.State, a.Why)
-			}
+			writeAddress(out, u.Name, a)
 		}
 		switch {
 		case u.Failing:
@@ -136,6 +142,20 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus) {
 		if u.DNSError != "" {
 			fmt.Fprintf(out, "%s: dns: %s\n", u.Name, u.DNSError)
 		}
+	}
+}
+
+// writeAddress prints what is wrong with an address of an upstream; nothing while all is well.
+func writeAddress(out io.Writer, upstream string, a proxy.AddressStatus) {
+	failed, why := "", ""
+	if a.Failures > 0 {
+		failed = fmt.Sprintf(", %d failed", a.Failures)
+	}
+	if a.Why != "" {
+		why = ": " + a.Why
+	}
+	if failed+why != "" {
+		fmt.Fprintf(out, "%s: %s %s%s%s\n", upstream, a.Addr, a.State, failed, why)
 	}
 }
 

@@ -239,8 +239,8 @@ func TestMistakesGetASuggestion(t *testing.T) {
 		"upstream: a.example:443\nlimits: {maxconn: 5}":                     "limits.maxconn: unknown key; did you mean max_connections? ",
 		"upstreams: [{address: 'a.example:443', timeout: 5s}]":              "upstreams[0].timeout: unknown key; did you mean connect.timeout? ",
 		"upstream: a.example:443\nmax_connections: 5":                       "max_connections: unknown key; did you mean limits.max_connections? ",
-		"upstream: a.example:443\nlisten: [:8443]":                          `is not valid YAML: did not find expected node content (an address that begins with a colon needs quotes: [":8443"])`,
-		"upstream: a.example:443\nlisteners: [{address: :8443}, {a: [:1]}]": `(an address that begins with a colon needs quotes: [":1"])`,
+		"upstream: a.example:443\nlisten: [:8443]":                          `is not valid YAML: did not find expected node content (an address that begins with a colon needs quotes: ":8443")`,
+		"upstream: a.example:443\nlisteners: [{address: :8443}, {a: [:1]}]": `(an address that begins with a colon needs quotes: ":8443")`,
 		"upstream: a.example:443\nengine: io_uring":                         `engine: "io_uring" is not a choice, did you mean uring?; use one of auto, uring, epoll, portable`,
 		"upstream: a.example:443\nlog: {level: warning}":                    `log.level: "warning" is not a choice, did you mean warn?; `,
 	} {

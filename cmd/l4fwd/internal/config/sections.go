@@ -199,7 +199,7 @@ func (l *Log) keys() []*key {
 			"The least severe level that is logged. The access log ignores it.",
 			LevelDebug, LevelInfo, LevelWarn, LevelError).withFlag("log-level", "LEVEL"),
 		choice("format", &l.Format, FormatAuto,
-			"json, or console for people. Empty: console on a terminal, else json.",
+			"json, or console for people: key=value, without empty fields, in colour on a terminal unless NO_COLOR is set. Empty: console on a terminal, else json.",
 			FormatAuto, FormatJSON, FormatConsole).withFlag("log-format", "FORMAT").fixed(),
 		choice("access", &l.Access, AccessErrors,
 			"Which connections get a line when they end: none, those that ended in no ordinary way, or all. Whatever `log.level` is.",

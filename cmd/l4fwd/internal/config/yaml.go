@@ -61,8 +61,8 @@ var (
 	// offByOne matches the complaints of the library's parser. Other than the scanner below it, it counts lines from 0
 	// and does not add the 1.
 	offByOne = regexp.MustCompile(`^did not find expected (<|',' or|key|'-' indicator|node content)`)
-	// bareColon matches an address like :8443 without quotes in brackets, which is no YAML.
-	bareColon = regexp.MustCompile(`[\[,]\s*(:\d+)\s*[,\]]`)
+	// bareColon matches an address like :8443 without quotes in brackets or braces, which is no YAML.
+	bareColon = regexp.MustCompile(`([\[,]|: )\s*(:\d+)\s*[,\]}]`)
 )
 
 // syntaxError takes the line out of an error of the YAML library, and adds what may help.
@@ -84,7 +84,7 @@ func syntaxError(err error, content []byte) (line int, what string) {
 		what += " (indent with spaces, not with tabs)"
 	}
 	if m := bareColon.FindStringSubmatch(text); m != nil {
-		what += " (an address that begins with a colon needs quotes: [" + strconv.Quote(m[1]) + "])"
+		what += " (an address that begins with a colon needs quotes: " + strconv.Quote(m[2]) + ")"
 	}
 	return line, what
 }

@@ -17,6 +17,7 @@ type Options struct {
 	Format   string    // json, console, or empty for console on a terminal and json elsewhere
 	Out      io.Writer // where lines go; nil discards them
 	Terminal bool      // Out is a terminal
+	Color    bool      // lines of the format console have colours
 
 	Beside zapcore.Core // sees the events too, whatever the level; may be nil
 }
@@ -28,6 +29,7 @@ type Log struct {
 
 	level zap.AtomicLevel
 	json  bool
+	color bool
 	spell spell
 	w     *writer
 }
@@ -37,7 +39,7 @@ func New(o Options) *Log {
 	if o.Out == nil {
 		o.Out = io.Discard
 	}
-	l := &Log{level: zap.NewAtomicLevel(), json: o.Format == "json" || o.Format == "" && !o.Terminal}
+	l := &Log{level: zap.NewAtomicLevel(), json: o.Format == "json" || o.Format == "" && !o.Terminal, color: o.Color}
 	l.SetLevel(o.Level)
 	l.w = newWriter(o.Out, l.lossLine)
 	core := zapcore.NewCore(l.encoder(), l.w, l.level)
@@ -66,19 +68,20 @@ func (l *Log) Dropped() uint64 { return l.w.Dropped() }
 // Close writes the lines that wait, for at most limit. It takes no more lines.
 func (l *Log) Close(limit time.Duration) { l.w.Close(limit) }
 
+// timeLayout is how lines write a time.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
 // encoder makes lines with the fields ts, level, msg and those of the message.
 func (l *Log) encoder() zapcore.Encoder {
-	enc := zapcore.EncoderConfig{
+	if !l.json {
+		return newConsole(l.color)
+	}
+	return zapcore.NewJSONEncoder(zapcore.EncoderConfig{
 		TimeKey: "ts", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
-		EncodeTime:     zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
+		EncodeTime:     zapcore.TimeEncoderOfLayout(timeLayout),
 		EncodeLevel:    zapcore.LowercaseLevelEncoder,
 		EncodeDuration: zapcore.StringDurationEncoder,
-	}
-	if l.json {
-		return zapcore.NewJSONEncoder(enc)
-	}
-	enc.ConsoleSeparator = "  "
-	return zapcore.NewConsoleEncoder(enc)
+	})
 }
 
 // lossLine is the line that reports how many lines were lost, and why the last of them.
@@ -95,6 +98,12 @@ func (l *Log) lossLine(lines uint64, why string) []byte {
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Color reports whether text to f is to have colours: f is a terminal that shows them, and the user has not refused them by
+// NO_COLOR, see https://no-color.org.
+func Color(f *os.File) bool {
+	return IsTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // Std returns a logger for an HTTP server's complaints. They are about its callers' mistakes, so the level is debug.
