@@ -80,6 +80,7 @@ type conn struct {
 	failed     bool      // the client's socket has, by a reset most likely; bytes that came before may be unread
 	closed     Reason    // phasePreface: why the connection ends if the client ends it now
 	expired    Reason    // phasePreface: why it ends when time runs out
+	unseen     bool      // phasePreface: bytes came that the policy has not seen, since the connection was leaving modeRing
 	opened     int64     // nanoseconds on the loop's clock, as all times here
 	began      int64     // while dialing: the current attempt; after it: the upstream's first byte, 0: not yet
 	took       int64     // how long the successful attempt took

@@ -1,9 +1,6 @@
 package relay
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 const epollSupported = true
 
@@ -12,7 +9,8 @@ type epoll struct{ loopGroup }
 
 // startEpoll opens loops and listeners and has the loops run. An error leaves nothing open.
 func startEpoll(o Options) (engine, error) {
-	e := &epoll{loopGroup{shared: shared{base: time.Now()}}}
+	e := &epoll{}
+	e.startClock(&o)
 	for i := range o.Loops {
 		l, err := newLoop(i, &o, &e.shared)
 		if err != nil {
@@ -25,18 +23,28 @@ func startEpoll(o Options) (engine, error) {
 		e.discard()
 		return nil, err
 	}
-	for _, l := range e.loops {
-		for _, a := range l.lns {
-			if !l.setAccept(a, true) {
-				e.discard()
-				return nil, fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, a.ln.Name)
-			}
-		}
+	if o.Adopt != nil {
+		e.adopt()
+	} else if err := e.acceptAll(); err != nil {
+		e.discard()
+		return nil, err
 	}
 	for _, l := range e.loops {
 		e.ended.Go(l.run)
 	}
 	return e, nil
+}
+
+// acceptAll begins to accept from all listeners.
+func (e *epoll) acceptAll() error {
+	for _, l := range e.loops {
+		for _, a := range l.lns {
+			if !l.setAccept(a, true) {
+				return fmt.Errorf("start event loop %d: the kernel has no room to watch listener %q", l.id, a.ln.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func newLoop(id int, o *Options, s *shared) (*loop, error) {

@@ -8,6 +8,9 @@ import (
 
 // run turns the loop until done is set, then closes it.
 func (l *loop) run() {
+	if l.first != nil {
+		l.standStill(l.first)
+	}
 	for !l.done {
 		n := l.wait()
 		for i := range l.events[:n] {

@@ -36,4 +36,6 @@ type host interface {
 	setAccept(a *acceptor, on bool) bool
 	// retire serves the clients that the kernel has queued for a listener, closes it, and calls closed.
 	retire(a *acceptor, closed func())
+	// standStill waits until a standstill is over, once no connection has a request with the kernel.
+	standStill(s *standstill)
 }

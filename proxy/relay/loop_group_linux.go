@@ -12,18 +12,27 @@ import (
 // loopGroup is the loops of a Linux engine, and what it asks of all of them.
 type loopGroup struct {
 	shared shared
+	began  int64 // shared.base, in nanoseconds of CLOCK_MONOTONIC
 	loops  []*loop
 	bound  []netip.AddrPort // of the listeners of Options
 	ended  sync.WaitGroup
 
-	mu        sync.Mutex // one change at a time
-	stopped   bool       // the loops take nothing any more
-	keepalive Keepalive  // of sockets opened from now on
+	mu        sync.Mutex  // one change at a time; held while the loops stand still
+	stopped   bool        // the loops take nothing any more
+	keepalive Keepalive   // of sockets opened from now on
+	still     *standstill // nil: the loops turn
+	adopting  bool        // the loops have not begun yet
 }
 
 // listenAll opens the listeners. The error is a ListenError.
 func (g *loopGroup) listenAll(o *Options) error {
 	for i := range o.Listeners {
+		if adopted, err := g.adoptListener(&o.Listeners[i], o); adopted || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		opened, addr, err := g.listen(&o.Listeners[i], o.Keepalive)
 		if err != nil {
 			return err

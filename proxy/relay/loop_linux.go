@@ -23,6 +23,7 @@ type loop struct {
 	host     host
 	mail     mailbox
 	done     bool
+	first    *standstill // not nil: before the first turn
 	turns    uint64
 	woken    int64        // when there was something to do last
 	advanced uint64       // turn in which timers were looked at last

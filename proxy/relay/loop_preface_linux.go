@@ -22,17 +22,23 @@ func (l *loop) readPreface(c *conn) {
 			return
 		}
 		l.keep(c, client, l.buf[:n])
-		skip, more := l.judge(c, h.hold.bytes())
-		if more {
-			continue
-		}
-		if c.phase != phasePreface { // refused
+		if !l.judgePreface(c) {
 			return
 		}
-		if h.hold.from = skip; h.hold.from == h.hold.to {
-			l.release(h)
-		}
-		l.dial(c)
-		return
 	}
+}
+
+// judgePreface has the policy judge the client's first bytes, and goes on accordingly. It reports whether more of them are wanted.
+func (l *loop) judgePreface(c *conn) (more bool) {
+	h := &c.halves[client]
+	all := h.hold.bytes()
+	skip, more := l.judge(c, all[:min(len(all), MaxPreface)])
+	if more || c.phase != phasePreface { // the latter: refused
+		return more
+	}
+	if h.hold.from += skip; h.hold.from == h.hold.to {
+		l.release(h)
+	}
+	l.dial(c)
+	return false
 }

@@ -11,6 +11,9 @@ type Options struct {
 	Loops     int    // event loops; 0: one for each processor the process may use
 	Listeners []Listener
 	Handler   Handler
+	// Adopt, if it is not nil, has the relay take over from that of another process. It starts frozen then, see Relay.Adopted, and
+	// Handler must be a Mover.
+	Adopt *Adoption
 	Tuning
 }
 

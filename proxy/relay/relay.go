@@ -17,6 +17,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,12 @@ import (
 
 // Relay is a running engine. Its methods are safe for concurrent use.
 type Relay struct {
-	eng    engine
-	kind   string
-	reason string
-	once   sync.Once
+	eng     engine
+	kind    string
+	reason  string
+	handler Handler
+	adopted *Frozen // nil without Options.Adopt
+	once    sync.Once
 
 	mu      sync.Mutex // of changes
 	stopped bool       // no client is accepted any more
@@ -48,7 +51,10 @@ func Start(o Options) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{kind: kind, reason: reason}
+	if _, mover := o.Handler.(Mover); o.Adopt != nil && (kind == "portable" || !mover) {
+		return nil, fmt.Errorf("start relay: %w by the engine %s", ErrNoHandover, kind)
+	}
+	r := &Relay{kind: kind, reason: reason, handler: o.Handler}
 	r.eng, err = startEngine(kind, o)
 	var taken *ListenError
 	if err != nil && kind == "uring" && o.Engine != "uring" && !errors.As(err, &taken) {
@@ -60,6 +66,10 @@ func Start(o Options) (*Relay, error) {
 		return nil, err
 	}
 	r.begin(o.Listeners)
+	if o.Adopt != nil {
+		r.mu.Lock()
+		r.adopted = &Frozen{r, r.eng.(carrier), o.Handler.(Mover)}
+	}
 	return r, nil
 }
 

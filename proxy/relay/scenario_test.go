@@ -16,25 +16,36 @@ type scenario struct {
 
 // TestScenarios runs the table on every engine: go test -run 'TestScenarios/epoll/half-close'.
 func TestScenarios(t *testing.T) {
-	table := slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, raceScenarios, instantScenarios,
-		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, linuxScenarios)
+	table := scenarios()
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {
 			if apart(t) {
 				return
 			}
-			for _, s := range table {
-				t.Run(s.name, func(t *testing.T) { runScenario(t, s, engine, loopback4) })
-				if s.v6 {
-					t.Run(s.name+"_v6", func(t *testing.T) { runScenario(t, s, engine, loopback6) })
-				}
-			}
+			runTable(t, table, engine, nil)
 		})
 	}
 }
 
-func runScenario(t *testing.T, s scenario, engine string, at netip.Addr) {
+// scenarios is the whole table.
+func scenarios() []scenario {
+	return slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, raceScenarios, instantScenarios,
+		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, linuxScenarios)
+}
+
+// runTable tells the stories of a table to an engine. during: see rig.
+func runTable(t *testing.T, table []scenario, engine string, during func(*rig) func()) {
+	for _, s := range table {
+		t.Run(s.name, func(t *testing.T) { runScenario(t, s, engine, loopback4, during) })
+		if s.v6 {
+			t.Run(s.name+"_v6", func(t *testing.T) { runScenario(t, s, engine, loopback6, during) })
+		}
+	}
+}
+
+func runScenario(t *testing.T, s scenario, engine string, at netip.Addr, during func(*rig) func()) {
 	r := newRig(t, engine, at)
+	r.during = during
 	defer func() {
 		if t.Failed() {
 			t.Logf("the story: %s", s.story)

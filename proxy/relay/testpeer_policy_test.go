@@ -21,6 +21,7 @@ type testPolicy struct {
 	preface   func(*Flow, []byte) Verdict     // nil: no more bytes wanted, none skipped
 	dial      func(*Flow) (*Endpoint, Reason) // nil: endpoints
 	summaries chan ended
+	saved     savedByTest
 
 	mu     sync.Mutex
 	flows  map[uint64]*flowLog // by Flow.ID

@@ -39,6 +39,8 @@ type rig struct {
 	policy *testPolicy
 	opts   Options
 	relay  *Relay
+	during func(r *rig) (end func()) // not nil: called with the start; end is called before the relay is closed
+	after  func()
 }
 
 func newRig(t *testing.T, engine string, at netip.Addr) *rig {
@@ -62,6 +64,9 @@ func (r *rig) start() *Relay {
 		var err error
 		r.relay, err = Start(r.opts)
 		require.NoError(r, err)
+		if r.during != nil {
+			r.after = r.during(r)
+		}
 	}
 	return r.relay
 }
@@ -70,6 +75,9 @@ func (r *rig) start() *Relay {
 func (r *rig) close() {
 	if r.relay == nil {
 		return
+	}
+	if r.after != nil {
+		r.after()
 	}
 	r.relay.Close(Operator)
 	require.Zero(r, r.relay.Stats().Active, "open connections after Close")

@@ -32,7 +32,7 @@ func (l *uringLoop) setAccept(a *acceptor, on bool) bool {
 // acceptOne asks for a client by call k, unless the kernel has that call already.
 func (l *uringLoop) acceptOne(a *acceptor, k int) {
 	call := &a.calls[k]
-	if call.armed {
+	if call.armed || l.freezing != nil {
 		return
 	}
 	call.armed = true
@@ -82,6 +82,10 @@ func (l *uringLoop) retire(a *acceptor, closed func()) {
 // welcome takes an accepted client. It is received from at once: that is needed anyway, and tells if it goes away while
 // the upstream is being connected to.
 func (l *uringLoop) welcome(fd int32, ln *Listener, from netip.AddrPort) {
+	if l.freezing != nil {
+		l.welcomeReady(fd, ln, from)
+		return
+	}
 	if c := l.admit(fd, ln, from); c != nil {
 		l.recv(c, client, false)
 		l.begin(c)

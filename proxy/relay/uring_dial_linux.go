@@ -4,14 +4,19 @@ import (
 	"syscall"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/l4fwd/l4fwd/proxy/relay/ring"
 )
 
 // connect: see transport. In modeRing it is a request: connect(2) wakes the origin, which would preempt the loop in the middle
 // of its batch, and a poll for the end of connecting would be another request.
 func (l *uringLoop) connect(c *conn) Reason {
-	if c.mode == modeReady { // of a pool, beside another attempt, or for a client that left the ring
+	switch c.mode {
+	case modeReady: // of a pool, beside another attempt, or for a client that left the ring
 		return l.loop.connect(c)
+	case modeLeaving: // arrive has the socket watched
+		return l.openUpstream(c)
 	}
 	if r := l.openSocket(c); r != None {
 		return r
@@ -36,11 +41,14 @@ func (l *uringLoop) connectDone(q *ring.CQE) {
 		return
 	}
 	c.ends[s].dial = false
-	if q.Res < 0 {
-		l.notEstablished(c, syscall.Errno(-q.Res))
-		return
+	switch e := syscall.Errno(-min(q.Res, 0)); {
+	case c.mode == modeLeaving && (e == 0 || e == unix.ECANCELED):
+		l.arrive(c) // epoll tells how it ends, or has ended
+	case e != 0: // nobody else tells of the error: this completion took it from the socket
+		l.notEstablished(c, e)
+	default:
+		l.established(c)
 	}
-	l.established(c)
 }
 
 // get returns room for the address of a request, which is the kernel's until reuse finds the request taken.

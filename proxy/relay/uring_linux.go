@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/relay/ring"
 )
@@ -31,7 +30,8 @@ type uring struct {
 
 // startUring opens loops and listeners and has the loops run, each with a ring of its own. An error leaves nothing open.
 func startUring(o Options) (engine, error) {
-	u := &uring{loopGroup: loopGroup{shared: shared{base: time.Now()}}}
+	u := &uring{}
+	u.startClock(&o)
 	for i := range o.Loops {
 		l, err := newUringLoop(i, &o, &u.shared)
 		if err != nil {

@@ -24,6 +24,7 @@ type uringLoop struct {
 	noWait       bool            // the next turn is not to wait
 	polled       bool            // the epoll instance has events
 	grown        bool            // it is asked now and then whether there are more buffers than needed
+	freezing     *standstill     // not nil: connections leave the ring, and none enters it
 }
 
 // endRef names an end of a connection, which may have ended since.

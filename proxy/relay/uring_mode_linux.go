@@ -14,6 +14,9 @@ func (l *uringLoop) leave(c *conn) {
 		if e.recv {
 			l.cancel(connData(kindRecv, c, side(s)))
 		}
+		if e.dial {
+			l.cancel(connData(kindConnect, c, side(s)))
+		}
 		if e.watch {
 			l.abandon(connData(kindWatch, c, side(s)))
 			e.watch = false
@@ -25,23 +28,34 @@ func (l *uringLoop) leave(c *conn) {
 
 // arrive puts a connection that leaves modeRing into modeReady, once the kernel has no request of it.
 func (l *uringLoop) arrive(c *conn) {
-	if c.mode != modeLeaving || c.ends[client].recv || c.ends[upstream].recv || c.halves[client].sending+c.halves[upstream].sending > 0 {
+	if c.mode != modeLeaving || c.ends[client].recv || c.ends[upstream].recv || c.ends[upstream].dial || c.halves[client].sending+c.halves[upstream].sending > 0 {
 		return
 	}
 	c.mode, c.calm = modeReady, 0
-	if !l.watch(c, client) || !l.watch(c, upstream) {
-		l.finish(c, Internal)
-		return
-	}
 	for s := range c.ends {
+		if c.ends[s].fd >= 0 && !l.watch(c, side(s)) {
+			l.finish(c, Internal)
+			return
+		}
 		c.ends[s].rd, c.ends[s].wr = true, true
 	}
-	l.drive(c)
+	switch c.phase {
+	case phaseRelaying:
+		l.drive(c)
+	case phasePreface:
+		if c.unseen {
+			c.unseen = false
+			if !l.judgePreface(c) {
+				return
+			}
+		}
+		l.readPreface(c)
+	}
 }
 
 // calmDown takes a connection back to modeRing after some small messages. moved is what an event of it moved.
 func (l *uringLoop) calmDown(c *conn, moved uint64) {
-	if moved == 0 {
+	if moved == 0 || l.freezing != nil {
 		return
 	}
 	for s := range c.ends {

@@ -129,12 +129,19 @@ func transient(e syscall.Errno) bool {
 
 // receivedLeaving acts on what a receive brought that was under way when its connection began to leave modeRing.
 func (l *uringLoop) receivedLeaving(c *conn, s side, b []byte, e syscall.Errno) {
-	if len(b) > 0 {
+	switch {
+	case c.phase == phaseLingering || len(b) == 0 && transient(e):
+	case len(b) > 0:
 		l.keep(c, s, b)
-	} else if !transient(e) {
+		c.unseen = c.phase == phasePreface
+	case c.phase == phasePreface:
+		l.prefaceEnded(c, e != 0)
+	case c.phase == phaseDialing:
+		l.takeEarly(c, nil, e)
+	default:
 		l.readEnded(c, s, 0, e)
 	}
-	l.arrive(c)
+	l.arrive(c) // does nothing for one that has ended
 }
 
 // receivedEnd acts on a receive between two open ends that brought no byte: a FIN, or a failure.

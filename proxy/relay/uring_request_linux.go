@@ -21,6 +21,9 @@ func (l *uringLoop) cancelFailed(data uint64) {
 	case kindRecv:
 		c, s := l.find(data)
 		live = live || c != nil && c.ends[s].recv
+	case kindConnect:
+		c, s := l.find(data)
+		live = live || c != nil && c.ends[s].dial
 	case kindAccept:
 		live = l.lns[acceptListener(data)].calls[acceptIndex(data)].armed
 	case kindEpoll:

@@ -16,6 +16,11 @@ func (l *uringLoop) run(started chan<- error) {
 		return
 	}
 	started <- nil
+	if l.first != nil {
+		l.loop.standStill(l.first)
+	} else {
+		l.acceptAll()
+	}
 	for !l.done {
 		l.wait()
 		l.reap()
@@ -26,6 +31,9 @@ func (l *uringLoop) run(started chan<- error) {
 			l.runAgain()
 		}
 		l.timers.advance(l.now, l.fire)
+		if l.freezing != nil {
+			l.comeToRest()
+		}
 	}
 	l.end()
 }
@@ -45,10 +53,14 @@ func (l *uringLoop) open() (err error) {
 	}
 	ringOpened(l)
 	l.watchEpoll()
+	return nil
+}
+
+// acceptAll begins to accept from the listeners.
+func (l *uringLoop) acceptAll() {
 	for _, a := range l.lns {
 		l.setAccept(a, true)
 	}
-	return nil
 }
 
 // wait issues what was asked for and returns when there is something to do; see loop.wait and napMillis.
@@ -62,7 +74,10 @@ func (l *uringLoop) wait() {
 	} else if at, ok := l.timers.next(); ok {
 		limit = nanos(max(at-l.now, 0) + int64(time.Millisecond))
 	}
-	const nap = napMillis * time.Millisecond
+	nap := napMillis * time.Millisecond
+	if l.freezing != nil {
+		nap = restLook
+	}
 	if len(l.sends) == 0 && l.now-l.woken >= int64(nap) {
 		park = true
 	} else if limit < 0 || limit > nap {

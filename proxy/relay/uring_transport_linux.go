@@ -49,8 +49,11 @@ func (l *uringLoop) adopted(c *conn) bool {
 
 // start begins to relay: what the client sent early is sent on, and both ends are received from.
 func (l *uringLoop) start(c *conn) {
-	if c.mode == modeReady {
+	switch c.mode {
+	case modeReady:
 		l.drive(c)
+		return
+	case modeLeaving: // arrive drives it
 		return
 	}
 	if c.proof == disproved {
