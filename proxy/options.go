@@ -16,6 +16,9 @@ type Options struct {
 	Listeners []Listener // at least one, names unique
 	Upstreams []Upstream // at least one, names unique
 
+	// Adopt, if it is not nil, has the server take over from that of another process. It starts frozen then, see Server.Adopted.
+	Adopt *relay.Adoption
+
 	Engine         string // auto, uring, epoll or portable
 	Loops          int    // event loops; 0: one for each processor
 	MaxConnections int    // open connections over all listeners; 0: no limit

@@ -21,6 +21,9 @@ type policy struct {
 	log    *zap.Logger
 
 	limitLog limitLog
+
+	server  *Server
+	adopted adopted
 }
 
 // Accepted judges a client by its address, unless a PROXY header is to name another, and by the limits.

@@ -50,6 +50,7 @@ func Start(o Options) (*Server, error) {
 		access = o.Log
 	}
 	s := &Server{log: o.Log, prober: o.Prober, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
+	s.policy.server = s
 	first, fresh, err := s.compile(o, nil)
 	if err != nil {
 		s.policy.access.close()
@@ -72,8 +73,12 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.relay = r
-	s.started.Store(true)
-	r.SetWarm(first.pools())
+	if f := r.Adopted(); f != nil {
+		f.SetPools(first.pools())
+	} else {
+		s.started.Store(true)
+		r.SetWarm(first.pools())
+	}
 	s.progress = newProgress(s)
 	s.logAs(o)
 	return s, nil
@@ -82,7 +87,7 @@ func Start(o Options) (*Server, error) {
 // relayOptions are the options of the relay that serves o.
 func (s *Server) relayOptions(o Options) relay.Options {
 	return relay.Options{
-		Engine: o.Engine, Loops: o.Loops, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(),
+		Engine: o.Engine, Loops: o.Loops, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(), Adopt: s.adopting(o.Adopt),
 	}
 }
 
@@ -129,6 +134,9 @@ func (s *Server) Close(reason relay.Reason) {
 // closeTargets ends the checks and the timers. Addresses are picked still.
 func (s *Server) closeTargets() {
 	for _, t := range s.targets() {
+		t.set.Close()
+	}
+	for _, t := range s.policy.adopted.targets {
 		t.set.Close()
 	}
 }

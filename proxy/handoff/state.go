@@ -20,9 +20,14 @@ type State struct {
 	Engine  string `json:"engine"`
 	Loops   int    `json:"loops"`
 
-	Sockets []Socket                   `json:"sockets"`
-	Parts   map[string]json.RawMessage `json:"parts,omitempty"` // by name, each its owner's
+	Base int64 `json:"base,omitempty"` // the beginning of the loops' clock
+
+	Sockets []Socket        `json:"sockets"`
+	Parts   map[string]Part `json:"parts,omitempty"` // by name
 }
+
+// Part is what one owner of state has to say, as JSON. It carries a version of its own.
+type Part = json.RawMessage
 
 // Socket is a listening socket.
 type Socket struct {
@@ -43,10 +48,10 @@ const (
 
 // Final is what is known once the loops stand still: JSON.
 type Final struct {
-	NextID uint64                     `json:"next_id"` // the last id that was given to a connection
-	Still  int64                      `json:"still"`   // since when the loops stand still
-	Conns  int                        `json:"conns"`
-	Parts  map[string]json.RawMessage `json:"parts,omitempty"`
+	NextID uint64          `json:"next_id"` // the last id that was given to a connection
+	Still  int64           `json:"still"`   // since when the loops stand still
+	Conns  int             `json:"conns"`
+	Parts  map[string]Part `json:"parts,omitempty"`
 }
 
 // Conn is a connection. A descriptor is 0 where there is none.

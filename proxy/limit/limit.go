@@ -7,6 +7,7 @@ package limit
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 )
 
@@ -63,6 +64,16 @@ func (s *Scope) EnterSource(a netip.Addr) (t Ticket, ok bool) {
 		return Ticket{}, false
 	}
 	return t, true
+}
+
+// Reenter counts a connection of a source that another process had admitted, whatever the limit is now. While there is none it
+// is not counted.
+func (s *Scope) Reenter(a netip.Addr) (t Ticket) {
+	if s.sources.max.Load() != 0 {
+		t = ticketOf(a)
+		s.sources.acquire(t, math.MaxInt64)
+	}
+	return t
 }
 
 // LeaveSource gives back what EnterSource took.

@@ -43,6 +43,8 @@ type Adoption struct {
 	Sockets []handoff.Socket
 	// Base is Relay.Base of the other process; 0: this relay begins a clock of its own.
 	Base int64
+	// Began is called by Frozen.Begin once the loops turn. nil: not called.
+	Began func()
 }
 
 // carrier is an engine whose connections can be handed over.
@@ -65,9 +67,10 @@ type carrier interface {
 // Frozen is a relay whose loops stand still. Until Resume, Begin or Release the other methods of the relay wait. It is for one
 // goroutine at a time.
 type Frozen struct {
-	r *Relay
-	c carrier
-	m Mover
+	r     *Relay
+	c     carrier
+	m     Mover
+	began func() // nil: nothing is to be called
 }
 
 // ErrNoHandover is wrapped where a relay's connections can't be handed over.
@@ -124,7 +127,7 @@ func (r *Relay) Freeze(ctx context.Context) (*Frozen, error) {
 		r.mu.Unlock()
 		return nil, err
 	}
-	return &Frozen{r, c, m}, nil
+	return &Frozen{r: r, c: c, m: m}, nil
 }
 
 // Adopted returns the frozen state in which a relay with Options.Adopt starts; nil without.
@@ -184,6 +187,9 @@ func (f *Frozen) Take(v *handoff.Conn) error {
 func (f *Frozen) Begin(lastID uint64) {
 	f.c.setLastID(lastID)
 	f.Resume()
+	if f.began != nil {
+		f.began()
+	}
 }
 
 // Release ends the relay because another process has its connections and listeners. All descriptors are closed without a FIN or

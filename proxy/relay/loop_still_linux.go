@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // How the loops of a Linux engine stand still.
@@ -104,6 +104,9 @@ func (l *loop) standStill(s *standstill) {
 	switch s.then {
 	case stillBegin:
 		l.beginAccepting()
+		for _, p := range l.pools {
+			l.fill(p)
+		}
 	case stillRelease:
 		l.releaseAll()
 	}
@@ -156,7 +159,7 @@ func (l *loop) forget(c *conn) {
 
 // startClock begins the loops' clock, or goes on with that of another process. Go's monotonic clock is CLOCK_MONOTONIC.
 func (g *loopGroup) startClock(o *Options) {
-	now, mono := time.Now(), monotonic()
+	now, mono := time.Now(), handoff.Now()
 	g.began, g.shared.base = mono, now
 	if o.Adopt != nil && o.Adopt.Base != 0 {
 		g.began = o.Adopt.Base
@@ -166,15 +169,6 @@ func (g *loopGroup) startClock(o *Options) {
 
 // base: see carrier.
 func (g *loopGroup) base() int64 { return g.began }
-
-// monotonic returns CLOCK_MONOTONIC, in nanoseconds.
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it can't fail: clock_gettime(2)
-	return t.Nano()
-}
-
-func (g *loopGroup) lastID() uint64 { return g.shared.nextID.Load() }
 
 func (g *loopGroup) setLastID(id uint64) { g.shared.nextID.Store(max(id, g.shared.nextID.Load())) }
 

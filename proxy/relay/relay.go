@@ -68,7 +68,7 @@ func Start(o Options) (*Relay, error) {
 	r.begin(o.Listeners)
 	if o.Adopt != nil {
 		r.mu.Lock()
-		r.adopted = &Frozen{r, r.eng.(carrier), o.Handler.(Mover)}
+		r.adopted = &Frozen{r: r, c: r.eng.(carrier), m: o.Handler.(Mover), began: o.Adopt.Began}
 	}
 	return r, nil
 }

@@ -45,6 +45,9 @@ func startUring(o Options) (engine, error) {
 		u.discard()
 		return nil, err
 	}
+	if o.Adopt != nil {
+		u.adopt()
+	}
 	for i, l := range u.members {
 		started := make(chan error)
 		u.ended.Go(func() { l.run(started) })
@@ -53,12 +56,21 @@ func startUring(o Options) (engine, error) {
 				rest.close()
 			}
 			u.loops, u.members = u.loops[:i], u.members[:i]
-			u.stopAccepting()
-			u.stop()
+			u.abandon()
 			return nil, fmt.Errorf("start event loop %d: %w", i, ringNeed(o.Loops).Explain(err))
 		}
 	}
 	return u, nil
+}
+
+// abandon ends those loops that run, where not all do.
+func (u *uring) abandon() {
+	if u.adopting {
+		u.giveUp()
+		return
+	}
+	u.stopAccepting()
+	u.stop()
 }
 
 func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {

@@ -6,12 +6,7 @@ import "net/netip"
 func (s *Set) find(ap netip.AddrPort) *Address {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, list := range [][]*Address{s.cur.Load().list, s.gone} {
-		if i := indexOf(list, ap); i >= 0 {
-			return list[i]
-		}
-	}
-	return nil
+	return at(ap, s.cur.Load().list, s.gone)
 }
 
 // Succeed puts the set in the place of Options.Before, which it closes. Until then Before checks the addresses that both have;

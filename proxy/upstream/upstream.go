@@ -183,6 +183,11 @@ func (s *Set) left(a *Address) {
 		return
 	}
 	s.gone = append(s.gone, a)
+	s.closeLater(a)
+}
+
+// closeLater has the connections to a removed address closed, if OnRemoved asks for it. The caller holds s.mu.
+func (s *Set) closeLater(a *Address) {
 	if s.opts.OnRemoved != nil && a.closing == nil && !s.closed {
 		a.closing = time.AfterFunc(s.opts.CloseAfter, func() { s.closeRemoved(a) })
 	}
