@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -39,8 +38,8 @@ type test struct {
 
 // pattern is one value of a test on a name.
 type pattern struct {
-	text string
-	fold bool // -i
+	text string // in lower case if fold is set, but for regular expressions
+	fold bool   // -i
 	re   *regexp.Regexp
 }
 
@@ -88,17 +87,20 @@ func (im *importer) newTest(at line, words []string) *test {
 	case "always_false", "FALSE":
 		return t.is(false)
 	case "src", "fc_src":
+		if flags.method != "" && flags.method != "ip" {
+			return t.cannot("l4fwd judges addresses by networks, not by -m " + printable(flags.method))
+		}
 		return im.sourceTest(t, c, values)
 	case "req_ssl_sni", "req.ssl_sni":
 		return t.nameTest(c, flags, values)
 	case "req_ssl_hello_type", "req.ssl_hello_type":
 		return t.numberTest(hello, values)
 	case "req_ssl_ver", "req.ssl_ver":
-		im.note(at, brief(words), "l4fwd takes every version of TLS")
-		t.ints = []intRange{{1, 1}}
-		t.subject = hello
-		return t
+		return im.versionTest(t, words, values)
 	case "req_len", "req.len":
+		if t.numberTest(always, values); !t.hasInt(1<<20) || flags.method != "" {
+			return t.cannot("l4fwd does not count the bytes that are there")
+		}
 		return t.is(true)
 	case "dst_port", "fc_dst_port":
 		return t.numberTest(port, values)
@@ -181,60 +183,6 @@ func (im *importer) sourceTest(t *test, c criterion, values []pattern) *test {
 	return t
 }
 
-// parseNetwork reads an address or a network as HAProxy writes it: 10.0.0.0/8, 10.0.0.0/255.0.0.0, 10.1/16, fd00::/8.
-func parseNetwork(text string) (netip.Prefix, error) {
-	host, mask, masked := strings.Cut(text, "/")
-	if !strings.Contains(host, ":") {
-		host = fullIPv4(host)
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil || addr.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%s is no address: l4fwd does not look up names here", printable(text))
-	}
-	bits := addr.BitLen()
-	if masked {
-		if bits, err = strconv.Atoi(mask); err != nil {
-			bits = maskBits(mask)
-		}
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%s is no network", printable(text))
-	}
-	return p, nil
-}
-
-// fullIPv4 adds the zeros that HAProxy's short notation leaves out: 10.12 is 10.0.0.12, as inet_aton reads it.
-func fullIPv4(s string) string {
-	parts := strings.Split(s, ".")
-	if n := len(parts); n > 1 && n < 4 {
-		zeros := slices.Repeat([]string{"0"}, 4-n)
-		parts = slices.Concat(parts[:n-1], zeros, parts[n-1:])
-	}
-	return strings.Join(parts, ".")
-}
-
-// maskBits is the length of a netmask like 255.255.0.0; -1 if it is none.
-func maskBits(mask string) int {
-	m, err := netip.ParseAddr(mask)
-	if err != nil || !m.Is4() {
-		return -1
-	}
-	n, ended := 0, false
-	for _, b := range m.As4() {
-		for bit := 7; bit >= 0; bit-- {
-			one := b&(1<<bit) != 0
-			if one && ended {
-				return -1
-			}
-			if ended = !one; one {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // numberTest reads numbers, ranges and operators.
 func (t *test) numberTest(s subject, values []pattern) *test {
 	t.subject = s
@@ -252,6 +200,32 @@ func (t *test) numberTest(s subject, values []pattern) *test {
 	}
 	return t
 }
+
+// versionTest reads versions of TLS as the ClientHello writes them: 3.1 is TLS 1.0, 3.3 is TLS 1.2 and later. l4fwd does not tell
+// them apart, so that a test that does is judged for 3.3.
+func (im *importer) versionTest(t *test, words []string, values []pattern) *test {
+	for i, v := range values {
+		values[i].text = tlsVersion.ReplaceAllStringFunc(v.text, func(s string) string {
+			major, minor, _ := strings.Cut(s, ".")
+			return major + strings.Repeat("0", 5-min(len(minor), 5)) + minor
+		})
+	}
+	if t.numberTest(hello, values); t.subject == unknown {
+		return t
+	}
+	now := t.hasInt(300003)
+	if t.hasInt(300001) == now && t.hasInt(300002) == now {
+		im.note(t.at, brief(words), "l4fwd takes every version of TLS")
+	} else {
+		im.changed(t.at, brief(words), "l4fwd takes every version of TLS: it is judged for TLS 1.2 and later")
+	}
+	if t.ints = nil; now {
+		t.ints = []intRange{{1, 1}} // the type of a ClientHello
+	}
+	return t
+}
+
+var tlsVersion = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)?`)
 
 // parseRange reads a number or a range as the operator has it.
 func parseRange(text, operator string) (intRange, bool) {

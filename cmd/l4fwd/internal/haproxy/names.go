@@ -33,6 +33,11 @@ func (t *test) nameTest(c criterion, f aclFlags, values []pattern) *test {
 	default:
 		return t.cannot("l4fwd does not know the method " + printable(t.method))
 	}
+	for i, p := range t.patterns {
+		if p.fold {
+			t.patterns[i].text = strings.ToLower(p.text)
+		}
+	}
 	if t.method == "str" {
 		t.index()
 	}
@@ -107,13 +112,9 @@ func (t *test) matchesName(name string) bool {
 // matches reports whether one pattern matches the name by a method.
 func (p pattern) matches(method, name string) bool {
 	text := p.text
-	if method == "reg" {
-		return p.re.MatchString(name)
-	}
-	if p.fold {
-		text = strings.ToLower(text)
-	}
 	switch method {
+	case "reg":
+		return p.re.MatchString(name)
 	case "end":
 		return strings.HasSuffix(name, text)
 	case "label":

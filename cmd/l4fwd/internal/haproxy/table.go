@@ -1,7 +1,9 @@
 package haproxy
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +15,9 @@ const maxList = 200_000
 // list reads the values of a file that an ACL names.
 func (im *importer) list(at line, path string) ([]string, error) {
 	text, err := im.beside(path)
+	if strings.HasPrefix(path, "opt@") && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // HAProxy takes it as an empty one
+	}
 	if err != nil {
 		return nil, fmt.Errorf("l4fwd cannot read %s: %s", printable(path), printable(err.Error()))
 	}

@@ -69,7 +69,7 @@ func (im *importer) upstream(t target, at uint16) (name string, ok bool) {
 		}
 	}
 	all := slices.Concat(primaries, backups)
-	im.balance(p, t, u, primaries)
+	im.balance(p, t, u, primaries, backups)
 	im.connecting(p, u, all)
 	im.checking(p, u, all)
 	im.passive(u, all)
@@ -124,7 +124,7 @@ func (im *importer) backupsDiffer(p *proxy, primaries, backups []*server) {
 		if !s.options.has("backup") {
 			continue
 		}
-		if i > 0 && !p.has("option allbackups") {
+		if i > 0 && !p.has("option allbackups") && !inOrder(p, primaries, backups) {
 			im.changed(s.at, s.at.text(), "l4fwd uses all backups at a time, HAProxy without option allbackups the first that works")
 			continue
 		}
@@ -132,8 +132,13 @@ func (im *importer) backupsDiffer(p *proxy, primaries, backups []*server) {
 	}
 }
 
+// inOrder reports whether the balance first does what HAProxy does with backups: it uses the first that works.
+func inOrder(p *proxy, primaries, backups []*server) bool {
+	return len(backups) > 1 && len(primaries) == 1 && !primaries[0].isName() && !p.has("option allbackups") && backups[0].options.has("backup")
+}
+
 // balance carries balance, weights and what binds a client to a server.
-func (im *importer) balance(p *proxy, t target, u *upstream, primaries []*server) {
+func (im *importer) balance(p *proxy, t target, u *upstream, primaries, backups []*server) {
 	method, at := p.argument("balance")
 	several := len(primaries) > 1 || primaries[0].isName()
 	switch method {
@@ -154,7 +159,10 @@ func (im *importer) balance(p *proxy, t target, u *upstream, primaries []*server
 			im.harmless(at, at.text(), "there is one server only")
 		}
 	}
-	if !several {
+	switch {
+	case inOrder(p, primaries, backups):
+		u.balance = "first"
+	case !several:
 		u.balance = ""
 	}
 	for _, s := range primaries {
