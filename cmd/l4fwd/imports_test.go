@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"cmd/l4fwd/soak":             {},
 	// For tests only.
 	"cmd/l4fwd/internal/testport": {},
+	"cmd/l4fwd/internal/chromium": {},
 	"proxy":                       {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/enum", "proxy/handoff"},
 	"proxy/relay":                 {"proxy/relay/ring", "proxy/handoff"},
 	"proxy/relay/ring":            {},

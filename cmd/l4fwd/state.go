@@ -93,6 +93,9 @@ func (d *daemon) SetLogLevel(level string, length time.Duration) admin.LogLevel 
 	return d.LogLevel()
 }
 
+// History is what happened in the last minutes.
+func (d *daemon) History() metrics.History { return d.rates.History() }
+
 // Events are the latest events.
 func (d *daemon) Events() []admin.Event { return d.events.List() }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ type fake struct {
 	state    State
 	asked    []string
 	conns    []proxy.Connection
+	history  metrics.History
+	events   []Event
 	reloaded Reloaded
 	refuses  error // why no reload is made
 }
@@ -68,7 +71,9 @@ func (f *fake) SetLogLevel(level string, d time.Duration) LogLevel {
 	return LogLevel{Level: level, Configured: "info"}
 }
 
-func (f *fake) Events() []Event { return nil }
+func (f *fake) History() metrics.History { return f.history }
+
+func (f *fake) Events() []Event { return f.events }
 
 func (f *fake) Drain(by string) bool {
 	f.asked = append(f.asked, by)
@@ -161,21 +166,51 @@ func TestPagesElsewhereGetNothing(t *testing.T) {
 	}
 }
 
-func TestADrainIsNotTakenFromAPage(t *testing.T) {
+func TestADrainIsTakenFromNoPageButTheStatusPage(t *testing.T) {
 	d := newFake()
 	h := NewHandler(d, loopback, zap.NewNop())
-	for _, origin := range []string{"http://localhost:9901", "null", "https://elsewhere.example"} {
+	for _, origin := range []string{"http://localhost:9901", "null", "https://elsewhere.example"} { // a form: it cannot send the header
 		require.Equal(t, 403, ask(h, "POST", "/api/v1/drain", "localhost:9901", "Origin", origin).Code)
 	}
+	for _, origin := range []string{"null", "https://elsewhere.example", "http://localhost:3000"} {
+		require.Equal(t, 403, ask(h, "POST", "/api/v1/drain", "localhost:9901", "Origin", origin, pageHeader, "1").Code)
+	}
 	require.Equal(t, 403, ask(h, "POST", "/api/v1/drain", "localhost", "Sec-Fetch-Site", "cross-site").Code)
+	require.Equal(t, 403, ask(h, "POST", "/api/v1/drain", "localhost", "Sec-Fetch-Site", "same-origin", pageHeader, "1").Code, "no Origin")
 	require.Empty(t, d.asked)
+	require.Equal(t, 202, ask(h, "POST", "/api/v1/drain", "localhost:9901", "Origin", "http://localhost:9901", "Sec-Fetch-Site", "same-origin", pageHeader, "1").Code)
+	require.Len(t, d.asked, 1)
+}
+
+// The site of a stranger can make its own name resolve to the port. Its scripts are then of the same origin, and may read.
+func TestNamesThatMayBeAStrangersAreNotAnswered(t *testing.T) {
+	own, err := os.Hostname()
+	require.NoError(t, err)
+	for host, want := range map[string][2]int{ // on loopback; elsewhere, and on a Unix socket
+		"localhost:9901": {200, 200}, "127.0.0.1:9901": {200, 200}, "[::1]:9901": {200, 200}, "LOCALHOST.": {200, 200}, "127.1.2.3": {200, 200},
+		"10.0.0.9:9901": {403, 200}, "[2001:db8::9]:9901": {403, 200}, "[2001:db8::9]": {403, 200}, "l4fwd": {403, 200}, own: {403, 200},
+		"ip-10-0-0-9.eu-west-1.compute.internal:9901": {403, 200},
+		"evil.example:9901":                           {403, 403}, "127.0.0.1.evil.example": {403, 403}, "localhost.evil.example": {403, 403}, "internal.evil.example": {403, 403}, "evil.example.": {403, 403}, "": {403, 403},
+	} {
+		for i, addr := range []net.Addr{loopback, &net.TCPAddr{IP: net.IPv6unspecified, Port: 9901}, &net.UnixAddr{Name: "/run/l4fwd.sock", Net: "unix"}} {
+			want := want[min(i, 1)]
+			d := newFake()
+			h := NewHandler(d, addr, zap.NewNop())
+			for _, path := range []string{"/", "/page/page.js", "/api/v1/state", "/api/v1/history", "/debug/pprof/"} {
+				require.Equal(t, want, ask(h, "GET", path, host).Code, "%s on %s", host, addr)
+			}
+			posted := ask(h, "POST", "/api/v1/drain", host, "Origin", "http://"+host, pageHeader, "1").Code
+			require.Equal(t, want == 403, posted == 403, "%s on %s", host, addr)
+			require.Equal(t, want == 403, len(d.asked) == 0)
+			require.Equal(t, 200, ask(h, "GET", "/api/v1/state", host, verbHeader, "1").Code, "a verb of l4fwd")
+		}
+	}
 }
 
 func TestThePortAnswers(t *testing.T) {
 	d := newFake()
 	core, lines := observer.New(zap.InfoLevel)
 	d.state.Ready = false
-	d.state.Conditions[1] = ConditionState{"upstream", false, "dais24: no address <yet>"}
 	h := NewHandler(d, loopback, zap.New(core))
 
 	var s State
@@ -187,11 +222,7 @@ func TestThePortAnswers(t *testing.T) {
 
 	w = ask(h, "GET", "/", "localhost")
 	require.Equal(t, 200, w.Code)
-	require.Contains(t, w.Body.String(), "not ready")
-	require.Contains(t, w.Body.String(), "no address &lt;yet&gt;")
-	require.NotContains(t, strings.ReplaceAll(w.Body.String(), "http-equiv", ""), "http", "nothing is loaded from elsewhere")
-	d.state.Ready = true
-	require.Contains(t, ask(h, "GET", "/", "localhost").Body.String(), "<title>l4fwd: ready</title>")
+	require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
 
 	require.Equal(t, 405, ask(h, "GET", "/api/v1/drain", "localhost").Code)
 	require.Equal(t, 404, ask(h, "GET", "/nothing", "localhost").Code)

@@ -140,7 +140,7 @@ func TestConnectionsAreFilteredAndSorted(t *testing.T) {
 
 // handlerOf answers for conns alone.
 func handlerOf(d *fake) (http.Handler, *looks) {
-	h := handlers{d, zap.NewNop(), newLooks()}
+	h := handlers{Daemon: d, log: zap.NewNop(), looks: newLooks()}
 	return http.HandlerFunc(h.conns), h.looks
 }
 

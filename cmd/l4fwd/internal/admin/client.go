@@ -98,6 +98,7 @@ func (c *Client) send(method, path string, in []byte, out any) error {
 	if err != nil {
 		return err
 	}
+	req.Header.Set(verbHeader, "1")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -5,16 +5,17 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 )
 
 // guard keeps web pages from using the port, which has no password, through the browser of somebody who can reach it. A page
-// can send a request under a name that it made resolve to 127.0.0.1 (then the Host is foreign), embed an address of the port
-// as an image (then the browser says that the request crosses sites), or post a form (then there is an Origin).
+// can send a request under a name of its own that it made resolve to this port (then the Host is foreign), embed an address of
+// the port as an image (then the browser says that the request crosses sites), or post a form (then there is an Origin).
 func guard(next http.Handler, addr net.Addr) http.Handler {
-	loopback := false
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		loopback = tcp.IP.IsLoopback()
+	knows, names := trustedHost, "an IP address, localhost, the name of this machine, or a name without a dot, or one under .internal"
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		knows, names = loopbackName, "127.0.0.1, [::1] or localhost"
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -23,10 +24,10 @@ func guard(next http.Handler, addr net.Addr) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		switch {
-		case loopback && !loopbackName(r.Host):
-			http.Error(w, "this port answers only to 127.0.0.1, [::1] and localhost as Host", http.StatusForbidden)
-		case changes(r) && r.Header.Get("Origin") != "":
-			http.Error(w, "requests that change something are not taken from web pages", http.StatusForbidden)
+		case !knows(r.Host) && r.Header.Get(verbHeader) == "":
+			http.Error(w, "this port answers only to "+names+" as Host", http.StatusForbidden)
+		case changes(r) && fromPage(r) && !ownPage(r):
+			http.Error(w, "requests that change something are not taken from web pages, except from the status page of this port", http.StatusForbidden)
 		case fromElsewhere(r):
 			http.Error(w, "this port does not answer other web pages; type its address into the browser, or use curl", http.StatusForbidden)
 		default:
@@ -37,6 +38,24 @@ func guard(next http.Handler, addr net.Addr) http.Handler {
 
 // changes reports whether a request is more than a read.
 func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+const (
+	// pageHeader is a header that the status page sends with each action. A form cannot send it, and a script elsewhere may not.
+	pageHeader = "L4fwd-Page"
+	// verbHeader is a header that the verbs send. No script in a browser can: names that begin with Sec- are the browser's own.
+	// So they may use any name of the port.
+	verbHeader = "Sec-L4fwd-Verb"
+)
+
+// fromPage reports whether a web page is behind a request.
+func fromPage(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Referer") != ""
+}
+
+// ownPage reports whether the status page of this port is behind a request. The Host is one that guard knows.
+func ownPage(r *http.Request) bool {
+	return r.Header.Get(pageHeader) != "" && samePlace(r.Header.Get("Origin"), r.Host)
+}
 
 // fromElsewhere reports whether a browser says that the page of another site, port included, is behind the request. Another
 // port of localhost counts: Sec-Fetch-Site calls that same-site. Browsers that do not send the header have the others.
@@ -59,15 +78,30 @@ func samePlace(page, host string) bool {
 	return err == nil && strings.EqualFold(u.Host, host)
 }
 
-// loopbackName reports whether a Host header names this machine.
-func loopbackName(host string) bool {
+// hostOf is a Host header without its port, in lower case.
+func hostOf(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), "."))
+}
+
+// loopbackName reports whether a Host header names this machine.
+func loopbackName(host string) bool {
+	host = hostOf(host)
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// trustedHost reports whether a Host header cannot be the name of a stranger's site: it is an address, or a name that the public
+// DNS does not give away.
+func trustedHost(host string) bool {
+	host = hostOf(host)
+	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(host, ".") {
+		return host != ""
+	}
+	if own, err := os.Hostname(); err == nil && strings.EqualFold(own, host) {
 		return true
 	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return strings.HasSuffix(host, ".internal") || strings.HasSuffix(host, ".localhost")
 }

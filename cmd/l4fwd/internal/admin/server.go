@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 )
 
 // Daemon is what the port shows, and what it can begin.
@@ -21,6 +23,8 @@ type Daemon interface {
 	Reload(ctx context.Context, by string) (Reloaded, error)
 	Traffic
 	Journal
+	// History is what happened in the last minutes. What it returns is the caller's.
+	History() metrics.History
 }
 
 // Reloaded is the outcome of a reload.
@@ -39,9 +43,13 @@ const WriteTimeout = 5 * time.Minute
 
 // NewHandler answers the requests to a port that listens on addr.
 func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
-	h := handlers{d, log, newLooks()}
+	looks := newLooks()
+	h := handlers{d, log, looks, newStream(d, looks)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /{$}", servePage("index.html"))
+	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) { servePage(r.PathValue("name"))(w, r) })
+	mux.HandleFunc("GET /api/v1/history", h.history)
+	mux.Handle("GET /api/v1/stream", h.stream)
 	mux.HandleFunc("GET /api/v1/status", h.status)
 	mux.HandleFunc("GET /api/v1/state", h.status)
 	mux.HandleFunc("GET /api/v1/conns", h.conns)
@@ -59,7 +67,7 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return Named(AdminPort, guard(mux, addr))
+	return Named(AdminPort, guard(patient(mux), addr))
 }
 
 // The header Server of the daemon's two ports. The verbs recognize each port by it, and foreign servers.
@@ -79,8 +87,14 @@ func Named(server string, next http.Handler) http.Handler {
 // handlers answer for a daemon.
 type handlers struct {
 	Daemon
-	log   *zap.Logger
-	looks *looks
+	log    *zap.Logger
+	looks  *looks
+	stream *stream
+}
+
+// history answers with the last 15 minutes as JSON.
+func (h handlers) history(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, h.History())
 }
 
 // status answers with the state as JSON.

@@ -28,12 +28,15 @@ const (
 	sampleCount    = 4 // so that a window is 12 to 16 s long
 )
 
-// Sampler keeps the figures of the last seconds, so that rates do not depend on who asks for them, nor on how many do.
+// Sampler keeps the figures of the last seconds, so that rates do not depend on who asks for them, nor on how many do, and a
+// history of HistorySpan. Both survive a reload.
 type Sampler struct {
 	stats func() proxy.Stats
 
 	mu      sync.Mutex
 	samples []sample // the oldest first, at most sampleCount
+	moments []moment // the oldest first, at least one, at most historyCount+1
+	points  []Point  // the intervals between moments
 }
 
 // sample is what the rates are made from.
@@ -50,7 +53,9 @@ func isLimit(reason string) bool { return strings.HasPrefix(reason, "limit_") }
 
 // NewSampler returns a sampler of the figures that stats returns, with the first sample taken.
 func NewSampler(stats func() proxy.Stats) *Sampler {
-	return &Sampler{stats: stats, samples: []sample{sampleOf(stats())}}
+	st := stats()
+	first := momentOf(&st)
+	return &Sampler{stats: stats, samples: []sample{first.sample}, moments: []moment{first}}
 }
 
 // sampleOf takes a sample of the present figures.
@@ -87,12 +92,11 @@ func (r *Sampler) Run(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		s := sampleOf(r.stats())
+		st := r.stats()
+		m := momentOf(&st)
 		r.mu.Lock()
-		r.samples = append(r.samples, s)
-		if len(r.samples) > sampleCount {
-			r.samples = r.samples[1:]
-		}
+		r.samples = newest(append(r.samples, m.sample), sampleCount)
+		r.record(m)
 		r.mu.Unlock()
 	}
 }
