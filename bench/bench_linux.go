@@ -168,8 +168,12 @@ func (b *bench) repetition(s scenario, e entry, sample *report.Sample) error {
 		return err
 	}
 	b.net.faults() // those of the time before
+	logged := e.proxy.Logged()
 	w, err := b.window(l, p, b.duration)
 	if err != nil {
+		return err
+	}
+	if err := checkLog(s, w, e.proxy.Logged()-logged); err != nil {
 		return err
 	}
 	disturbance(sample, w)
@@ -179,6 +183,14 @@ func (b *bench) repetition(s scenario, e entry, sample *report.Sample) error {
 	sample.Values = s.values(w, len(p.pids) > 0)
 	if pace := s.pace(); pace > 0 && sample.Values["throughput"] < 0.95*pace {
 		sample.Notes = append(sample.Notes, fmt.Sprintf("repetition %d fell behind the pace, messages came in batches: its CPU figure is too low", sample.Rep+1))
+	}
+	return nil
+}
+
+// checkLog is an error if a relay whose log is measured has not written a line for each connection: one has 50 bytes at least.
+func checkLog(s scenario, w *load.WindowResult, bytes int64) error {
+	if ops := w.Groups[0].Ops; s.variant == peer.Log && bytes < int64(50*ops) {
+		return fmt.Errorf("it logged %d bytes about %d connections: lines are missing", bytes, ops)
 	}
 	return nil
 }

@@ -50,7 +50,12 @@ func (b *bench) specs() (specs []peer.Spec, cleanup func(), err error) {
 			specs = append(specs, peer.L4fwdSNI(b.binary, engine, why))
 		}
 	}
-	specs = append(specs, peer.L4fwdWarm(b.binary, why))
+	for _, engine := range b.engines {
+		if engine != portable {
+			specs = append(specs, peer.L4fwdLog(b.binary, engine, why))
+		}
+	}
+	specs = append(specs, peer.L4fwdWarm(b.binary, why), peer.HAProxyLog())
 	specs = append(specs, peer.HAProxy(true), peer.HAProxy(false), peer.Nginx(),
 		peer.IOCopy(self, []string{roleEnv + "=iocopy"}, b.files), peer.DirectSpec())
 	specs = slices.DeleteFunc(specs, func(s peer.Spec) bool { return !b.wants(s.Name) })

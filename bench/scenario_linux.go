@@ -23,8 +23,10 @@ type scenario struct {
 	veth bool
 	// far says that it runs over the long way only, and is all that does: a round trip is what it is about.
 	far bool
-	// variant is the variant of l4fwd that takes part beside the ordinary peers; none takes part anywhere else.
+	// variant is the variant of relays that takes part beside the ordinary peers; none takes part anywhere else.
 	variant string
+	// alone says that only relays of the variant take part.
+	alone bool
 	// beside is the peer that targets compare with beside HAProxy: it gets all repetitions.
 	beside string
 	// allInQuick says that with -quick, too, it is run by every peer.
@@ -43,6 +45,11 @@ var (
 	p99        = report.Metric{Name: "p99", Unit: "µs"}
 	// ksoftirqd stands beside the proxy's CPU, since one may be cheaper by leaving more to the kernel's own threads.
 	ksoftirqd = report.Metric{Name: "ksoftirqd", Unit: "s/GB", Plain: true}
+	// waits and preempts are context switches for each operation: of a thread that has nothing to do, and of one that would go on.
+	waits    = report.Metric{Name: "waits", Plain: true}
+	preempts = report.Metric{Name: "preempts", Plain: true}
+	// single is what is shown of operations that count one by one.
+	single = []report.Metric{throughput("/s"), cpu("µs"), p50, p99, waits, preempts}
 )
 
 var scenarios = []scenario{
@@ -56,23 +63,43 @@ var scenarios = []scenario{
 		groups: []load.Group{{Kind: load.Bulk, Conns: 4, Up: frame, Down: 32}}, perGB: true, veth: true,
 	}, {
 		Scenario: report.Scenario{Name: "conn_rate", Title: "Connect, send 1 KiB, receive 1 KiB, close (the client first); 32 at once. Latency is that of all of it.",
-			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+			Metrics: single},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Up: 1024, Down: 1024}}, veth: true, allInQuick: true,
 	}, {
+		Scenario: report.Scenario{Name: "conn_reset", Title: "The same, but the client ends its connection by a reset once it has the answer.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Abort: true, Up: 1024, Down: 1024}}, veth: true,
+	}, {
+		Scenario: report.Scenario{Name: "conn_rate_log", Title: "conn_rate with a line in a file for each connection: l4fwd's access log, HAProxy's tcplog.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Up: 1024, Down: 1024}}, variant: peer.Log, alone: true,
+	}, {
+		Scenario: report.Scenario{Name: "conn_reset_log", Title: "conn_reset with a line in a file for each connection.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Abort: true, Up: 1024, Down: 1024}}, variant: peer.Log, alone: true,
+	}, {
+		Scenario: report.Scenario{Name: "low_conns", Title: "1,000 connections a second, no more, each as in conn_rate: what a relay costs that has time.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 256, Reconnect: true, Up: 1024, Down: 1024, Every: time.Millisecond}}, fewer: 2,
+	}, {
+		Scenario: report.Scenario{Name: "low_messages", Title: "20,000 exchanges of 200 bytes each way a second, no more, over 100 connections.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.Exchange, Conns: 100, Up: 200, Down: 200, Every: 50 * time.Microsecond}}, fewer: 2,
+	}, {
 		Scenario: report.Scenario{Name: "sni_rate", Title: "Connect, send a ClientHello of a TLS client (no handshake follows), receive 1 KiB, close (the client first); 32 at once. l4fwd-…-sni routes it by its host name, the others do not look at it.",
-			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+			Metrics: single},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Hello: peer.RoutedName, Down: 1024}}, variant: peer.SNI,
 	}, {
 		Scenario: report.Scenario{Name: "ping_pong", Title: "50 connections, 1 KiB each way, the next exchange as soon as the last one is over.",
-			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+			Metrics: single},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 50, Up: 1024, Down: 1024}}, veth: true, allInQuick: true,
 	}, {
 		Scenario: report.Scenario{Name: "token_stream", Title: "100 connections, each gets a message of 200 bytes every 5 ms. Latency is from the origin's send to the load's read.",
-			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+			Metrics: single},
 		groups: []load.Group{{Kind: load.Stream, Conns: 100, Up: 64, Down: 200, Every: 5 * time.Millisecond}}, veth: true,
 	}, {
 		Scenario: report.Scenario{Name: "token_slow", Title: "The same at the pace of a language model: a message every 40 ms on each connection.",
-			Metrics: []report.Metric{throughput("/s"), cpu("µs"), p50, p99}},
+			Metrics: single},
 		groups: []load.Group{{Kind: load.Stream, Conns: 100, Up: 64, Down: 200, Every: 40 * time.Millisecond}}, fewer: 2,
 	}, {
 		Scenario: report.Scenario{Name: "beside", Title: "1 KiB ping-pong on 10 connections beside 4 downloads without a pause.",
@@ -114,7 +141,7 @@ func (o *options) anythingOver(name string) bool {
 
 // takes reports whether a peer takes part: the ordinary ones do, a variant only where it makes a difference.
 func (s scenario) takes(p peer.Spec) bool {
-	return (p.Variant == "" || p.Variant == s.variant) && (s.fresh == nil || p.Name != peer.Direct)
+	return (p.Variant == "" && !s.alone || p.Variant != "" && p.Variant == s.variant) && (s.fresh == nil || p.Name != peer.Direct)
 }
 
 // plays reports whether a peer takes part in anything that is to be run over a network.
@@ -173,6 +200,7 @@ func (s scenario) values(w *load.WindowResult, proxied bool) map[string]float64 
 		v["p50"], v["p99"] = g.P50/1e3, g.P99/1e3
 	}
 	if proxied && units > 0 {
+		v["waits"], v["preempts"] = float64(w.Waits)/units, float64(w.Preempts)/units
 		v["cpu"] = w.ProxyCPU / units
 		if !s.perGB {
 			v["cpu"] *= 1e6
@@ -181,11 +209,15 @@ func (s scenario) values(w *load.WindowResult, proxied bool) map[string]float64 
 	return v
 }
 
-// pace is the messages a second that streams should get; 0 for any other load.
+// pace is the operations a second of a load that has a pace; 0 for any other load.
 func (s scenario) pace() (perSecond float64) {
 	for _, g := range s.groups {
-		if g.Kind == load.Stream {
+		switch {
+		case g.Every == 0:
+		case g.Kind == load.Stream:
 			perSecond += float64(g.Conns) / g.Every.Seconds()
+		default:
+			perSecond += 1 / g.Every.Seconds()
 		}
 	}
 	return perSecond

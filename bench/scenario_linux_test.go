@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/bench/load"
 	"github.com/l4fwd/l4fwd/bench/peer"
 )
 
@@ -28,7 +29,7 @@ func TestNetworks(t *testing.T) {
 	near := slices.DeleteFunc(scenarioNames(), func(name string) bool { return name == "handshake" })
 	assert.Equal(t, near, names(o, "loopback"))
 	assert.Equal(t, []string{"handshake"}, names(o, "far"))
-	assert.Equal(t, []string{"bulk_down", "bulk_up", "conn_rate", "ping_pong", "token_stream", "beside"}, names(o, "veth"))
+	assert.Equal(t, []string{"bulk_down", "bulk_up", "conn_rate", "conn_reset", "ping_pong", "token_stream", "beside"}, names(o, "veth"))
 	o, err = parse([]string{"-only", "ping_pong,idle_memory"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"ping_pong"}, names(o, "veth"))
@@ -39,6 +40,19 @@ func TestNetworks(t *testing.T) {
 	o, err = parse([]string{"-quick", "-only", "handshake"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"far"}, o.nets, "there is no other to run it over")
+}
+
+// without is all scenarios but those.
+func without(names ...string) []string {
+	return slices.DeleteFunc(scenarioNames(), func(s string) bool { return slices.Contains(names, s) })
+}
+
+// A relay that logs nothing would win.
+func TestALogWithoutLinesIsAnError(t *testing.T) {
+	w := &load.WindowResult{Groups: []load.GroupResult{{Ops: 100}}}
+	require.NoError(t, checkLog(scenario{variant: peer.Log}, w, 20000))
+	require.ErrorContains(t, checkLog(scenario{variant: peer.Log}, w, 900), "lines are missing")
+	require.NoError(t, checkLog(scenario{}, w, 0))
 }
 
 // TestVariantsTakePartInOneScenario: a relay that routes by SNI refuses what is no ClientHello.
@@ -52,8 +66,10 @@ func TestVariantsTakePartInOneScenario(t *testing.T) {
 	}{
 		{peer.L4fwdSNI("", "epoll", "not built"), []string{"sni_rate"}, []string{"loopback"}},
 		{peer.L4fwdWarm("", "not built"), []string{"handshake"}, []string{"far"}},
-		{peer.L4fwd("", "epoll", "not built"), scenarioNames(), o.nets},
-		{peer.DirectSpec(), slices.DeleteFunc(scenarioNames(), func(s string) bool { return s == "idle_memory" || s == "open_cost" }), o.nets},
+		{peer.L4fwdLog("", "epoll", "not built"), []string{"conn_rate_log", "conn_reset_log"}, []string{"loopback"}},
+		{peer.HAProxyLog(), []string{"conn_rate_log", "conn_reset_log"}, []string{"loopback"}},
+		{peer.L4fwd("", "epoll", "not built"), without("conn_rate_log", "conn_reset_log"), o.nets},
+		{peer.DirectSpec(), without("conn_rate_log", "conn_reset_log", "idle_memory", "open_cost"), o.nets},
 	} {
 		var in, over []string
 		for _, s := range scenarios {

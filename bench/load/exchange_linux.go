@@ -240,67 +240,17 @@ func (x *exchanger) answer(slot int32, p *peer) (done bool, err error) {
 	x.busy--
 	p.state = idle
 	if x.g.Reconnect {
-		sock.Close(p.fd)
-		p.state = free
+		x.end(p)
 	}
 	return true, err
 }
 
-func (x *exchanger) run(phase *atomic.Int32) error {
-	inflight := x.g.Inflight
-	if inflight == 0 {
-		inflight = len(x.peers)
+// end closes the connection of an exchange that had one of its own.
+func (x *exchanger) end(p *peer) {
+	if x.g.Abort {
+		sock.Abort(p.fd)
+	} else {
+		sock.Close(p.fd)
 	}
-	for range min(inflight, len(x.peers)) {
-		if err := x.startNext(); err != nil {
-			return err
-		}
-	}
-	var deadline time.Time
-	for x.busy > 0 {
-		for _, ev := range x.poll.Wait(int64(time.Second)) {
-			done, err := x.event(ev)
-			if err != nil {
-				return err
-			}
-			if done {
-				if err := x.completed(phase.Load(), &x.peers[ev.Fd]); err != nil {
-					return err
-				}
-			}
-		}
-		if phase.Load() == draining {
-			if deadline.IsZero() {
-				deadline = time.Now().Add(drainTimeout)
-			} else if time.Now().After(deadline) {
-				return fmt.Errorf("%d exchanges hang: no answer %v after the window", x.busy, drainTimeout)
-			}
-		}
-	}
-	return nil
-}
-
-func (x *exchanger) completed(phase int32, p *peer) error {
-	x.ops.Add(1)
-	if phase == measuring {
-		x.hist.Add(wire.Now() - p.start)
-	}
-	if phase == draining {
-		return nil
-	}
-	return x.startNext()
-}
-
-// startNext begins an exchange on the next connection that has none under way.
-func (x *exchanger) startNext() error {
-	for range x.order {
-		slot := x.order[x.at]
-		if x.at++; x.at == len(x.order) {
-			x.at = 0
-		}
-		if s := x.peers[slot].state; s == idle || s == free {
-			return x.begin(slot)
-		}
-	}
-	return errors.New("every connection is busy")
+	p.state = free
 }

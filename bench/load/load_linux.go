@@ -106,6 +106,9 @@ func (s *session) start(o Open) error {
 		for i := range n {
 			mine := g
 			mine.Conns, mine.Inflight = share(g.Conns, i, n), share(g.Inflight, i, n)
+			if g.Kind == Exchange {
+				mine.Every *= time.Duration(n) // each worker has its part of the beats
+			}
 			w, err := newWorker(o, mine, uint64(i))
 			if err != nil {
 				return err
@@ -240,6 +243,7 @@ func (s *session) result(w Window, before, after mark) *WindowResult {
 	res := &WindowResult{Seconds: after.at.Sub(before.at).Seconds()}
 	proxy, vanished := after.proxy.Since(before.proxy)
 	res.ProxyCPU, res.Vanished = float64(proxy)/1e9, vanished
+	res.Waits, res.Preempts = after.proxy.Switches.Since(before.proxy.Switches)
 	capacity := res.Seconds * float64(runtime.NumCPU())
 	kernel := meter.Deferred()
 	deferred, _, _ := after.processes.Since(before.processes, kernel)

@@ -24,9 +24,10 @@ type Group struct {
 	Conns     int           `json:"conns"`
 	Inflight  int           `json:"inflight"`  // exchanges at once, spread over all connections; 0: one a connection
 	Reconnect bool          `json:"reconnect"` // each exchange on a connection of its own, closed by the client
+	Abort     bool          `json:"abort"`     // with Reconnect: closed by a reset
 	Up        int           `json:"up"`
 	Down      int           `json:"down"`
-	Every     time.Duration `json:"every"` // pace of a stream's messages
+	Every     time.Duration `json:"every"` // pace of a stream's messages, each connection's; of exchanges, all connections'; 0: no pause between exchanges
 	Hello     string        `json:"hello"` // exchanges: requests are ClientHellos that ask for this host name, as long as they are; "": Up bytes
 }
 
@@ -64,6 +65,8 @@ type WindowResult struct {
 	Groups   []GroupResult `json:"groups"`
 	ProxyCPU float64       `json:"proxy_cpu_s"`      // seconds of CPU of the processes under test
 	Vanished int           `json:"vanished_threads"` // of them, ended within the window
+	Waits    uint64        `json:"waits"`            // times that their threads gave up the CPU to wait
+	Preempts uint64        `json:"preempts"`         // times that the CPU was taken from their threads
 	Deferred float64       `json:"ksoftirqd_s"`      // seconds of CPU of the kernel's threads for network work
 	Foreign  float64       `json:"foreign_cpu"`      // CPU of processes that do not belong to the bench, share of all cores
 	Busiest  string        `json:"busiest"`          // of those processes

@@ -12,13 +12,14 @@ import (
 
 // CPU is the nanoseconds each thread of some processes has run, by thread id.
 type CPU struct {
-	Threads map[int]uint64
-	Clock   uint64 // the processes' own CPU clocks, which remember ended threads, too; 0 where there are none
+	Threads  map[int]uint64
+	Clock    uint64   // the processes' own CPU clocks, which remember ended threads, too; 0 where there are none
+	Switches Switches // of the threads that live
 }
 
 // ReadCPU sums up the threads of pids. /proc/PID/schedstat alone is the main thread's.
 func ReadCPU(pids []int) (CPU, error) {
-	c := CPU{Threads: make(map[int]uint64, 16)}
+	c := CPU{Threads: make(map[int]uint64, 16), Switches: Switches{}}
 	for _, pid := range pids {
 		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if err != nil || len(files) == 0 {
@@ -35,6 +36,7 @@ func ReadCPU(pids []int) (CPU, error) {
 			}
 			tid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
 			c.Threads[tid] = ns
+			c.Switches.read(tid, filepath.Join(filepath.Dir(f), "status"))
 		}
 		c.Clock += processClock(pid)
 	}

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -39,6 +40,22 @@ func TestCPUSince(t *testing.T) {
 			assert.Equal(t, tc.vanished, vanished)
 		})
 	}
+}
+
+func TestSwitches(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "status")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	before, after := Switches{}, Switches{}
+	write("Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n")
+	before.read(1, file)
+	before.read(2, file)
+	write("Name:\tx\nvoluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t5\n")
+	after.read(1, file)
+	after.read(3, file)
+	after.read(4, file+".gone")
+	waits, preempts := after.Since(before)
+	assert.EqualValues(t, 10+17, waits, "a new thread counts from its start, an ended one is lost")
+	assert.EqualValues(t, 3+5, preempts)
 }
 
 func TestParseStat(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,8 +30,10 @@ type Spec struct {
 	// Missing says how to install it; empty if it can be started.
 	Missing string
 	Version string
-	// Variant is SNI or Warm for l4fwd set up for what one scenario is about, and takes part in no other; else empty.
+	// Variant is one of the variants' names for a relay that is set up for what some scenarios are about, and takes part in no other; else empty.
 	Variant string
+	// logs says that what it prints goes to a file, as a log does; what it says on failing is lost with it.
+	logs bool
 	// MaxConns is how many connections it can hold within the limit on open files; 0: as many as any.
 	MaxConns int
 	// command is what to run for one instance; nil for direct.
@@ -112,8 +115,28 @@ func (p *Proxy) launch(at Site) (err error) {
 		return err
 	}
 	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
+	if p.Spec.logs {
+		file, err := os.OpenFile(filepath.Join(p.dir, logFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		defer file.Close() // the process has its own
+		p.cmd.Stderr, p.cmd.Stdout = file, file
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: p.Spec.endSignal}
 	return p.cmd.Start()
+}
+
+// logFile is the log of a relay that has one, in its folder.
+const logFile = "log"
+
+// Logged is how many bytes the relay has logged; 0 for one that logs nothing.
+func (p *Proxy) Logged() int64 {
+	info, err := os.Stat(filepath.Join(p.dir, logFile))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // Pids is the relay's processes, children included; none for direct.

@@ -73,11 +73,15 @@ defaults
 
 // HAProxy is HAProxy, splicing or not.
 func HAProxy(splice bool) Spec {
-	s := Spec{Name: "haproxy-plain", endSignal: syscall.SIGKILL}
-	var options string
 	if splice {
-		s.Name, options = "haproxy-splice", "\toption splice-request\n\toption splice-response\n"
+		return haproxy("haproxy-splice", "\toption splice-request\n\toption splice-response\n")
 	}
+	return haproxy("haproxy-plain", "")
+}
+
+// haproxy is HAProxy with more lines in its section defaults.
+func haproxy(name, options string) Spec {
+	s := Spec{Name: name, endSignal: syscall.SIGKILL}
 	path, ok := find("haproxy")
 	if !ok {
 		s.Missing = "apt-get install haproxy"

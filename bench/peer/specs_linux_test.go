@@ -44,6 +44,24 @@ func TestVariantsOfL4fwd(t *testing.T) {
 	assert.Contains(t, string(config), `["*.`+domain+`"]`)
 }
 
+func TestRelaysThatLog(t *testing.T) {
+	at := Instance{Listen: netip.MustParseAddrPort("127.0.0.1:1"), Upstream: netip.MustParseAddrPort("127.0.0.1:2"), Dir: t.TempDir()}
+	s := L4fwdLog("l4fwd", "uring", "")
+	assert.True(t, s.logs)
+	cmd, err := s.command(at)
+	require.NoError(t, err)
+	assert.Contains(t, cmd.Env, "L4FWD_LOG_ACCESS=all")
+	if s = HAProxyLog(); s.Missing != "" {
+		t.Skip(s.Missing)
+	}
+	assert.True(t, s.logs)
+	_, err = s.command(at)
+	require.NoError(t, err)
+	config, err := os.ReadFile(filepath.Join(at.Dir, "haproxy.cfg"))
+	require.NoError(t, err)
+	assert.Contains(t, string(config), "\tlog stdout format raw daemon\n\toption tcplog\nlisten relay\n")
+}
+
 func TestEnvironmentIsCleaned(t *testing.T) {
 	assert.Equal(t, []string{"A=1", "XL4FWD_B=2"}, withoutOwn([]string{"A=1", "L4FWD_LISTEN=:1", "XL4FWD_B=2"}))
 }

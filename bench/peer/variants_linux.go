@@ -3,14 +3,16 @@ package peer
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 )
 
-// The variants of l4fwd.
+// The variants of relays.
 const (
 	SNI  = "sni"  // routes by the host name of the ClientHello
 	Warm = "warm" // keeps connections to the origin ready
+	Log  = "log"  // writes a line for each connection to a file
 )
 
 // RoutedName is the host name that L4fwdSNI has a route for.
@@ -48,4 +50,29 @@ func L4fwdWarm(binary, why string) Spec {
 	return l4fwd(Spec{Name: "l4fwd-warm", Variant: Warm}, binary, "auto", why, func(i Instance) ([]string, error) {
 		return []string{"--upstream", i.Upstream.String(), "--listen", i.Listen.String(), "--warm", strconv.Itoa(warmConnections)}, nil
 	})
+}
+
+// L4fwdLog is L4fwd with a line for each connection.
+func L4fwdLog(binary, engine, why string) Spec {
+	s := l4fwd(Spec{Name: "l4fwd-" + engine + "-log", Variant: Log, logs: true}, binary, engine, why, func(i Instance) ([]string, error) {
+		return []string{"--upstream", i.Upstream.String(), "--listen", i.Listen.String()}, nil
+	})
+	if plain := s.command; plain != nil {
+		s.command = func(i Instance) (*exec.Cmd, error) {
+			cmd, err := plain(i)
+			if err == nil {
+				cmd.Env = append(cmd.Env, "L4FWD_LOG_ACCESS=all")
+			}
+			return cmd, err
+		}
+	}
+	return s
+}
+
+// HAProxyLog is HAProxy with a line for each connection, by its tcplog format and to the same kind of sink as l4fwd's: a file that is
+// its standard output.
+func HAProxyLog() Spec {
+	s := haproxy("haproxy-log", "\tlog stdout format raw daemon\n\toption tcplog\n")
+	s.Variant, s.logs = Log, true
+	return s
 }

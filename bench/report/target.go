@@ -42,6 +42,7 @@ var targets = map[string][]target{
 		atMost("bulk_down", "cpu", 1.05),
 		atMost("bulk_up", "cpu", 1.05),
 		atMost("conn_rate", "cpu", 0.92),
+		atMost("conn_reset", "cpu", 0.75),
 		atMost("ping_pong", "cpu", 0.95),
 		atMost("token_stream", "cpu", 0.93),
 		atLeast("bulk_down", "throughput", 0.95),
@@ -59,8 +60,11 @@ var targets = map[string][]target{
 		atMost("bulk_down", "cpu", 1.0),
 		atMost("bulk_up", "cpu", 1.0),
 		atMost("conn_rate", "cpu", 0.80),
+		atMost("conn_reset", "cpu", 0.60),
 		atMost("ping_pong", "cpu", 0.65),
 		atMost("token_stream", "cpu", 0.83),
+		atMost("low_conns", "cpu", 0.65),
+		atMost("low_messages", "cpu", 0.70),
 		atLeast("bulk_down", "throughput", 0.95),
 		atLeast("bulk_up", "throughput", 0.95),
 		atLeast("conn_rate", "throughput", 1.05),
@@ -75,6 +79,8 @@ var targets = map[string][]target{
 	},
 	"epoll-sni": {atMostOf("l4fwd-epoll", "sni_rate", "cpu", 1.1)},
 	"uring-sni": {atMostOf("l4fwd-uring", "sni_rate", "cpu", 1.1)},
+	"uring-log": {atMost("conn_rate_log", "cpu", 0.70), atMost("conn_reset_log", "cpu", 0.70)},
+	"epoll-log": {atMost("conn_rate_log", "cpu", 0.85), atMost("conn_reset_log", "cpu", 0.85)},
 	"warm":      {atMostOf("direct", "handshake", "p50", 0.6), atMost("handshake", "p50", 0.55)},
 }
 

@@ -99,5 +99,12 @@ func Send(fd int, b []byte) (int, syscall.Errno) {
 	return raw6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 }
 
+// Abort closes fd by a reset: what is under way either way is lost (SO_LINGER of 0, socket(7)).
+func Abort(fd int) {
+	linger := unix.Linger{Onoff: 1}
+	raw6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
+	Close(fd)
+}
+
 // Close closes fd: an ordinary FIN, unless unread bytes make the kernel send a reset.
 func Close(fd int) { raw3(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
