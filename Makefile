@@ -64,7 +64,7 @@ lint: ## gofmt, go vet (Linux and macOS), staticcheck
 	@$(need-go)
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt differs, run gofmt -w on:"; echo "$$bad"; exit 1; }
 	go vet ./...
-	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/... ./proxy/... ./health/... ./eip/...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./proxy/...
 	$(STATICCHECK) ./...
 
@@ -86,7 +86,7 @@ docs: ## docs/CONFIG.md, all-keys.yaml, METRICS.md, LICENSES.md and the manual p
 	go run ./deploy/release/licenses > docs/LICENSES.md.new && mv docs/LICENSES.md.new docs/LICENSES.md
 	go run ./deploy/terraform/readme deploy/terraform/aws deploy/terraform/azure deploy/terraform/databricks
 
-kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within four minutes, ARGS= for flags
+kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within three minutes, ARGS= for flags
 	@$(need-go)
 	go run ./bench/kernels $(if $(SHORT),-short) $(ARGS)
 

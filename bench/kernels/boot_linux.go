@@ -16,24 +16,6 @@ import (
 	"github.com/l4fwd/l4fwd/bench/kernels/plan"
 )
 
-// guestRun is what a machine did with its plan.
-type guestRun struct {
-	kernel   string // its version, as the guest says
-	steps    []stepRun
-	warnings []string // of the kernel, and of the guest
-	fault    string   // why the plan was not carried out to its end; "" if it was
-	took     time.Duration
-}
-
-// stepRun is what became of a step.
-type stepRun struct {
-	step
-	begun, ended bool
-	code         int
-	took         time.Duration // of the guest's clock
-	output       []string
-}
-
 // boot has the machine run the steps. An error is this host's; what goes wrong in the guest is in the result.
 func boot(ctx context.Context, o options, s *store, m machine, kernel string, b *build, steps []step) (*guestRun, error) {
 	initramfs := filepath.Join(b.dir, "initramfs")
@@ -110,7 +92,7 @@ func (g *guestRun) run(ctx context.Context, limit time.Duration, argv []string, 
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case limited.Err() != nil:
-		g.fault = fmt.Sprintf("switched off after %v of the host's time", limit)
+		g.fault, g.timeUp = fmt.Sprintf("switched off after %v of the host's time", limit), true
 	case err != nil:
 		g.fault = fmt.Sprintf("%s: %v", argv[3], err)
 	case g.fault == unfinished:

@@ -28,13 +28,6 @@ type build struct {
 	plan  []step
 }
 
-// step is a plan's step with how its output is read and where the table shows it.
-type step struct {
-	plan.Step
-	group string
-	read  reader
-}
-
 func newBuild(dir, arch string) *build {
 	return &build{arch: arch, dir: filepath.Join(dir, "bin-"+arch), files: map[string]string{}}
 }

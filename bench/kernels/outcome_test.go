@@ -87,3 +87,25 @@ func TestTableNamesFailuresAndSkips(t *testing.T) {
 	assert.Contains(t, text, "kernels 6.1/amd64: SKIPPED ")
 	assert.Contains(t, text, "6.1/arm64 said: kernel: odd")
 }
+
+// A short run beside other work was cut short, which failed a build although no test had.
+func TestAShortRunForgivesWhatHadNoTime(t *testing.T) {
+	steps := func() []stepRun {
+		late := *ran(0, "=== RUN   TestC")
+		late.ended = false
+		never := stepRun{step: step{read: readGoTest, Step: plan.Step{Name: "never"}}}
+		return []stepRun{*ran(0, "=== RUN   TestA\n--- PASS: TestA (0.00s)"), *ran(1, "=== RUN   TestB\n--- FAIL: TestB (0.00s)"), late, never}
+	}
+	g := &guestRun{steps: steps(), fault: "switched off", timeUp: true}
+	g.forgiveTime()
+	var tab table
+	tab.add(machines[0], g)
+	assert.Equal(t, 1, tab.failed(), "a test that failed did so in time")
+	assert.Contains(t, tab.String(), ": never: switched off")
+
+	g = &guestRun{steps: steps(), fault: "kernel panic"}
+	g.forgiveTime()
+	tab = table{}
+	tab.add(machines[0], g)
+	assert.Equal(t, 4, tab.failed(), "a guest that stops by itself has failed: what ran, and what did not")
+}
