@@ -18,8 +18,8 @@ type Permission struct {
 	Err    error  // nil: permitted; a *PermissionError: not permitted; else it could not be tested
 }
 
-// errNoAddress is why the permission to associate is not tested.
-var errNoAddress = errors.New("the pool cannot be listed, so there is no address to test with")
+// ErrNoAddress is why the permission to associate was not tested.
+var ErrNoAddress = errors.New("the pool cannot be listed, so there is no address to test with")
 
 // Permissions tests by calls with DryRun, which change nothing, whether the caller may do what a Keeper does with that interface
 // and an address of the pool. It returns one entry for each action, and fails if the pool can be listed but has no address.
@@ -51,7 +51,7 @@ func Permissions(ctx context.Context, client Client, pool Selector, eni string, 
 	}
 	var all []Permission
 	for _, a := range asks {
-		p := Permission{Action: a.op.action(), Err: errNoAddress}
+		p := Permission{Action: a.op.action(), Err: ErrNoAddress}
 		if a.op != opAssociate || allocation != "" {
 			p.Err = permitted(a.ask(), a.op, allocation, eni)
 		}

@@ -118,7 +118,7 @@ func missingPermissions(ctx context.Context, client Client, pool Selector, eni s
 		switch {
 		case errors.As(p.Err, &denied):
 			missing = append(missing, denied)
-		case p.Err != nil && p.Err != errNoAddress:
+		case p.Err != nil && p.Err != ErrNoAddress:
 			err = errors.Join(err, p.Err)
 		}
 	}

@@ -61,10 +61,13 @@ func (x *examination) testCloud(ctx context.Context) (c cloudFindings) {
 	}
 	c.steps = []Step{metadata}
 	if err != nil {
-		because := "AWS cannot be asked: " + err.Error()
+		because, then := "AWS cannot be asked: "+err.Error(), "AWS cannot be asked: see the step pool"
+		if metadata.State == Failed {
+			because, then = failedStep(Metadata), failedStep(Metadata)
+		}
 		for _, k := range []Kind{Pool, Address, Holders, Permission, Hooks, TargetHealth, Endpoints} {
 			c.steps = append(c.steps, skip(Step{Kind: k}, because))
-			because = "AWS cannot be asked: see the step pool"
+			because = then
 		}
 		return c
 	}
@@ -233,6 +236,9 @@ func judgePermission(s *Step, err error) {
 		statement = ec2.Statement()
 	case errors.As(err, &scaling):
 		statement = scaling.Statement()
+	case errors.Is(err, eip.ErrNoAddress):
+		*s = skip(*s, err.Error())
+		return
 	case strings.Contains(err.Error(), "no AWS credentials"):
 		*s = skip(*s, "there are no AWS credentials")
 		return

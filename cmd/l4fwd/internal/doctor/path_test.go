@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -182,5 +183,5 @@ func blackhole(t *testing.T) string {
 
 func TestDoctorFindsWhereThePathIsBroken(t *testing.T) {
 	t.Parallel()
-	diagnose(t, append(slowStates, pathStates...))
+	diagnose(t, slices.Concat(slowStates, cloudStates, pathStates))
 }

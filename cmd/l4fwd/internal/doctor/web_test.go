@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -19,4 +20,13 @@ func serving(t *testing.T, h http.Handler) (url string) {
 func answering(t *testing.T, text string) (url string) {
 	t.Helper()
 	return serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }))
+}
+
+// hanging is the URL of a server that takes requests and answers none.
+func hanging(t *testing.T) (url string) {
+	t.Helper()
+	return serving(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection is not noticed
+		<-r.Context().Done()
+	}))
 }
