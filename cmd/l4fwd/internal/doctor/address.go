@@ -40,7 +40,10 @@ func (x *examination) testAddress(ctx context.Context, label string, t Target, f
 	var hello, pieces, https Step
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		pieces = measure(ctx, helloTime, s.as(HelloPieces), func(ctx context.Context, s *Step) { helloInPieces(ctx, request, s) })
+		try := func(ctx context.Context, s *Step) { helloInPieces(ctx, request, s) }
+		if pieces = measure(ctx, helloTime, s.as(HelloPieces), try); pieces.State == Failed { // one lost packet proves nothing
+			pieces = measure(ctx, againTime, s.as(HelloPieces), try)
+		}
 	})
 	hello = measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { out.tls = helloWhole(ctx, request, t, s) })
 	certificate := s.as(Certificate)

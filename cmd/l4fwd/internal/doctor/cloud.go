@@ -175,10 +175,15 @@ func (c *cloudFindings) list(ctx context.Context, o *Cloud, a *account, s *Step)
 	case errors.As(err, &denied):
 		*s = skip(*s, denied.Action+" is not permitted")
 		return
+	case ctx.Err() != nil:
+		s.Evidence = "no answer in " + awsTime.String()
+		s.fail("EC2; it does not answer", "without a way to EC2 no address can be claimed, and those that are held cannot be verified",
+			"aws ec2 describe-addresses", "check AWS_REGION and the route to EC2: an interface endpoint for ec2, or a public address")
+		return
 	case err != nil:
 		s.Evidence = brief(err, "list the pool "+c.selector+": ", "list the pool: ")
 		if strings.Contains(err.Error(), "no AWS credentials") {
-			s.fail("the credentials; AWS is asked without any", "the instance has no role, or the metadata service gives none", "aws ec2 associate-iam-instance-profile --instance-id "+c.id.Instance+" --iam-instance-profile Name=l4fwd")
+			s.fail("the credentials; AWS is asked without any", "the instance has no role, or the metadata service gives none", "aws ec2 associate-iam-instance-profile --instance-id "+word(c.id.Instance)+" --iam-instance-profile Name=l4fwd")
 			return
 		}
 		s.fail("the pool; "+s.Evidence, "without the pool no address can be claimed", "aws ec2 describe-addresses", "check eip.pool, AWS_REGION and the route to EC2 (an interface endpoint for ec2, or a public address)")
@@ -249,6 +254,6 @@ func judgePermission(s *Step, err error) {
 	}
 	s.Evidence = "not permitted"
 	s.fail("IAM; the role lacks "+s.Subject, "the role of this instance has no policy that allows it, or a boundary or an organisation's policy forbids it",
-		fmt.Sprintf("aws iam put-role-policy --role-name ROLE --policy-name l4fwd-doctor --policy-document '{\"Version\":\"2012-10-17\",\"Statement\":[%s]}'", statement),
+		"aws iam put-role-policy --role-name ROLE --policy-name l4fwd-doctor --policy-document "+word(`{"Version":"2012-10-17","Statement":[`+statement+`]}`),
 		"compare the role with deploy/iam")
 }

@@ -95,7 +95,7 @@ func judgeHooks(s *Step, o *Cloud, all []lifecycle.Hook, group string) {
 	s.Evidence = strings.Join(seen, "; ")
 	put := func(transition, result string) string {
 		return fmt.Sprintf("aws autoscaling put-lifecycle-hook --auto-scaling-group-name %s --lifecycle-hook-name l4fwd-%s --lifecycle-transition autoscaling:EC2_INSTANCE_%s --heartbeat-timeout 300 --default-result %s",
-			group, strings.ToLower(transition), transition, result)
+			word(group), strings.ToLower(transition), transition, result)
 	}
 	switch {
 	case len(all) == 0:
@@ -107,7 +107,7 @@ func judgeHooks(s *Step, o *Cloud, all []lifecycle.Hook, group string) {
 		s.warn("an instance counts as launched before it holds an address", put("LAUNCHING", "ABANDON"))
 	case terminate.Global > 0 && terminate.Global < drain:
 		s.warn(fmt.Sprintf("heartbeats make the hook wait for %s at most, and a drain may take %s", terminate.Global, drain),
-			fmt.Sprintf("aws autoscaling put-lifecycle-hook --auto-scaling-group-name %s --lifecycle-hook-name %s --heartbeat-timeout %d", group, terminate.Name, int(drain.Seconds())))
+			fmt.Sprintf("aws autoscaling put-lifecycle-hook --auto-scaling-group-name %s --lifecycle-hook-name %s --heartbeat-timeout %d", word(group), word(terminate.Name), int(drain.Seconds())))
 	default:
 		s.Evidence += fmt.Sprintf("; l4fwd sends heartbeats during a drain of up to %s", drain)
 	}
@@ -145,7 +145,7 @@ func judgeTargetGroups(s *Step, groups []lifecycle.TargetGroup) {
 		_, name, _ := strings.Cut(g.ARN, "targetgroup/")
 		s.Evidence += fmt.Sprintf("; target group %s %s", name, g.State)
 		if g.State != "InService" {
-			s.warn("no instance of the group passes the load balancer's health check yet", "aws elbv2 describe-target-health --target-group-arn "+g.ARN)
+			s.warn("no instance of the group passes the load balancer's health check yet", "aws elbv2 describe-target-health --target-group-arn "+word(g.ARN))
 		}
 	}
 	if len(groups) == 0 {
@@ -171,7 +171,7 @@ func (c *cloudFindings) endpoints(ctx context.Context, a *account) Step {
 			counts[e.State]++
 			if e.Pending() {
 				s.warn("the client's endpoint waits until somebody accepts it; Databricks shows PENDING, and gives up after 14 days",
-					append(s.Commands, fmt.Sprintf("aws ec2 accept-vpc-endpoint-connections --service-id %s --vpc-endpoint-ids %s", e.Service, e.Endpoint))...)
+					append(s.Commands, fmt.Sprintf("aws ec2 accept-vpc-endpoint-connections --service-id %s --vpc-endpoint-ids %s", word(e.Service), word(e.Endpoint)))...)
 			}
 		}
 		s.Evidence = fmt.Sprintf("%d connections to endpoint services: %d available, %d wait for acceptance", len(all), counts["available"], counts["pendingAcceptance"])

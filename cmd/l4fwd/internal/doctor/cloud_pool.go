@@ -37,12 +37,12 @@ func (c *cloudFindings) judgeSize(s *Step, size lifecycle.Size) {
 	n := len(c.pool)
 	s.Evidence += fmt.Sprintf("; the group %s has at most %d instances", c.group.Group, size.Max)
 	more := func(k int) string {
-		return fmt.Sprintf("for i in $(seq %d); do aws ec2 allocate-address --domain vpc%s; done    # then admit them: l4fwd eip list --eip-pool %s --format azure-cli", k, tagArgument(c.selector), c.selector)
+		return fmt.Sprintf("for i in $(seq %d); do aws ec2 allocate-address --domain vpc%s; done    # then admit them: l4fwd eip list --eip-pool %s --format azure-cli", k, tagArgument(c.selector), word(c.selector))
 	}
 	switch {
 	case n < size.Max:
 		s.fail(fmt.Sprintf("the pool; it has %d addresses and the group may have %d instances", n, size.Max), "an instance that finds no free address is never ready, and its launch is given up",
-			more(size.Max+1-n), fmt.Sprintf("or: aws autoscaling update-auto-scaling-group --auto-scaling-group-name %s --max-size %d", c.group.Group, n))
+			more(size.Max+1-n), fmt.Sprintf("or: aws autoscaling update-auto-scaling-group --auto-scaling-group-name %s --max-size %d", word(c.group.Group), n))
 	case n == size.Max:
 		s.warn("none is spare: when an instance is replaced, the new one waits until the old one has released its address", more(1))
 	}
@@ -55,7 +55,7 @@ func tagArgument(selector string) string {
 		return ""
 	}
 	key, value, _ := strings.Cut(tag, "=")
-	return fmt.Sprintf(" --tag-specifications 'ResourceType=elastic-ip,Tags=[{Key=%s,Value=%s}]'", key, value)
+	return " --tag-specifications " + word(fmt.Sprintf("ResourceType=elastic-ip,Tags=[{Key=%s,Value=%s}]", key, value))
 }
 
 // held says whether this machine has an address of the pool.
@@ -68,20 +68,20 @@ func (c *cloudFindings) held() Step {
 		return skip(s, "the pool cannot be listed")
 	}
 	own, ok := c.own()
-	claim := fmt.Sprintf("systemctl restart l4fwd    # or, without the daemon: l4fwd eip claim --eip-pool %s", c.selector)
+	claim := fmt.Sprintf("systemctl restart l4fwd    # or, without the daemon: l4fwd eip claim --eip-pool %s", word(c.selector))
 	switch {
 	case ok && (own.Public == c.public || !c.public.IsValid()):
 		s.Subject, s.Evidence = own.Public.String(), fmt.Sprintf("%s is held by this interface", own.Allocation)
 	case ok:
 		s.Subject, s.Evidence = own.Public.String(), fmt.Sprintf("%s is held by this interface, and the instance metadata show %s", own.Allocation, c.public)
-		s.warn("the metadata follow a change within a minute; if it lasts, the association is with another private address", "l4fwd eip list --eip-pool "+c.selector)
+		s.warn("the metadata follow a change within a minute; if it lasts, the association is with another private address", "l4fwd eip list --eip-pool "+word(c.selector))
 	case c.public.IsValid():
 		s.Subject, s.Evidence = c.public.String(), "not in the pool "+c.selector
 		s.fail(fmt.Sprintf("the Elastic IP; this instance leaves from %s, which is not in the pool", c.public),
-			"no address of the pool is on this interface: the daemon does not run or could not claim one, or somebody associated another address", claim, "l4fwd eip list --eip-pool "+c.selector)
+			"no address of the pool is on this interface: the daemon does not run or could not claim one, or somebody associated another address", claim, "l4fwd eip list --eip-pool "+word(c.selector))
 	default:
 		s.Evidence = "none"
-		s.fail("the Elastic IP; this instance has no public address", "without one nothing leaves for Azure, unless the subnet has a NAT gateway", claim, "l4fwd eip list --eip-pool "+c.selector)
+		s.fail("the Elastic IP; this instance has no public address", "without one nothing leaves for Azure, unless the subnet has a NAT gateway", claim, "l4fwd eip list --eip-pool "+word(c.selector))
 	}
 	return s
 }
@@ -133,13 +133,13 @@ func (c *cloudFindings) judgeHolders(s *Step, states map[string]string) {
 		switch {
 		case lifecycle.IsRetained(state):
 			odd = append(odd, fmt.Sprintf("%s by %s, which Auto Scaling retains (%s)", p.Public, p.Instance, state))
-			commands = append(commands, "aws autoscaling terminate-instance-in-auto-scaling-group --no-should-decrement-desired-capacity --instance-id "+p.Instance)
+			commands = append(commands, "aws autoscaling terminate-instance-in-auto-scaling-group --no-should-decrement-desired-capacity --instance-id "+word(p.Instance))
 		case state == "" && c.group.Group != "":
 			odd = append(odd, fmt.Sprintf("%s by %s, which is in no Auto Scaling group", p.Public, p.Holder()))
 		default:
 			continue
 		}
-		commands = append(commands, fmt.Sprintf("l4fwd eip release --eip-pool %s --interface %s --private-ip %s", c.selector, p.Interface, p.Private))
+		commands = append(commands, fmt.Sprintf("l4fwd eip release --eip-pool %s --interface %s --private-ip %s", word(c.selector), word(p.Interface), p.Private))
 	}
 	s.Evidence = fmt.Sprintf("%d addresses are held, each by an instance in service", held)
 	if len(odd) > 0 {
@@ -158,14 +158,14 @@ func (c *cloudFindings) compareEgress(s *Step, seen netip.Addr) {
 	case c.public.IsValid() && seen != c.public:
 		s.Evidence += fmt.Sprintf("; the instance metadata show %s", c.public)
 		if ours {
-			s.warn("the metadata follow a change within a minute", "l4fwd eip list --eip-pool "+c.selector)
+			s.warn("the metadata follow a change within a minute", "l4fwd eip list --eip-pool "+word(c.selector))
 			return
 		}
 		s.fail(fmt.Sprintf("the way out; connections leave from %s, not from the instance's %s", seen, c.public),
 			"the route of the subnet leads to a NAT gateway, a firewall or another instance, whose address Azure sees", "aws ec2 describe-route-tables --filters Name=association.subnet-id,Values=SUBNET")
 	case !ours:
 		s.Evidence += ", which is not in the pool"
-		s.fail(fmt.Sprintf("the way out; connections leave from %s, which is not in the pool", seen), "Azure's rules have the addresses of the pool, and sees another one", "l4fwd eip list --eip-pool "+c.selector)
+		s.fail(fmt.Sprintf("the way out; connections leave from %s, which is not in the pool", seen), "Azure's rules have the addresses of the pool, and sees another one", "l4fwd eip list --eip-pool "+word(c.selector))
 	default:
 		s.Evidence += ", which is in the pool"
 	}

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"io"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -17,14 +18,15 @@ const pool = "tag:l4fwd-pool=aoai"
 
 // region is an instance in simulated AWS, in a group behind a load balancer, with an address of the pool. Azure admits it.
 type region struct {
-	ec2       *sim.EC2
-	asg       *sim.AutoScaling
-	imds      *sim.Metadata
-	addresses []string // allocation ids of the pool
-	standin   standin.Options
-	ec2URL    func(*testing.T) string
-	egress    string   // what the world sees; empty: the address that the instance holds
-	env       []string // instead of that of an instance with a role
+	ec2                        *sim.EC2
+	asg                        *sim.AutoScaling
+	imds                       *sim.Metadata
+	addresses                  []string // allocation ids of the pool
+	standin                    standin.Options
+	ec2URL                     func(*testing.T) string
+	egress                     string           // what the world sees; empty: the address that the instance holds
+	imdsHandler, egressHandler http.HandlerFunc // in the place of those of the region
+	env                        []string         // instead of that of an instance with a role
 }
 
 // newRegion has three addresses in the pool and a group of two instances at most.
@@ -82,6 +84,28 @@ func text(a netip.Addr) string {
 	return a.String()
 }
 
+// world says which address this machine has, as a service in the internet does.
+func (r *region) world() http.Handler {
+	if r.egressHandler != nil {
+		return r.egressHandler
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		seen := r.egress
+		if seen == "" {
+			seen = text(r.ec2.PublicIPv4("eni-1"))
+		}
+		_, _ = io.WriteString(w, seen)
+	})
+}
+
+// metadata is the metadata service.
+func (r *region) metadata() http.Handler {
+	if r.imdsHandler != nil {
+		return r.imdsHandler
+	}
+	return r.imds
+}
+
 // inAWS is a state that differs from a region where everything is right by a change.
 func inAWS(change func(*region)) func(*testing.T) setup {
 	return func(t *testing.T) setup {
@@ -89,13 +113,7 @@ func inAWS(change func(*region)) func(*testing.T) setup {
 		change(r)
 		_, s := origin(t, r.standin)
 		s.args[0] = "--upstream"
-		s = s.with("--eip-pool", pool, "--listen", testport.Free(t), "--admin", "off", "--egress-url", serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			seen := r.egress
-			if seen == "" {
-				seen = text(r.ec2.PublicIPv4("eni-1"))
-			}
-			_, _ = w.Write([]byte(seen))
-		})))
+		s = s.with("--eip-pool", pool, "--listen", testport.Free(t), "--admin", "off", "--egress-url", serving(t, r.world()))
 		if r.env == nil {
 			r.env = []string{"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"}
 		}
@@ -103,7 +121,7 @@ func inAWS(change func(*region)) func(*testing.T) setup {
 		if r.ec2URL != nil {
 			ec2 = r.ec2URL(t)
 		}
-		s.env = append(s.env, "AWS_ENDPOINT_URL_EC2="+ec2, "AWS_ENDPOINT_URL_AUTO_SCALING="+serving(t, r.asg), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+serving(t, r.imds))
+		s.env = append(s.env, "AWS_ENDPOINT_URL_EC2="+ec2, "AWS_ENDPOINT_URL_AUTO_SCALING="+serving(t, r.asg), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+serving(t, r.metadata()))
 		s.env = append(s.env, r.env...)
 		return s
 	}
@@ -132,7 +150,7 @@ var cloudStates = []state{
 		lines: []string{`^skipped +pool .* because the step metadata failed`, `^skipped +address .* because the step metadata failed`}},
 	{name: "AWS: EC2 does not answer", make: inAWS(func(r *region) {
 		r.ec2URL = hanging
-	}), verdict: "broken at: the pool; ", mend: []string{"an interface endpoint for ec2"}},
+	}), verdict: "broken at: EC2; it does not answer\n", mend: []string{"an interface endpoint for ec2"}},
 	{name: "AWS: IMDS silent", make: inAWS(func(r *region) { r.env = offEC2("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://192.0.2.1") }),
 		verdict: "no fault found", lines: []string{`^skipped +metadata .* because this machine is no EC2 instance`}},
 	{name: "AWS: good", make: inAWS(func(*region) {}), verdict: "no fault found",

@@ -79,7 +79,7 @@ func (s setup) run(verb string, args ...string) (o outcome, err error) {
 }
 
 // atOnce is how many doctors run beside each other. Most of them wait.
-const atOnce = 12
+const atOnce = 24
 
 // diagnose runs the doctor in each state, and judges what it says. Those that take long come first.
 func diagnose(t *testing.T, states []state) {

@@ -18,6 +18,7 @@ const (
 	nameTime    = 6 * time.Second
 	connectTime = 4 * time.Second
 	helloTime   = 5 * time.Second
+	againTime   = 3 * time.Second // a second try of a hello in pieces
 	answerTime  = 8 * time.Second
 	egressTime  = 3 * time.Second
 )
@@ -88,6 +89,9 @@ func Run(ctx context.Context, o Options) Report {
 	}
 	r.Steps = append(r.Steps, egress.steps...)
 	r.Steps = append(r.Steps, cloud.steps...)
+	for i := range r.Steps {
+		r.Steps[i].clean()
+	}
 	r.Took = milliseconds(time.Since(r.Begun))
 	r.conclude()
 	return r

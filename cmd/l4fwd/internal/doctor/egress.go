@@ -92,7 +92,7 @@ func (t Target) nameRefusal(s *Step, egress egressFindings, cloud *cloudFindings
 		"az cognitiveservices account network-rule add --resource-group \"$(az cognitiveservices account list --query \"[?name=='" + name + "'].resourceGroup\" --output tsv)\" --name " + name + " --ip-address " + address,
 	}
 	if cloud.pooled() {
-		commands = append(commands, "l4fwd eip list --eip-pool "+cloud.selector+" --format azure-cli    # for every address of the pool")
+		commands = append(commands, "l4fwd eip list --eip-pool "+word(cloud.selector)+" --format azure-cli    # for every address of the pool")
 	}
 	s.fail("Azure firewall; "+who+" is not in the resource's rules", meaning, commands...)
 }

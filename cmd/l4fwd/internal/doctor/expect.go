@@ -91,7 +91,7 @@ func judgeReach(s *Step, t Target, want string, all []lookup, addresses []*addre
 			s.fail(fault, "a private zone or an entry of the resolver overrides the public record", "dig "+t.Host)
 		case alias != "":
 			s.fail(fault, fmt.Sprintf("the alias %s exists, so there is a private endpoint; the network of this machine is not linked to the zone %s, or its resolver does not ask Azure's",
-				alias, zone(alias)), fmt.Sprintf("az network private-dns link vnet create --resource-group RG --zone-name %s --name l4fwd --virtual-network VNET --registration-enabled false", zone(alias)))
+				alias, zone(alias)), fmt.Sprintf("az network private-dns link vnet create --resource-group RG --zone-name %s --name l4fwd --virtual-network VNET --registration-enabled false", word(zone(alias))))
 		default:
 			s.fail(fault, "there is no privatelink alias on the way: the resource has no private endpoint, or the resolver overrides the name",
 				"az network private-endpoint list --query \"[].{name:name,target:privateLinkServiceConnections[0].privateLinkServiceId}\" --output table")

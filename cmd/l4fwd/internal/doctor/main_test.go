@@ -53,7 +53,7 @@ func build() error {
 		return nil
 	}
 	binary = filepath.Join(public, "l4fwd")
-	args := []string{"build", "-o", binary}
+	args := []string{"build", "-ldflags=-s -w", "-o", binary}
 	if underRace {
 		args = append(args, "-race")
 	}

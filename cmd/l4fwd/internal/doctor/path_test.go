@@ -183,5 +183,5 @@ func blackhole(t *testing.T) string {
 
 func TestDoctorFindsWhereThePathIsBroken(t *testing.T) {
 	t.Parallel()
-	diagnose(t, slices.Concat(slowStates, cloudStates, pathStates))
+	diagnose(t, slices.Concat(slowStates, hostileStates, cloudStates, pathStates))
 }

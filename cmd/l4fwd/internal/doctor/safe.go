@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// longest is how much of a text that others wrote goes into a report, in characters.
+const longest = 600
+
+// clean makes a step safe to print. Names in certificates, aliases, headers and error texts are written by whoever answers, and must
+// neither move the cursor of a terminal nor fill its screen.
+func (s *Step) clean() {
+	for _, text := range []*string{&s.Target, &s.Subject, &s.Evidence, &s.Fault, &s.Because} {
+		*text = printable(*text, longest)
+	}
+	lines := strings.Split(s.Meaning, "\n") // only the doctor's own texts have several
+	for i := range lines {
+		lines[i] = printable(lines[i], longest)
+	}
+	s.Meaning = strings.Join(lines, "\n")
+	for i := range s.Commands {
+		s.Commands[i] = printable(s.Commands[i], 4*longest)
+	}
+}
+
+// printable replaces characters that a terminal obeys, or that reorder a line, and cuts a text that is too long.
+func printable(text string, most int) string {
+	n := 0
+	text = strings.Map(func(r rune) rune {
+		switch n++; {
+		case n > most:
+			return -1
+		case r == '\n', r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	if n > most {
+		text += "…"
+	}
+	return text
+}
+
+// plainWord needs no quotes in a shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)
+
+// word is a text as one argument of a shell: an operator pastes the commands of a report, and a resolver or a metadata service may have
+// written a part of them.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
