@@ -103,10 +103,18 @@ func (m *Machine) listener(l ListenerAt, state DaemonState, s *Step) {
 		s.warn(advice + "; no listener is configured, and this is the default one")
 		return
 	}
-	s.fail(fmt.Sprintf("the listener; %s", text), advice)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		s.Commands = []string{fmt.Sprintf("ss -ltnp 'sport = :%d'", l.Addr.Port())}
+	s.fail(fmt.Sprintf("the listener; %s", text), advice, listenCommand(l.Addr, err))
+}
+
+// listenCommand is what mends a listener that cannot be opened, or shows what is in its way.
+func listenCommand(addr netip.AddrPort, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf("ss -ltnp 'sport = :%d'", addr.Port())
+	case errors.Is(err, syscall.EACCES):
+		return "setcap cap_net_bind_service=+ep \"$(command -v l4fwd)\"    # the unit of the packages has it; or --listen :8443"
 	}
+	return "ip address"
 }
 
 // fewConnections is from when downwards the limit of open files is worth a warning.

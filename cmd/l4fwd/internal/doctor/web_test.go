@@ -3,9 +3,12 @@ package doctor_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // serving runs an HTTP server until the test ends.
@@ -29,4 +32,14 @@ func hanging(t *testing.T) (url string) {
 		_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection is not noticed
 		<-r.Context().Done()
 	}))
+}
+
+// servingAt is serving at an address.
+func servingAt(t *testing.T, address string, h http.Handler) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
+	s.Start()
+	t.Cleanup(s.Close)
 }
