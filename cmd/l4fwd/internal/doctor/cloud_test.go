@@ -206,7 +206,7 @@ var cloudStates = []state{
 	{name: "AWS: the group has no target group", make: inAWS(func(r *region) { r.asg.Target("aoai", "") }), verdict: "no fault found", lines: []string{`registered with no target group`}},
 }
 
-// Each simulated action is one that EC2 or Auto Scaling has; what they answer to a stranger is what the real ones answer.
+// The region is right before a state changes something: an instance in service that holds an address.
 func TestTheRegionIsRight(t *testing.T) {
 	r := newRegion()
 	require.Equal(t, "InService", r.asg.State("i-1"))

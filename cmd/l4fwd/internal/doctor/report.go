@@ -95,19 +95,22 @@ func (r *Report) conclude() {
 	r.OK = failed == 0
 	switch warned := r.count(Warning); {
 	case failed > 1:
-		r.Verdict = fmt.Sprintf("broken at: %s (%d more steps failed)", cause.Fault, failed-1)
-		if failed == 2 {
-			r.Verdict = fmt.Sprintf("broken at: %s (1 more step failed)", cause.Fault)
-		}
+		r.Verdict = fmt.Sprintf("broken at: %s (%s failed)", cause.Fault, counted(failed-1, "more step"))
 	case failed == 1:
 		r.Verdict = "broken at: " + cause.Fault
-	case warned == 1:
-		r.Verdict = fmt.Sprintf("no fault found, 1 warning: %d steps passed, %d skipped", r.count(OK), r.count(Skipped))
-	case warned > 1:
-		r.Verdict = fmt.Sprintf("no fault found, %d warnings: %d steps passed, %d skipped", warned, r.count(OK), r.count(Skipped))
+	case warned > 0:
+		r.Verdict = fmt.Sprintf("no fault found, %s: %s passed, %d skipped", counted(warned, "warning"), counted(r.count(OK), "step"), r.count(Skipped))
 	default:
-		r.Verdict = fmt.Sprintf("no fault found: %d steps passed, %d skipped", r.count(OK), r.count(Skipped))
+		r.Verdict = fmt.Sprintf("no fault found: %s passed, %d skipped", counted(r.count(OK), "step"), r.count(Skipped))
 	}
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // cause returns the failed step from which the others follow, and how many failed.
