@@ -55,10 +55,10 @@ func freeAddress(t *testing.T) string {
 }
 
 // background runs a line of a document for the length of the test, with its children in a process group of their own.
-func background(t *testing.T, line string) {
+func background(t *testing.T, line string, env ...string) {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", line)
-	cmd.Dir, cmd.Env = root, environment("L4FWD_HEALTH_ADDRESS=off", "L4FWD_ADMIN_ADDRESS=off", "L4FWD_DRAIN_LAME_DUCK=0s")
+	cmd.Dir, cmd.Env = root, environment(append([]string{"L4FWD_HEALTH_ADDRESS=off", "L4FWD_ADMIN_ADDRESS=off", "L4FWD_DRAIN_LAME_DUCK=0s"}, env...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -126,13 +127,22 @@ func helloWhole(ctx context.Context, r probe.TLSRequest, t Target, s *Step) prob
 	case strings.Contains(err.Error(), "no answer"):
 		s.fail(fmt.Sprintf("TLS; %s accepts the connection and never answers the ClientHello", r.Addr),
 			"a firewall drops the hello for the name in it, something in between accepts connections for a server that is down, or a PROXY header is missing", show)
-	case strings.Contains(err.Error(), "reset"), strings.Contains(err.Error(), "EOF"), strings.Contains(err.Error(), "broken pipe"):
+	case cut(err) && t.through:
+		s.fail(fmt.Sprintf("what forwards at %s; it cuts the connection at the ClientHello", r.Addr),
+			"l4fwd there reaches no address of its upstream, or refuses this client or the name; its access log has the reason. A load balancer cuts connections if no target is healthy",
+			"l4fwd status", "l4fwd doctor --target "+net.JoinHostPort(r.ServerName, "443")+"    # the same, not through l4fwd", show)
+	case cut(err):
 		s.fail(fmt.Sprintf("TLS; the connection to %s is cut at the ClientHello", r.Addr),
 			"a firewall does not allow the name in the hello, the server does not know it, or a PROXY header is missing or unexpected", show)
 	default:
 		s.fail(fmt.Sprintf("TLS; the handshake with %s fails", r.Addr), "the server and this machine agree on no version or cipher, or something in between changes the handshake", show)
 	}
 	return out
+}
+
+// cut reports whether the other side ended the connection.
+func cut(err error) bool {
+	return slices.ContainsFunc([]string{"reset", "EOF", "broken pipe"}, func(s string) bool { return strings.Contains(err.Error(), s) })
 }
 
 // helloInPieces makes a handshake whose hello comes in two segments.

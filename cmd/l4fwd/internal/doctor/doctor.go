@@ -44,6 +44,7 @@ type Target struct {
 	Port       uint16
 	ServerName string // that clients ask for, without a final dot; empty: Host
 	Path       string // to ask for; empty: the one that fits the service
+	through    bool   // something forwards from here to the target
 	First      []byte // is sent first on each connection: a PROXY header
 	Expect     Expect
 }

@@ -55,7 +55,7 @@ func (t Target) by(via Target) Target {
 	if via.String() == t.String() {
 		return t
 	}
-	return Target{Host: via.Host, Port: via.Port, ServerName: t.server(), Path: t.path(), First: via.First}
+	return Target{Host: via.Host, Port: via.Port, ServerName: t.server(), Path: t.path(), First: via.First, through: true}
 }
 
 // blameResolver finds the resolver whose addresses do not serve the name, while those of another one do.
