@@ -140,7 +140,8 @@ func completing(t *testing.T, shell, needs string) func(args ...string) *exec.Cm
 	return func(args ...string) *exec.Cmd {
 		cmd := exec.Command(shell, args...)
 		cmd.Dir = dir
-		cmd.Env = []string{asL4fwd + "=1", "PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb", "LC_ALL=C.UTF-8"}
+		cmd.Env = []string{asL4fwd + "=1", "PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb", "LC_ALL=C.UTF-8",
+			"GORACE=atexit_sleep_ms=0"} // else the race detector waits a second at each exit
 		return cmd
 	}
 }
