@@ -65,6 +65,9 @@ func (l *Log) JSON() bool { return l.json }
 // Dropped is how many lines were lost: the buffer was full, or they could not be written.
 func (l *Log) Dropped() uint64 { return l.w.Dropped() }
 
+// Recent returns the last lines, whole ones: at most 1,000 and 256 KiB. Lines that could not be written are among them.
+func (l *Log) Recent() []byte { return l.w.Recent() }
+
 // Close writes the lines that wait, for at most limit. It takes no more lines.
 func (l *Log) Close(limit time.Duration) { l.w.Close(limit) }
 

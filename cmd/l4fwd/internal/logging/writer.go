@@ -35,6 +35,7 @@ type writer struct {
 	closed  bool
 	dropped uint64
 	why     string // why the last line was dropped
+	recent  recent
 
 	reported uint64          // of dropped; owned by run
 	cut      bool            // the last line written is incomplete; owned by run
@@ -56,6 +57,7 @@ func newWriter(out io.Writer, lost func(uint64, string) []byte) *writer {
 func (w *writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.recent.add(p)
 	if w.closed || len(w.waiting)+len(p) > bufferSize {
 		w.drop(p, "the buffer was full: lines are not taken as fast as they are written")
 		return len(p), nil
@@ -73,6 +75,13 @@ func (w *writer) Dropped() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dropped
+}
+
+// Recent is a copy of the last lines, also of those that were lost.
+func (w *writer) Recent() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.recent.lines()
 }
 
 // Close writes the lines that wait, for at most limit, and takes no more.
