@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type daemon struct {
 	cloud    *cloud.Cloud // nil: there is no eip.pool
 	fwd      forwarder
 	rates    *metrics.Sampler
+	metrics  http.Handler // of the scrape: both ports answer it
 	reload   *reload.Reloader
 	drains   drains
 	failed   chan error // what broke while running

@@ -15,10 +15,11 @@ const module = "github.com/l4fwd/l4fwd/"
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
-	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/doctor", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/haproxy", "cmd/l4fwd/internal/logging",
+	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/bundle", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/doctor", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/haproxy", "cmd/l4fwd/internal/logging",
 		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd",
 		"proxy", "proxy/relay", "eip", "eip/instance", "eip/lifecycle", "health", "health/probe"},
 	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
+	"cmd/l4fwd/internal/bundle":  {},
 	"cmd/l4fwd/internal/cloud":   {"eip", "eip/instance", "eip/lifecycle"},
 	"cmd/l4fwd/internal/config":  {"proxy/preface", "eip"},
 	"cmd/l4fwd/internal/doctor":  {"eip", "eip/instance", "eip/lifecycle", "health/probe"},

@@ -89,7 +89,7 @@ func each(cmd *cobra.Command, f func(*cobra.Command)) {
 func TestOfferedChoicesAreTheAcceptedOnes(t *testing.T) {
 	each(newRoot(&bytes.Buffer{}, &bytes.Buffer{}), func(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if len(f.Annotations[manual.Choices]) == 0 || cmd.Name() == "serve" { // its flags are those of check
+			if len(f.Annotations[manual.Choices]) == 0 || cmd.Name() == "serve" || cmd.Name() == "bundle" { // flags as of check; takes a faulty configuration
 				return
 			}
 			args := append(strings.Fields(cmd.CommandPath())[1:], "--"+f.Name, "nonsense")

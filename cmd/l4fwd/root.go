@@ -43,7 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel(), newBundle())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -121,6 +121,7 @@ const exitStatuses = `Exit status:
   doctor       0 no step failed, warnings too; 1 a step failed
   eip          0 done; 1 failed
   import       0 all that matters was carried; 1 a line changes routing, access or timeouts; 2 the file cannot be read
+  bundle       0 the archive is written; 1 it is not
   version      0
   man          0
   completion   0

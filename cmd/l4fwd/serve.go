@@ -141,6 +141,7 @@ func (d *daemon) forward() (forwarder, error) {
 // register makes the state of the parts that of the daemon.
 func (d *daemon) register() {
 	d.rates = metrics.NewSampler(d.fwd.Stats)
+	d.metrics = metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics"))))
 	d.health.Register("listeners", d.fwd.ListenersReady)
 	d.health.Register("upstream", d.fwd.UpstreamsReady)
 	d.health.Describe("upstream", d.fwd.UpstreamNotes)
@@ -178,7 +179,7 @@ var lifecycleInterval time.Duration
 func (d *daemon) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	health.Handle(mux, d.health, d.fwd.Alive)
-	mux.Handle("GET /metrics", metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics")))))
+	mux.Handle("GET /metrics", d.metrics)
 	return admin.Named(admin.HealthPort, mux)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -63,6 +64,15 @@ func (d *daemon) scrape() *metrics.Scrape {
 	s.EIP, s.Lifecycle = d.cloud.Stats()
 	return s
 }
+
+// Recent is the last lines of the log.
+func (d *daemon) Recent() []byte { return d.log.Recent() }
+
+// Effective is the configuration in use as a file: that of the flags, the environment and the file, fitted to the machine.
+func (d *daemon) Effective() ([]byte, error) { return config.Render(*d.settings.Load()) }
+
+// ServeMetrics answers as the health port answers /metrics.
+func (d *daemon) ServeMetrics(w http.ResponseWriter, r *http.Request) { d.metrics.ServeHTTP(w, r) }
 
 // limitsOf lists the limits of a configuration that are not off.
 func limitsOf(cfg *config.Config) (all []metrics.Limit) {

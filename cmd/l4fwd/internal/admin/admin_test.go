@@ -42,6 +42,14 @@ func (f *fake) Reload(_ context.Context, by string) (Reloaded, error) {
 	return f.reloaded, f.refuses
 }
 
+func (f *fake) Recent() []byte { return []byte("a line\n") }
+
+func (f *fake) Effective() ([]byte, error) { return []byte("loops: 2\n"), f.refuses }
+
+func (f *fake) ServeMetrics(w http.ResponseWriter, _ *http.Request) {
+	_, _ = w.Write([]byte("l4fwd_up 1\n"))
+}
+
 func (f *fake) State() State { return f.state }
 
 func (f *fake) Connections(context.Context) (proxy.Listing, error) {

@@ -25,6 +25,7 @@ type Daemon interface {
 	Journal
 	// History is what happened in the last minutes. What it returns is the caller's.
 	History() metrics.History
+	Records
 }
 
 // Reloaded is the outcome of a reload.
@@ -62,6 +63,9 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	mux.HandleFunc("GET /api/v1/events", h.events)
 	mux.HandleFunc("POST /api/v1/drain", h.drain)
 	mux.HandleFunc("POST /api/v1/reload", h.reload)
+	mux.HandleFunc("GET /api/v1/log", h.recent)
+	mux.HandleFunc("GET /api/v1/config", h.effective)
+	mux.HandleFunc("GET /metrics", h.ServeMetrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
