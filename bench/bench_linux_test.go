@@ -186,7 +186,7 @@ func TestSmoke(t *testing.T) {
 		part := r.Over(n.Name)
 		for _, s := range scenarios {
 			for _, m := range s.Metrics {
-				if o.runs(s, n.Name) && m.Name != ksoftirqd.Name {
+				if o.runs(s, n.Name) && !s.alone && m.Name != ksoftirqd.Name && m.Name != preempts.Name {
 					assert.Positive(t, part.Summary(s.Name, "go-iocopy", m.Name).Median, "%s %s over %s", s.Name, m.Name, n.Name)
 				}
 			}
@@ -201,6 +201,21 @@ func TestSmoke(t *testing.T) {
 	require.NotEmpty(t, r.Networks)
 	if len(r.Networks) < len(o.nets) {
 		t.Logf("not over every network: %v", r.Missing)
+	}
+}
+
+// Relays that log have scenarios of their own.
+func TestSmokeOfLogs(t *testing.T) {
+	if spec := peer.HAProxyLog(); spec.Missing != "" {
+		t.Skip(spec.Missing)
+	}
+	dir := t.TempDir()
+	o, err := parse([]string{"-peers", "haproxy-log", "-only", "conn_rate_log,conn_reset_log", "-reps", "1", "-duration", "1s", "-out", dir})
+	require.NoError(t, err)
+	r := runHere(t, o, dir)
+	require.Empty(t, r.Invalid())
+	for _, name := range o.only {
+		assert.Positive(t, r.Over("loopback").Summary(name, "haproxy-log", "cpu").Median, name)
 	}
 }
 
