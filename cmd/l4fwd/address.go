@@ -131,7 +131,7 @@ func changeAddress(cmd *cobra.Command, args []string, act func(*admin.Client, ne
 	fmt.Fprintf(cmd.OutOrStdout(), "%s of %s: %s%s; %d connections are open to it; usable addresses of %s: %d\n",
 		e.Address, e.Upstream, e.State, until, e.Active, e.Upstream, e.Others)
 	if e.Warning != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "WARNING: "+e.Warning)
+		fmt.Fprintln(cmd.ErrOrStderr(), "WARNING: "+admin.PlainLines(e.Warning))
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func newReload() *cobra.Command {
 // printReload prints what a reload changed. Faults are the error.
 func printReload(out io.Writer, r admin.Reloaded) error {
 	if !r.InUse {
-		return failure(errors.New("the reload failed and changed nothing:\n  " + strings.Join(r.Faults, "\n  ")))
+		return failure(errors.New(admin.PlainLines("the reload failed and changed nothing:\n  " + strings.Join(r.Faults, "\n  "))))
 	}
 	text := "reloaded; nothing has changed\n"
 	if len(r.Changed) > 0 {

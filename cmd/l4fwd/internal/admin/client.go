@@ -117,9 +117,9 @@ func (c *Client) send(method, path string, in []byte, out any) error {
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusUnprocessableEntity { // which has its outcome as JSON
 		var f Failure
 		if json.Unmarshal(body, &f) == nil && f.Text != "" {
-			return errors.New(f.Text)
+			return errors.New(PlainLines(f.Text))
 		}
-		return fmt.Errorf("%s answers %s: %.200s", c.name, resp.Status, bytes.TrimSpace(body))
+		return fmt.Errorf("%s answers %s: %s", c.name, Plain(resp.Status), PlainLines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return c.foreign("")

@@ -204,5 +204,5 @@ func (h handlers) conns(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lookTime)) // not there in tests without a connection
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body.Bytes()) // the caller may be gone
+	_, _ = w.Write(plainJSON(body.Bytes())) // the caller may be gone
 }

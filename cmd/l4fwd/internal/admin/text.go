@@ -21,7 +21,7 @@ func WriteText(out io.Writer, s State, width int) {
 	if width == 0 {
 		width = math.MaxInt
 	}
-	_, _ = io.WriteString(out, wrap(text.String(), width))
+	_, _ = io.WriteString(out, wrap(PlainLines(text.String()), width))
 }
 
 // writeState writes the state with tables of at most width letters.

@@ -105,7 +105,7 @@ func connCells(conns []Conn) (cells [][]string, widths []int) {
 	for n := range conns {
 		row := make([]string, len(connColumns))
 		for i, col := range connColumns {
-			row[i] = col.text(&conns[n])
+			row[i] = Plain(col.text(&conns[n]))
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 		cells = append(cells, row)
@@ -165,12 +165,12 @@ func ratesText(conns []Conn) string {
 func WriteAddresses(out io.Writer, list AddressList) {
 	rows := [][]string{{"UPSTREAM", "ADDRESS", "STATE", "ACTIVE", "FAILED", "WHY"}}
 	for _, a := range list.Addresses {
-		rows = append(rows, []string{a.Upstream, a.Addr.String(), a.State, fmt.Sprint(a.Active), fmt.Sprint(a.Failures), a.Why})
+		rows = append(rows, []string{Plain(a.Upstream), a.Addr.String(), Plain(a.State), fmt.Sprint(a.Active), fmt.Sprint(a.Failures), Plain(a.Why)})
 	}
 	var widths [6]int
 	for _, r := range rows {
 		for i, cell := range r {
-			widths[i] = max(widths[i], len(cell))
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, r := range rows {
