@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 		scrapesApart = 100 * time.Millisecond
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	if role := os.Getenv(asPeers); role != "" {
+		os.Exit(bePeers(role, os.Stdin, os.Stdout))
+	}
 	goleak.VerifyTestMain(m)
 }
 
