@@ -29,6 +29,9 @@ var differences = map[string][]difference{
 	"deny-names.cfg": {
 		{theirs: "10.1.45.2:8443", ours: "refused", remark: "default_backend all: other names: l4fwd refuses them"},
 	},
+	"migrating.cfg": {
+		{name: "*.*.cognitiveservices.azure.com", theirs: "10.1.99.2:443", ours: "refused", remark: "names more than one label below cognitiveservices.azure.com: l4fwd refuses them"},
+	},
 	"name-and-source.cfg": {
 		{name: "[Aa]*.*", source: "10.50.*", theirs: "10.1.19.1:443", ours: "refused", remark: "admin.example.com: refused from every address"},
 	},

@@ -231,8 +231,9 @@ func headerOf(b []byte) string {
 
 // names are what the name server knows.
 var names = map[string][]string{
-	"dais24.openai.azure.com.": {"10.1.99.1"},
-	"many.example.net.":        {"10.1.40.1", "10.1.40.2", "10.1.40.3"},
+	"dais24.openai.azure.com.":            {"10.1.99.1"},
+	"shared.cognitiveservices.azure.com.": {"10.1.99.2"},
+	"many.example.net.":                   {"10.1.40.1", "10.1.40.2", "10.1.40.3"},
 }
 
 // startNames answers questions for addresses, over UDP and TCP.
@@ -277,6 +278,10 @@ func originsOf(text string) []string {
 		}
 		if m := privateServer.FindStringSubmatch(f[2]); m != nil && m[2] != "" {
 			all = append(all, m[1]+m[2])
+		}
+		host, port, _ := strings.Cut(f[2], ":")
+		for _, a := range names[host+"."] {
+			all = append(all, a+":"+port)
 		}
 	}
 	slices.Sort(all)

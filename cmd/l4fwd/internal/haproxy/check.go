@@ -63,11 +63,33 @@ func count(text string, otherwise int) int {
 // unlike remarks on servers whose checks differ from those of the first.
 func (im *importer) unlike(first *server, all []*server) {
 	for _, s := range all {
+		if !s.options.has("check") {
+			continue
+		}
 		for _, name := range []string{"inter", "rise", "fall", "check-ssl"} {
-			if s.options.has("check") && (s.options.value(name) != first.options.value(name) || s.options.has(name) != first.options.has(name)) {
+			if s.checkSetting(name) != first.checkSetting(name) {
 				im.note(s.at, name, "all addresses of an upstream are checked alike, as "+first.name+" is")
 			}
 		}
+	}
+}
+
+// checkSetting is what an option of a check comes to, HAProxy's own value included.
+func (s *server) checkSetting(name string) string {
+	switch text := s.options.value(name); {
+	case name == "check-ssl":
+		return strconv.FormatBool(s.options.has(name))
+	case name == "rise" && text == "":
+		return strconv.Itoa(defaultRise)
+	case name == "fall" && text == "":
+		return strconv.Itoa(defaultFall)
+	case name == "inter":
+		if d, ok := parseTime(text); ok {
+			return d.String()
+		}
+		return defaultInter.String()
+	default:
+		return text
 	}
 }
 
