@@ -85,6 +85,7 @@ func (c *conn) summary(l *core, reason Reason) Summary {
 	if c.flow.Warm {
 		s.Connect = 0
 	}
+	s.Duration = max(s.Duration, s.Connect) // both may be of one turn
 	if s.Connected && c.began > 0 {
 		s.FirstByte = nanos(max(c.began-c.opened, 1))
 		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted

@@ -193,7 +193,8 @@ func (f *Frozen) Begin(lastID uint64) {
 }
 
 // Release ends the relay because another process has its connections and listeners. All descriptors are closed without a FIN or
-// a reset as long as the other process has them; the handler hears of no end. The relay's other methods do nothing from now on.
+// a reset as long as the other process has them; the handler hears of no end. Attempts for pools are given up, as Keeper.Tried is
+// told. The relay's other methods do nothing from now on.
 func (f *Frozen) Release() {
 	f.r.once.Do(func() {})
 	f.r.stopped = true

@@ -131,7 +131,13 @@ func (l *loop) releaseAll() {
 		p.dropped = true
 	}
 	l.pools = nil
-	l.conns.each(l.forget)
+	l.conns.each(func(c *conn) {
+		if c.pooled && c.phase == phaseDialing { // another process makes its own
+			l.warmFailed(c, Operator)
+			return
+		}
+		l.forget(c)
+	})
 	for _, a := range l.lns {
 		if a.fd >= 0 {
 			sysClose(a.fd)

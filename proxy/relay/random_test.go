@@ -145,6 +145,17 @@ func (run *randomRun) through(r *rig) {
 // warm is through with a pool, whose connections the origin ends as its plans have it: before a client takes them, and before
 // it has answered.
 func (run *randomRun) warm(r *rig) {
+	k := run.warmBy(r, func(pools []*Warm) { r.start().SetWarm(pools) })
+	run.through(r)
+	r.Logf("left the pool: %v; attempts for it: %v; dead: %d", k.left, k.tried, k.stale)
+	require.Positive(r, k.left[LeftUsed], "no connection of the pool was used")
+	if run.until >= 10*time.Second { // about one a second does
+		require.Positive(r, k.stale, "no connection of the pool proved dead")
+	}
+}
+
+// warmBy has a pool kept by set, which is Relay.SetWarm.
+func (run *randomRun) warmBy(r *rig, set func([]*Warm)) *testKeeper {
 	k := r.keeper()
 	pool := r.pool(k, 4)
 	pool.MaxIdle = 100 * time.Millisecond
@@ -153,14 +164,9 @@ func (run *randomRun) warm(r *rig) {
 		if on {
 			pools = []*Warm{pool}
 		}
-		r.start().SetWarm(pools)
+		set(pools)
 	}
-	run.through(r)
-	r.Logf("left the pool: %v; attempts for it: %v; dead: %d", k.left, k.tried, k.stale)
-	require.Positive(r, k.left[LeftUsed], "no connection of the pool was used")
-	if run.until >= 10*time.Second { // about one a second does
-		require.Positive(r, k.stale, "no connection of the pool proved dead")
-	}
+	return k
 }
 
 func (run *randomRun) run(t testing.TB) {
