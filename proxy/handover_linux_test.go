@@ -28,71 +28,76 @@ func handOver(t testing.TB, from *Server, o Options) *Server {
 	require.NoError(t, err)
 	defer taker.Close()
 	type taken struct {
-		s   *Server
-		err error
+		s     *Server
+		stats Stats
+		err   error
 	}
 	result := make(chan taken, 1)
 	go func() {
-		s, err := takeOver(taker, o)
-		result <- taken{s, err}
+		s, stats, err := takeOver(taker, o)
+		result <- taken{s, stats, err}
 	}()
-	err = giveAway(g, from)
+	was, err := giveAway(g, from)
 	got := <-result
 	require.NoError(t, got.err)
 	require.NoError(t, err)
 	t.Cleanup(func() { got.s.Close(relay.Operator) })
+	goesOn(t, was, got.stats)
 	return got.s
 }
 
-// giveAway is what the old process does.
-func giveAway(g *handoff.Giver, from *Server) error {
+// giveAway is what the old process does. The figures are those while all stands still.
+func giveAway(g *handoff.Giver, from *Server) (st Stats, err error) {
 	if _, err := g.Meet(); err != nil {
-		return err
+		return st, err
 	}
 	sockets, err := from.Sockets()
 	if err != nil {
-		return err
+		return st, err
 	}
 	if err := g.Offer(&handoff.State{Sockets: sockets, Base: from.Base()}); err != nil {
-		return err
+		return st, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	frozen, err := from.Freeze(ctx)
 	if err != nil {
-		return err
+		return st, err
 	}
-	err = frozen.Export(g.Connection)
+	st = from.Stats()
+	counters, err := from.SaveCounters()
 	if err == nil {
-		err = g.Finish(&handoff.Final{NextID: frozen.LastID(), Conns: frozen.Count()})
+		err = frozen.Export(g.Connection)
+	}
+	if err == nil {
+		err = g.Finish(&handoff.Final{NextID: frozen.LastID(), Conns: frozen.Count(), Parts: map[string]handoff.Part{"counters": counters}})
 	}
 	if err == nil {
 		err = g.Commit()
 	}
 	if err != nil {
 		frozen.Resume()
-		return err
+		return st, err
 	}
 	frozen.Release()
-	return nil
+	return st, nil
 }
 
-// takeOver is what the new process does.
-func takeOver(taker *handoff.Taker, o Options) (*Server, error) {
-	st, err := taker.Greet("test")
+// takeOver is what the new process does. The figures are those before its loops run.
+func takeOver(taker *handoff.Taker, o Options) (s *Server, st Stats, err error) {
+	state, err := taker.Greet("test")
 	if err != nil {
-		return nil, err
+		return nil, st, err
 	}
-	o.Adopt = &relay.Adoption{Sockets: st.Sockets, Base: st.Base}
-	s, err := Start(o)
-	for _, sock := range st.Sockets {
+	o.Adopt = &relay.Adoption{Sockets: state.Sockets, Base: state.Base}
+	s, err = Start(o)
+	for _, sock := range state.Sockets {
 		syscall.Close(sock.FD)
 	}
 	if err != nil {
-		return nil, err
+		return nil, st, err
 	}
-	frozen := s.Adopted()
-	n := 0
+	frozen, n := s.Adopted(), 0
 	final, err := taker.Ready(func(conns []handoff.Conn) error {
 		n += len(conns)
 		for i := range conns {
@@ -106,14 +111,19 @@ func takeOver(taker *handoff.Taker, o Options) (*Server, error) {
 		err = fmt.Errorf("%d connections came of %d", n, final.Conns)
 	}
 	if err == nil {
+		err = s.TakeCounters(final.Parts["counters"])
+	}
+	if err == nil {
+		st = s.Stats()
 		err = taker.Adopted()
 	}
 	if err != nil {
 		frozen.Release()
-		return nil, err
+		s.Close(relay.Operator)
+		return nil, st, err
 	}
 	frozen.Begin(final.NextID)
-	return s, nil
+	return s, st, nil
 }
 
 // enginePairs are an old and a new engine.
@@ -142,6 +152,7 @@ func TestConnectionsPassWithWhatThePolicyKnows(t *testing.T) {
 		t.Cleanup(func() { old.Close(relay.Operator) })
 		d := &harness{t, old, lines, 0}
 		hello := clientHello(t, "a.example")
+		d.refused("proxy_header_missing", hello)
 		header := proxyHeader(t, 2, trueClient, nil)
 
 		open1, half := d.dial(), d.dial()
@@ -162,7 +173,7 @@ func TestConnectionsPassWithWhatThePolicyKnows(t *testing.T) {
 
 		o.Engine = engine
 		next := handOver(t, d.Server, o)
-		n := &harness{t, next, lines, 0}
+		n := &harness{t, next, lines, d.seen}
 		require.Equal(t, at, n.Addrs()[0])
 		n.relay.Flows(func(s *relay.Summary) { require.Equal(t, before[s.Attempts == 1], s.ID) })
 		require.EqualValues(t, 1, n.Stats().Active[[2]string{"in", "a"}])
@@ -195,6 +206,35 @@ func TestConnectionsPassWithWhatThePolicyKnows(t *testing.T) {
 	})
 }
 
+// goesOn wants each counter to be after a hand-over what it was before it.
+func goesOn(t testing.TB, was, is Stats) {
+	t.Helper()
+	for name, n := range was.Accepted {
+		require.Equal(t, n, is.Accepted[name])
+	}
+	require.Equal(t, was.Refused, is.Refused)
+	require.Equal(t, was.Ended, is.Ended)
+	for key, n := range was.Active {
+		require.Equal(t, n, is.Active[key], "%v", key)
+	}
+	for key, n := range was.Bytes {
+		require.Equal(t, n, is.Bytes[key], "%v", key)
+	}
+	require.Equal(t, was.Dials, is.Dials)
+	for name := range was.Connect {
+		require.Equal(t, was.Connect[name], is.Connect[name])
+		require.Equal(t, was.FirstByte[name], is.FirstByte[name])
+		require.Equal(t, was.Duration[name], is.Duration[name])
+	}
+	require.Equal(t, was.Forgotten, is.Forgotten)
+	for key, n := range was.Lookups {
+		require.GreaterOrEqual(t, is.Lookups[key], n, "%v", key)
+	}
+	for i, busy := range was.Relay.Busy {
+		require.GreaterOrEqual(t, is.Relay.Busy[i], busy)
+	}
+}
+
 // Connections stay although the new configuration knows neither their listener nor their upstream, and the limits of an upstream
 // count those that came from the old process.
 func TestConnectionsPassToAnotherConfiguration(t *testing.T) {
@@ -215,7 +255,7 @@ func TestConnectionsPassToAnotherConfiguration(t *testing.T) {
 		require.EqualValues(t, 2, s.Status().Upstreams[0].Warm.Ready, "they waited, and wait on")
 		echoes(t, c)
 		c2, _ := greet(t, s)
-		require.EqualValues(t, 1, used(s, "hit"))
+		require.EqualValues(t, 2, used(s, "hit"), "one in each process")
 
 		o.Listeners = []Listener{{Name: "new", Addr: netip.MustParseAddrPort(s.Addrs()[0].String()), Upstream: "other"}}
 		o.Upstreams = []Upstream{{Name: "other", Host: "127.0.0.1", Port: two.Port()}}

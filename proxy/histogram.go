@@ -48,9 +48,11 @@ func (h *histogram) stats() HistogramStats {
 			s.Buckets[h.bounds[i].Seconds()] = s.Count
 		}
 	}
+	sum := int64(0) // of integers: another order of cells must not make it smaller by a bit
 	for _, c := range h.cells {
-		s.Sum += time.Duration(c.sum.Load()).Seconds()
+		sum += c.sum.Load()
 	}
+	s.Sum = time.Duration(sum).Seconds()
 	return s
 }
 

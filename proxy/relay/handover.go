@@ -62,6 +62,7 @@ type carrier interface {
 	base() int64
 	lastID() uint64
 	setLastID(id uint64)
+	countOn(s Stats)
 }
 
 // Frozen is a relay whose loops stand still. Until Resume, Begin or Release the other methods of the relay wait. It is for one
@@ -109,6 +110,13 @@ func (r *Relay) Base() int64 {
 		return c.base()
 	}
 	return 0
+}
+
+// CountOn adds the counters among the figures of another process to this relay's: AcceptPauses, and Busy by loop.
+func (r *Relay) CountOn(s Stats) {
+	if c, ok := r.eng.(carrier); ok {
+		c.countOn(s)
+	}
 }
 
 // Freeze stops all loops at a point where each connection can be exported: no request of one is with the kernel. If ctx ends

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/handoff"
@@ -177,6 +178,14 @@ func (g *loopGroup) startClock(o *Options) {
 func (g *loopGroup) base() int64 { return g.began }
 
 func (g *loopGroup) setLastID(id uint64) { g.shared.nextID.Store(max(id, g.shared.nextID.Load())) }
+
+// countOn: see carrier.
+func (g *loopGroup) countOn(s Stats) {
+	g.shared.pauses.Add(s.AcceptPauses)
+	for i, seconds := range s.Busy {
+		g.loops[i%len(g.loops)].busy.Add(int64(math.Ceil(seconds * float64(time.Second))))
+	}
+}
 
 func (g *loopGroup) cores() (all []*core) {
 	for _, l := range g.loops {

@@ -29,6 +29,15 @@ func (t *Tally) Sum() (b Bytes) {
 	return b
 }
 
+// Add adds what another process has counted to the first cell.
+func (t *Tally) Add(b Bytes) {
+	c := &t.cells[0]
+	c.up.Add(b.Up)
+	c.down.Add(b.Down)
+	c.splicedUp.Add(b.SplicedUp)
+	c.splicedDown.Add(b.SplicedDown)
+}
+
 // add counts n delivered bytes in the cell of a loop, of which spliced went through a pipe. A nil tally counts nothing.
 func (t *Tally) add(loop int, up bool, n, spliced uint64) {
 	if t == nil {
