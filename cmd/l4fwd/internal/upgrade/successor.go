@@ -1,0 +1,191 @@
+package upgrade
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
+)
+
+// Successor is the new process's side of an upgrade. A nil one is a process that was started in the usual way: it has no socket
+// and no part, and takes nothing over.
+type Successor struct {
+	taker *handoff.Taker
+	state *handoff.State
+	given []bool // by socket: it has an owner
+}
+
+// Inherit returns the upgrade that this process was started for, nil if it was not. It removes the variable from the environment,
+// which is part of the configuration.
+func Inherit() (*Successor, error) {
+	value, set := os.LookupEnv(Variable)
+	if !set {
+		return nil, nil
+	}
+	_ = os.Unsetenv(Variable)
+	fd, err := strconv.Atoi(value)
+	if err != nil || fd < firstExtra {
+		return nil, fmt.Errorf("%s=%q in the environment: l4fwd sets it for a process that takes over, nobody else does; remove it", Variable, value)
+	}
+	syscall.CloseOnExec(fd)
+	t, err := handoff.NewTaker(os.NewFile(uintptr(fd), "handover"))
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q in the environment: %w", Variable, value, err)
+	}
+	return &Successor{taker: t}, nil
+}
+
+// Greet says who this process is, and receives the sockets and parts of the old one.
+func (s *Successor) Greet(build string) (err error) {
+	if s == nil {
+		return nil
+	}
+	if s.state, err = s.taker.Greet(build); err != nil {
+		return fmt.Errorf("take over from the running process: %w", err)
+	}
+	s.given = make([]bool, len(s.state.Sockets))
+	return nil
+}
+
+// Refuse tells the old process why this one does not take over.
+func (s *Successor) Refuse(why error) {
+	if s != nil {
+		s.taker.Refuse(why)
+	}
+}
+
+// From returns the version and the pid of the old process.
+func (s *Successor) From() (build string, pid int) {
+	if s == nil {
+		return "", 0
+	}
+	return s.state.Build, s.state.PID
+}
+
+// Part returns a part of the old process's state, nil if there is none of that name.
+func (s *Successor) Part(name string) handoff.Part {
+	if s == nil {
+		return nil
+	}
+	return s.state.Parts[name]
+}
+
+// Listener returns the old process's socket of that use and address, nil if there is none. The caller owns it.
+func (s *Successor) Listener(use, network, address string) (net.Listener, error) {
+	if s == nil {
+		return nil, nil
+	}
+	for i, socket := range s.state.Sockets {
+		if s.given[i] || socket.Use != use || socket.Name != listenerName(network, address) {
+			continue
+		}
+		s.given[i] = true
+		f := os.NewFile(uintptr(socket.FD), socket.Name)
+		defer f.Close() // FileListener has a duplicate
+		l, err := net.FileListener(f)
+		if err != nil {
+			return nil, fmt.Errorf("take over %s: %w", socket.Name, err)
+		}
+		return l, nil
+	}
+	return nil, nil
+}
+
+// listenerName is how the address of a port is written in the state: as configured, since 0 is not the port in the end.
+func listenerName(network, address string) string { return network + ":" + address }
+
+// PortSocket describes a socket of the health or admin port, which was configured as network and address.
+func PortSocket(use, network, address string, fd int) handoff.Socket {
+	return handoff.Socket{Use: use, Name: listenerName(network, address), FD: fd}
+}
+
+// Sockets returns the relay's sockets. The caller owns them.
+func (s *Successor) Sockets() (all []handoff.Socket) {
+	if s == nil {
+		return nil
+	}
+	for i, socket := range s.state.Sockets {
+		if !s.given[i] && socket.Use == handoff.UseRelay {
+			s.given[i] = true
+			all = append(all, socket)
+		}
+	}
+	return all
+}
+
+// Heir is the new daemon as an upgrade sees it: prepared, accepting nothing.
+type Heir interface {
+	// Take adds a connection and owns its descriptors, also after an error.
+	Take(*handoff.Conn) error
+	// Settle puts the final figures in place.
+	Settle(*handoff.Final) error
+}
+
+// errLost is why a new process ends whose old one has gone silent.
+var errLost = errors.New("the running process went silent before it had handed over")
+
+// TakeOver takes the connections. On nil everything is this process's: the caller lets the loops run. An old process that dies
+// on the way leaves what it had handed over.
+func (s *Successor) TakeOver(n Heir) error {
+	if s == nil {
+		return nil
+	}
+	s.closeRest()
+	final, err := s.taker.Ready(func(conns []handoff.Conn) error {
+		for i := range conns {
+			if err := n.Take(&conns[i]); err != nil {
+				closeFrom(conns[i+1:])
+				return fmt.Errorf("connection %d: %w", conns[i].ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return s.orphaned(err)
+	}
+	if err := n.Settle(final); err != nil {
+		return err
+	}
+	if err := s.taker.Adopted(); err != nil {
+		return s.orphaned(err)
+	}
+	return nil
+}
+
+// Close closes the channel.
+func (s *Successor) Close() {
+	if s != nil {
+		_ = s.taker.Close()
+	}
+}
+
+// orphaned is nil if an error means that the old process has died: nobody else owns what it handed over.
+func (s *Successor) orphaned(err error) error {
+	switch {
+	case handoff.Ended(err) && os.Getppid() != s.state.PID:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errLost
+	}
+	return err
+}
+
+// closeRest closes the sockets that nobody wants: their listener is not in the configuration any more.
+func (s *Successor) closeRest() {
+	for i, socket := range s.state.Sockets {
+		if !s.given[i] {
+			s.given[i] = true
+			_ = syscall.Close(socket.FD)
+		}
+	}
+}
+
+func closeFrom(conns []handoff.Conn) {
+	for i := range conns {
+		conns[i].CloseFDs()
+	}
+}
