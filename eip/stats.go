@@ -37,8 +37,9 @@ func (op operation) resources(allocation, eni string) []string {
 
 // OperationCount is how often an operation ended with a result.
 type OperationCount struct {
-	Operation, Result string
-	Count             uint64
+	Operation string `json:"operation"`
+	Result    string `json:"result"`
+	Count     uint64 `json:"count"`
 }
 
 // Stats are counters since the Keeper was made.

@@ -26,16 +26,28 @@ type Identity struct {
 // Load returns the SDK's configuration from its standard environment, and who this machine is, whose region the
 // configuration has where the environment names none. Its errors are those of Discover.
 func Load(ctx context.Context) (aws.Config, Identity, error) {
-	// The SDK would write its warnings to standard error, between the lines of the log.
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	cfg, err := LoadAs(ctx, Identity{})
 	if err != nil {
-		return cfg, Identity{}, fmt.Errorf("load the AWS configuration: %w", err)
+		return cfg, Identity{}, err
 	}
 	id, err := Discover(ctx, cfg)
 	if cfg.Region == "" {
 		cfg.Region = id.Region
 	}
 	return cfg, id, err
+}
+
+// LoadAs is Load on a machine that is known already: the metadata are not asked who it is.
+func LoadAs(ctx context.Context, id Identity) (aws.Config, error) {
+	// The SDK would write its warnings to standard error, between the lines of the log.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	if err != nil {
+		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = id.Region
+	}
+	return cfg, nil
 }
 
 // Discover finds out who this machine is. Its errors are for the operator: they say what is missing and what to set.

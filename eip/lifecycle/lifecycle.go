@@ -56,10 +56,10 @@ const (
 
 // Order is an intent and its reason. Orders can be compared.
 type Order struct {
-	Intent Intent
-	State  State
-	Why    string    // for people
-	By     time.Time // when the instance is taken away; zero: not known
+	Intent Intent    `json:"intent"`
+	State  State     `json:"state"`
+	Why    string    `json:"why"`         // for people
+	By     time.Time `json:"by,omitzero"` // when the instance is taken away; zero: not known
 }
 
 // Status is the state of a Watcher.

@@ -31,6 +31,7 @@ type Watcher struct {
 	o    Options
 	log  *zap.Logger
 	wake chan struct{} // of size 1: look again now
+	turn chan struct{} // of size 1, a lock that can be waited for with a context: its holder uses what Run's goroutine owns
 
 	mu       sync.Mutex
 	order    Order
@@ -60,7 +61,7 @@ func New(o Options) *Watcher {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	w := &Watcher{o: o, log: o.Logger, wake: make(chan struct{}, 1), finished: make(chan struct{}), faults: map[string]string{}}
+	w := &Watcher{o: o, log: o.Logger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), finished: make(chan struct{}), faults: map[string]string{}}
 	w.order = Order{Intent: Wait, State: Unknown}
 	w.group = group{client: o.Client, id: o.Identity}
 	w.publish()
@@ -70,18 +71,29 @@ func New(o Options) *Watcher {
 // Run follows the lifecycle until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		before, knew := w.Order(), w.group.known
-		w.readMetadata(ctx)
-		if w.o.Groups {
-			if knew && w.Order() != before {
-				w.group.lookAgain()
-			}
-			w.answerHooks(ctx)
+		select {
+		case w.turn <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-		w.finish()
-		w.publish()
+		w.look(ctx)
+		<-w.turn
 		w.sleep(ctx)
 	}
+}
+
+// look reads the metadata and answers the hooks that wait.
+func (w *Watcher) look(ctx context.Context) {
+	before, knew := w.Order(), w.group.known
+	w.readMetadata(ctx)
+	if w.o.Groups {
+		if knew && w.Order() != before {
+			w.group.lookAgain()
+		}
+		w.answerHooks(ctx)
+	}
+	w.finish()
+	w.publish()
 }
 
 // sleep waits for the next read of the metadata. It ends early once a daemon that is launching becomes ready, so that the launch

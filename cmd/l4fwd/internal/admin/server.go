@@ -27,6 +27,8 @@ type Daemon interface {
 	// History is what happened in the last minutes. What it returns is the caller's.
 	History() metrics.History
 	Records
+	// Upgrade replaces this process on behalf of by, and waits for the outcome. An error says why no upgrade was begun.
+	Upgrade(by string) (Upgraded, error)
 }
 
 // Reloaded is the outcome of a reload.
@@ -67,6 +69,7 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	mux.HandleFunc("GET /api/v1/log", h.recent)
 	mux.HandleFunc("GET /api/v1/config", h.effective)
 	mux.HandleFunc("GET /metrics", h.ServeMetrics)
+	mux.HandleFunc("POST /api/v1/upgrade", h.upgrade)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -25,6 +25,7 @@ type State struct {
 	Rates      metrics.Rates     `json:"rates"`
 	Sources    map[string]string `json:"listener_sources"` // by listener: SourceOpened or SourceSystemd
 	Config     ConfigState       `json:"config"`
+	Taken      *TakenState       `json:"took_over,omitempty"` // nil: this process took nothing over
 	Proxy      proxy.Status      `json:"proxy"`
 
 	// All nil without eip.pool.

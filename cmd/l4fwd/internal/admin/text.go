@@ -32,6 +32,7 @@ func writeState(out io.Writer, s State, width int) {
 	fmt.Fprintf(out, "engine %s, %d loops (%s)\n", p.Engine, p.Loops, p.EngineReason)
 	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
 		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
+	writeTaken(out, s.Taken)
 	writeCloud(out, s)
 	writeConfig(out, s.Config)
 	fmt.Fprintln(out)

@@ -4,6 +4,7 @@ package cloud
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -43,6 +44,7 @@ type Options struct {
 	Groups, Spot   bool          // whether lifecycle hooks and the notices of Spot are watched
 	Interval       time.Duration // how often the instance metadata are asked; 0: the watcher's own 5 s
 	Logger         *zap.Logger
+	From           json.RawMessage // what Pause returned in the process that this one takes over from; nil: there is none
 
 	Drain        func(by string) bool        // begins a drain, unless one has begun
 	Wait         func(context.Context) error // returns nil once no connection is open
@@ -73,6 +75,9 @@ type Cloud struct {
 func Locate(o Options) (*Cloud, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), discoverTimeout)
 	defer cancel()
+	if o.From != nil {
+		return takeOver(ctx, o)
+	}
 	aws, id, err := instance.Load(ctx)
 	if err != nil {
 		if o.Required {

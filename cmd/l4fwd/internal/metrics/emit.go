@@ -174,3 +174,12 @@ func emitLimits(s *Scrape, emit emitter) {
 		emit(l.Value, l.Name, l.Listener, l.Upstream)
 	}
 }
+
+// handoverResults are the values of the label result of handovers_total.
+var handoverResults = []string{"taken", "failed", "refused"}
+
+func emitHandovers(s *Scrape, emit emitter) {
+	for i, n := range []uint64{s.Handovers.Taken, s.Handovers.Failed, s.Handovers.Refused} {
+		emit(float64(n), handoverResults[i])
+	}
+}

@@ -21,8 +21,16 @@ type Scrape struct {
 	LinesDropped uint64 // log lines lost since the start
 	Limits       []Limit
 
+	Handovers Handovers
+
 	EIP       *eip.Stats       // nil: there is no eip.pool
 	Lifecycle *lifecycle.State // nil: it is not watched
+}
+
+// Handovers are how many upgrades went how, and how long connections stood still in the last one that succeeded.
+type Handovers struct {
+	Taken, Failed, Refused uint64
+	Pause                  time.Duration
 }
 
 // Limit is a limit in force.

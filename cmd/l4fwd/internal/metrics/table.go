@@ -151,6 +151,13 @@ var table = []metric{
 		values: func(s *Scrape, emit emitter) { emit(truth(!s.ReloadFailed)) }},
 	{name: "config_reload_timestamp_seconds", kind: gauge, help: "When the configuration in use was loaded, in Unix time.",
 		values: func(s *Scrape, emit emitter) { emit(float64(s.Loaded.UnixMilli()) / 1000) }},
+	{name: "handovers_total", kind: counter, help: "Upgrades of the running process, by result.", labels: []string{"result"},
+		closed: map[string][]string{"result": handoverResults},
+		doc: "`taken`: a new process took over. `failed`: the old one went on; the log has the cause. `refused`: none was begun, such as during a drain. " +
+			"Like all counters it goes on in the new process.",
+		values: emitHandovers},
+	{name: "handover_pause_seconds", kind: gauge, help: "How long connections stood still in the last upgrade that succeeded; 0 before the first.",
+		values: func(s *Scrape, emit emitter) { emit(s.Handovers.Pause.Seconds()) }},
 	{name: "loop_busy_ratio", kind: gauge, help: "Share of the last 12 to 16 s in which the event loop was working, 0 to 1.", labels: []string{"loop"},
 		doc: "A value near 1 means that the loop is saturated. The window does not depend on the scrapes. Absent on the portable engine.",
 		values: func(s *Scrape, emit emitter) {
