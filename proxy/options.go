@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 type Options struct {
 	Listeners []Listener // at least one, names unique
 	Upstreams []Upstream // at least one, names unique
+
+	// Known is what Save returned in the process that this one takes over from; nil: nothing.
+	Known json.RawMessage
 
 	// Adopt, if it is not nil, has the server take over from that of another process. It starts frozen then, see Server.Adopted.
 	Adopt *relay.Adoption

@@ -26,6 +26,7 @@ type Server struct {
 	egress   egress
 	started  atomic.Bool // relay is set
 	stopped  atomic.Bool
+	known    saved // by the process before; empty once Start has compiled
 	once     sync.Once
 	progress *progress
 
@@ -51,15 +52,24 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{log: o.Log, prober: o.Prober, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
 	s.policy.server = s
+	known, err := readSaved(o.Known)
+	if err != nil {
+		s.policy.access.close()
+		return nil, err
+	}
+	s.known = known
+	s.egress.recall(known)
 	first, fresh, err := s.compile(o, nil)
+	s.known = saved{} // what a reload makes later goes on from the target before
 	if err != nil {
 		s.policy.access.close()
 		return nil, err
 	}
 	s.policy.table.Store(first)
 	s.limit(o)
+	s.policy.limits.Take(known.Taken)
 	s.resolver = resolve.New(resolve.Options{
-		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp,
+		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp, Saved: known.Names,
 	})
 	for _, t := range fresh {
 		if err := t.watch(s.resolver); err != nil {

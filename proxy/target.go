@@ -73,6 +73,9 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 	}
 	if o.Check.Type == CheckHTTPS && o.Admission != AdmissionOff {
 		t.admission = newAdmission(s.egress.current())
+		if v, ok := s.known.Admitted[o.Name]; ok {
+			t.admission.recall(v)
+		}
 	}
 	t.set = upstream.NewSet(t.setOptions(before))
 	t.keepWarm()

@@ -29,6 +29,7 @@ func (t *target) setOptions(before *target) upstream.Options {
 	if t.opts.Removed.Close {
 		o.CloseAfter, o.OnRemoved = t.opts.Removed.After, t.closeRemoved
 	}
+	o.Saved = t.server.known.Upstreams[t.opts.Name]
 	if before != nil {
 		o.Before = before.set
 	}

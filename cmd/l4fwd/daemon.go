@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -37,7 +41,14 @@ type daemon struct {
 	metrics  http.Handler // of the scrape: both ports answer it
 	reload   *reload.Reloader
 	drains   drains
-	failed   chan error // what broke while running
+	ports    []*port // health and admin, those that are not off
+
+	upgrades  *upgrade.Upgrader
+	upgrading sync.WaitGroup     // upgrades that a signal asked for
+	from      *upgrade.Successor // what this process takes over; nil: nothing
+	taken     *admin.TakenState  // nil: it has taken nothing over
+	counts    upgrade.Counts     // of the processes before this one
+	failed    chan error         // what broke while running
 
 	stopReloads func() // returns when no reload is under way
 }
@@ -94,4 +105,11 @@ type forwarder interface {
 	admin.Traffic
 	Status() proxy.Status
 	Stats() proxy.Stats
+
+	// For a hand-over to another process, and from one.
+	Sockets() ([]handoff.Socket, error)
+	Base() int64
+	Save() (json.RawMessage, error)
+	Freeze(context.Context) (*relay.Frozen, error)
+	Adopted() *relay.Frozen
 }

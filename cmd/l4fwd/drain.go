@@ -24,8 +24,10 @@ func (d *daemon) Drain(by string) bool {
 	}
 }
 
-// wait returns when the daemon has ended: nil after a drain, also one that was cut short; an error if something broke.
+// wait returns when the daemon has ended: nil after a drain, also one that was cut short, and after an upgrade; an
+// error if something broke.
 func (d *daemon) wait(signals *signals) error {
+	defer d.upgrading.Wait()
 	var broken error
 	var by string
 	for by == "" {
@@ -36,9 +38,14 @@ func (d *daemon) wait(signals *signals) error {
 		case broken = <-d.failed:
 			by = "failure"
 			d.log.Error("failed while running, draining", zap.Error(broken))
-		case s := <-signals.unsupported:
-			d.log.Warn(unsupportedSignal(s))
+		case <-signals.upgrade:
+			d.upgrading.Go(func() { _, _ = d.upgrades.Upgrade("SIGUSR2") }) // how it went is logged
+		case <-d.upgrades.Gone():
+			return d.handedOver()
 		}
+	}
+	if d.passOn(by) {
+		return nil
 	}
 	left := d.drain(by, signals)
 	if err := errors.Join(broken, left); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"net/http/httptest"
 	"net/netip"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -50,6 +52,12 @@ func (f *fakeForwarder) Alive(context.Context) error { return f.alive }
 func (f *fakeForwarder) CloseWarm()                  { f.note("close warm") }
 func (f *fakeForwarder) StopAccepting()              { f.note("stop accepting") }
 func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.String()) }
+
+func (f *fakeForwarder) Sockets() ([]handoff.Socket, error)            { return nil, nil }
+func (f *fakeForwarder) Save() (json.RawMessage, error)                { return nil, nil }
+func (f *fakeForwarder) Base() int64                                   { return 0 }
+func (f *fakeForwarder) Freeze(context.Context) (*relay.Frozen, error) { return nil, nil }
+func (f *fakeForwarder) Adopted() *relay.Frozen                        { return nil }
 
 func (f *fakeForwarder) Reload(_ context.Context, o proxy.Options) error {
 	f.note("reload")

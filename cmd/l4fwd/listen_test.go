@@ -20,18 +20,18 @@ func TestAdminSocketIsPrivateAndReplacesAStaleOne(t *testing.T) {
 	stale.SetUnlinkOnClose(false)
 	require.NoError(t, stale.Close())
 
-	l, err := listenAdmin(cfg)
+	l, err := listenAdmin(cfg, nil)
 	require.NoError(t, err)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
-	_, err = listenAdmin(cfg)
+	_, err = listenAdmin(cfg, nil)
 	require.ErrorContains(t, err, "is in use: another l4fwd runs")
 	require.NoError(t, l.Close())
 
 	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
-	_, err = listenAdmin(cfg)
+	_, err = listenAdmin(cfg, nil)
 	require.ErrorContains(t, err, "a file that is no socket is there")
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -40,8 +40,8 @@ func TestAdminSocketIsPrivateAndReplacesAStaleOne(t *testing.T) {
 
 func TestAPortThatIsOffNeverAccepts(t *testing.T) {
 	for _, open := range []func() (net.Listener, error){
-		func() (net.Listener, error) { return listenHealth(config.Health{}) },
-		func() (net.Listener, error) { return listenAdmin(config.Admin{}) },
+		func() (net.Listener, error) { return listenHealth(config.Health{}, nil) },
+		func() (net.Listener, error) { return listenAdmin(config.Admin{}, nil) },
 	} {
 		l, err := open()
 		require.NoError(t, err)

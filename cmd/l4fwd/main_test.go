@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 )
 
 // asL4fwd in the environment makes the test binary be l4fwd, so that exit statuses, signals and sockets are real.
@@ -25,8 +26,9 @@ const asL4fwd = "TEST_AS_L4FWD"
 const inAHurry = "TEST_LIFECYCLE_INTERVAL"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asL4fwd) != "" {
+	if successor := os.Getenv(upgrade.Variable) != ""; os.Getenv(asL4fwd) != "" || successor {
 		_ = os.Unsetenv(asL4fwd)
+		upgradeAt = failpoint(successor)
 		lifecycleInterval, _ = time.ParseDuration(os.Getenv(inAHurry))
 		_ = os.Unsetenv(inAHurry)
 		scrapesApart = 100 * time.Millisecond
@@ -103,7 +105,7 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"asked":      {[]string{"status", "--admin=:1", "--admin=:2"}, `l4fwd: flag --admin is given twice: ":1", ":2"; write it once`},
 		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
 		"later help": {[]string{"top", "--help"}, `l4fwd: verb "top" is not supported by this version yet`},
-		"help later": {[]string{"help", "upgrade"}, `l4fwd: verb "upgrade" is not supported by this version yet`},
+		"help later": {[]string{"help", "top"}, `l4fwd: verb "top" is not supported by this version yet`},
 		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
 		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},
 	}

@@ -43,7 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel(), newBundle())
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newUpgrade(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel(), newBundle())
 	for _, verb := range laterVerbs {
 		root.AddCommand(newLater(verb))
 	}
@@ -114,6 +114,7 @@ const exitStatuses = `Exit status:
   check        0 the configuration is valid; 2 it is not
   status       0 ready; 1 not ready; 3 no daemon answers
   reload       0 the file is in use; 1 it was refused and nothing changed; 3 no daemon answers
+  upgrade      0 the new process serves; 1 it does not, and the old one goes on; 3 no daemon answers
   drain        0 the drain has begun; 1 it has not, or no daemon answers
   conns        0 listed, or closed; 1 no connection of that id is open, or no daemon answers
   address      0 done; 1 failed, or no daemon answers
@@ -128,7 +129,7 @@ const exitStatuses = `Exit status:
   every verb   2 bad flags`
 
 // laterVerbs are the verbs of the interface that this version does not have yet.
-var laterVerbs = []string{"top", "upgrade"}
+var laterVerbs = []string{"top"}
 
 const notYet = "is not supported by this version yet"
 

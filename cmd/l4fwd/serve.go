@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
@@ -45,36 +48,41 @@ func newServe() *cobra.Command {
 
 // serveVerb loads the configuration and serves, unless it has faults.
 func serveVerb(cmd *cobra.Command, _ []string) error {
+	from, err := upgrade.Inherit() // before the environment is read
+	if err != nil {
+		return usage(err)
+	}
 	l := config.Load(cmd.Flags())
 	if l.Faults.Bad() {
+		from.Refuse(errors.New("the configuration on disk is faulty:\n  " + strings.Join(faultTexts(l.Faults), "\n  ")))
 		l.Faults.Print(cmd.ErrOrStderr())
 		return silent(exitUsage)
 	}
-	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) })
+	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) }, from)
 }
 
-// serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again.
-func serve(l *config.Loaded, again func() *config.Loaded) error {
+// serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again. from is
+// what it takes over, nil if it was started in the usual way.
+func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successor) error {
 	signals := catchSignals()
 	defer signals.release()
 
 	d := newDaemon(l.Config)
+	d.from = from
 	defer d.log.Close(2 * time.Second)
 	for _, f := range l.Faults.Sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
 	cfg := d.fitToMachine()
 
-	healthPort, err := listenHealth(cfg.Health)
+	if err := d.from.Greet(thisBuild().Version, upgradeAt); err != nil {
+		return d.cannotStart(err)
+	}
+	healthPort, adminPort, closePorts, err := d.listen(cfg)
 	if err != nil {
 		return d.cannotStart(err)
 	}
-	defer healthPort.Close()
-	adminPort, err := listenAdmin(cfg.Admin)
-	if err != nil {
-		return d.cannotStart(err)
-	}
-	defer adminPort.Close()
+	defer closePorts()
 
 	if d.cloud, err = d.locate(); err != nil {
 		return d.cannotStart(err)
@@ -85,6 +93,9 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 	}
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
 	d.reload = d.newReloader(l, again)
+	if err := d.takeOver(); err != nil {
+		return d.cannotStart(err)
+	}
 	d.register()
 
 	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthHandler(), logging.Std(d.log.Logger)))()
@@ -99,12 +110,30 @@ func serve(l *config.Loaded, again func() *config.Loaded) error {
 }
 
 // cannotStart is a failure to start. People read it as plain text at the end of stderr. Where lines are JSON, it is a line
-// too, for those who collect them.
+// too, for those who collect them. A process that this one was to take over from goes on.
 func (d *daemon) cannotStart(err error) error {
+	d.from.Refuse(err)
 	if d.log.JSON() {
 		d.log.Error("cannot start", zap.Error(err))
 	}
 	return failure(err)
+}
+
+// listen opens the health and the admin port, or takes them over.
+func (d *daemon) listen(cfg *config.Config) (healthPort, adminPort *port, closeBoth func(), err error) {
+	if healthPort, err = listenHealth(cfg.Health, d.from); err != nil {
+		return nil, nil, nil, err
+	}
+	if adminPort, err = listenAdmin(cfg.Admin, d.from); err != nil {
+		healthPort.Close()
+		return nil, nil, nil, err
+	}
+	for _, p := range []*port{healthPort, adminPort} {
+		if p != noPort {
+			d.ports = append(d.ports, p)
+		}
+	}
+	return healthPort, adminPort, func() { adminPort.Close(); healthPort.Close() }, nil
 }
 
 // fitToMachine replaces settings that the machine decides: the number of loops, and limits that follow from open files.
@@ -126,6 +155,15 @@ func (d *daemon) forward() (forwarder, error) {
 		return nil, err
 	}
 	options.AccessLogger = d.log.Access
+	if d.from != nil {
+		sockets, base := d.from.Sockets()
+		options.Adopt, options.Known = &relay.Adoption{Sockets: sockets, Base: base}, d.from.Part(partProxy)
+		if err := d.sockets.takeOver(&cfg, options.Listeners, d.from.Part(partSockets)); err != nil {
+			return nil, err
+		}
+		d.settings.Store(&cfg)
+		return proxy.Start(options)
+	}
 	passed, release, err := systemd.Sockets()
 	if err != nil {
 		return nil, err
@@ -140,6 +178,7 @@ func (d *daemon) forward() (forwarder, error) {
 
 // register makes the state of the parts that of the daemon.
 func (d *daemon) register() {
+	d.upgrades = upgrade.New(upgrade.Options{Daemon: oldSide{d}, Manager: d.notify, Logger: d.log.Logger, At: upgradeAt}, d.counts)
 	d.rates = metrics.NewSampler(d.fwd.Stats)
 	d.metrics = metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics"))))
 	d.health.Register("listeners", d.fwd.ListenersReady)
@@ -156,13 +195,17 @@ func (d *daemon) register() {
 // locate finds the daemon's place in AWS; nil if it is to have none.
 func (d *daemon) locate() (*cloud.Cloud, error) {
 	cfg := d.settings.Load()
+	from := d.from.Part(partCloud)
 	if !cfg.EIP.Wanted() {
+		if from != nil {
+			return nil, errors.New("the running process holds an Elastic IP, and eip.pool is off now: drain it, which releases the address, and start anew")
+		}
 		return nil, nil
 	}
 	return cloud.Locate(cloud.Options{
 		Pool: cfg.EIP.Pool, Required: cfg.EIP.Required, Release: eip.Policy(cfg.EIP.Release), VerifyInterval: cfg.EIP.VerifyInterval,
 		Groups: cfg.Lifecycle.ASG == config.FollowAuto, Spot: cfg.Lifecycle.Spot == config.FollowAuto, Interval: lifecycleInterval,
-		Logger: d.log.Logger,
+		Logger: d.log.Logger, From: from,
 
 		Drain:        d.Drain,
 		Wait:         func(ctx context.Context) error { return d.fwd.Wait(ctx) },
@@ -190,19 +233,56 @@ func (d *daemon) adminServer(port net.Listener) *http.Server {
 	return srv
 }
 
+// answerLast accepts no further caller and answers those that were accepted: one of them asked for the upgrade. done is closed when
+// the server has stopped accepting; only then does it know all its callers. Server.Shutdown would drop requests that are still on
+// their way.
+func (p *port) answerLast(srv *http.Server, done <-chan struct{}) {
+	_ = p.Close()
+	<-done
+	srv.SetKeepAlivesEnabled(false)
+	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	for p.callers.Load() > 0 && ctx.Err() == nil {
+		sleep(ctx, 5*time.Millisecond)
+	}
+}
+
+// countCallers has the port know how many callers a server has.
+func (p *port) countCallers(srv *http.Server) {
+	before := srv.ConnState
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			p.callers.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			p.callers.Add(-1)
+		}
+		if before != nil {
+			before(c, state)
+		}
+	}
+}
+
+// lastAnswers is how long a process that has handed over still answers requests that it has begun to serve.
+const lastAnswers = time.Second
+
 // serveHTTP serves until the function it returns is called, which closes the port and every connection to it.
-func (d *daemon) serveHTTP(name string, port net.Listener, srv *http.Server) (stop func()) {
+func (d *daemon) serveHTTP(name string, port *port, srv *http.Server) (stop func()) {
 	if port == noPort {
 		return func() {}
 	}
 	done := make(chan struct{})
+	port.countCallers(srv)
 	go func() {
 		defer close(done)
-		if err := srv.Serve(port); err != http.ErrServerClosed {
+		if err := srv.Serve(port); err != http.ErrServerClosed && !errors.Is(err, net.ErrClosed) {
 			d.failed <- fmt.Errorf("serve %s on %s: %w", name, port.Addr(), err)
 		}
 	}()
 	return func() {
+		if d.upgrades.Close() != 0 {
+			port.answerLast(srv, done)
+		}
 		_ = srv.Close() // what it was about to answer is worth nothing now
 		<-done
 	}
@@ -210,7 +290,7 @@ func (d *daemon) serveHTTP(name string, port net.Listener, srv *http.Server) (st
 
 // announce logs what runs where, and reports it to the service manager. Ready means accepting: with a resolver that is down the unit
 // still starts, and STATUS and /readyz show what is missing.
-func (d *daemon) announce(healthPort, adminPort net.Listener) {
+func (d *daemon) announce(healthPort, adminPort *port) {
 	s, build, cfg := d.fwd.Status(), thisBuild(), d.settings.Load()
 	d.log.Info("started",
 		zap.String("version", build.Version), zap.String("commit", build.Commit),
@@ -224,6 +304,10 @@ func (d *daemon) announce(healthPort, adminPort net.Listener) {
 			d.log.Info("listening", zap.String("listener", in.Name), zap.Stringer("address", addrs[i]), zap.String("upstream", in.Serves()),
 				zap.String("source", d.sockets.source(in.Name)))
 		}
+	}
+	if d.from != nil {
+		d.notify.TookOver()
+		return
 	}
 	d.notify.Ready()
 }

@@ -11,25 +11,23 @@ import (
 
 // signals are those the daemon reacts to.
 type signals struct {
-	end         chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
-	reload      chan os.Signal // SIGHUP
-	unsupported chan os.Signal // SIGUSR2, for a later version: it must not end the process
+	end     chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
+	reload  chan os.Signal // SIGHUP
+	upgrade chan os.Signal // SIGUSR2
 }
 
-// catchSignals takes the signals from the runtime; SIGHUP is taken already. SIGPIPE is ignored: a log that nobody reads any
+// catchSignals takes the signals from the runtime; SIGHUP and SIGUSR2 are taken already. SIGPIPE is ignored: a log that nobody reads any
 // more is no reason to drop connections.
 func catchSignals() *signals {
-	s := &signals{end: make(chan os.Signal, 2), reload: hangup.Signals, unsupported: make(chan os.Signal, 1)}
+	s := &signals{end: make(chan os.Signal, 2), reload: hangup.Signals, upgrade: hangup.Upgrades}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
-	signal.Notify(s.unsupported, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
 
-// release gives the signals their usual effects again, but SIGHUP: one during a drain must not change the exit status.
+// release gives the signals their usual effects again, but SIGHUP and SIGUSR2: one during a drain must not change the exit status.
 func (s *signals) release() {
 	signal.Stop(s.end)
-	signal.Stop(s.unsupported)
 	signal.Reset(syscall.SIGPIPE)
 }
 
@@ -59,13 +57,4 @@ func signalName(s os.Signal) string {
 		return "SIGINT"
 	}
 	return s.String()
-}
-
-// unsupportedSignal is the log line of a signal that does nothing in this version.
-func unsupportedSignal(s os.Signal) string {
-	switch s {
-	case syscall.SIGUSR2:
-		return "SIGUSR2: upgrade " + notYet + "; nothing was changed"
-	}
-	return s.String() + " " + notYet + "; nothing was changed"
 }

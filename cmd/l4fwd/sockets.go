@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -77,6 +80,26 @@ func (s *sockets) reassign(cfg *config.Config, listeners []proxy.Listener, unnam
 			in.Addr = addr
 		}
 	}
+}
+
+// all returns the addresses of the sockets by listener.
+func (s *sockets) all() map[string]netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.at)
+}
+
+// takeOver gives the listeners of cfg the sockets that they had in the process before this one.
+func (s *sockets) takeOver(cfg *config.Config, listeners []proxy.Listener, part json.RawMessage) error {
+	if part == nil {
+		return nil
+	}
+	if err := json.Unmarshal(part, &s.at); err != nil {
+		return fmt.Errorf("read which sockets are the service manager's: %w", err)
+	}
+	s.reassign(cfg, listeners, s.unnamed)
+	s.forget(cfg.Listeners)
+	return nil
 }
 
 // forget drops the sockets whose listener is gone: the relay has closed them.

@@ -26,6 +26,7 @@ func (d *daemon) State() admin.State {
 		Rates:    d.rates.Rates(d.fwd.Stats()),
 		Proxy:    d.fwd.Status(),
 		Config:   configState(d.reload.State()),
+		Taken:    d.taken,
 		Sources:  map[string]string{},
 		Instance: place.Instance, EIP: place.EIP, Lifecycle: place.Lifecycle,
 	}
@@ -61,6 +62,8 @@ func (d *daemon) scrape() *metrics.Scrape {
 		Sockets: len(d.settings.Load().Listeners) * max(d.loops, 1),
 		Limits:  limitsOf(d.settings.Load()),
 	}
+	counts := d.upgrades.Counts()
+	s.Handovers = metrics.Handovers{Taken: counts.Taken, Failed: counts.Failed, Refused: counts.Refused, Pause: counts.Pause}
 	s.EIP, s.Lifecycle = d.cloud.Stats()
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"time"
 )
 
 // Limits of a scope. Zero means no limit.
@@ -50,6 +51,12 @@ func (s *Scope) SetLimits(l Limits) error {
 
 // Admit reports whether the rate allows another connection, which is counted then.
 func (s *Scope) Admit() bool { return s.rate.allow() }
+
+// Taken returns what is taken of the rate: how long it takes to come back. Take takes as much.
+func (s *Scope) Taken() time.Duration { return s.rate.taken() }
+
+// Take takes what Taken returned in another process. It is called after SetLimits.
+func (s *Scope) Take(d time.Duration) { s.rate.take(d) }
 
 // EnterSource counts a connection of a source, which may be known from a PROXY header. ok is false if the source has as many as
 // it may have. While there is no limit nothing is counted, and the connections of that time are not counted later. The caller

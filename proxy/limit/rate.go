@@ -28,6 +28,22 @@ func (b *bucket) set(perSecond int) {
 	b.interval.Store(int64(time.Second) / int64(perSecond))
 }
 
+// taken returns how long the tokens that are taken take to come back.
+func (b *bucket) taken() time.Duration {
+	base := b.base.Load()
+	if base == nil || b.interval.Load() == 0 {
+		return 0
+	}
+	return max(time.Duration(b.full.Load())-time.Since(*base), 0)
+}
+
+// take takes tokens that take so long to come back.
+func (b *bucket) take(d time.Duration) {
+	if base := b.base.Load(); base != nil {
+		b.full.Store(int64(time.Since(*base) + min(d, depth)))
+	}
+}
+
 // allow takes a token if there is one.
 func (b *bucket) allow() bool {
 	interval := b.interval.Load()

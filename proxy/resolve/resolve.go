@@ -62,6 +62,10 @@ type Options struct {
 	// this name waits for it. It must not close the name or the resolver. It is not
 	// called for a lookup that Close cuts short. May be nil.
 	OnLookup func(Lookup)
+
+	// Saved are the answers of the process before: a name begins with its one, as with that
+	// of an earlier watch.
+	Saved []Saved
 }
 
 // withDefaults fills in what the caller left zero.
@@ -158,6 +162,8 @@ func (r *Resolver) Watch(name string, notify func([]netip.Addr)) (*Name, error) 
 		n.addrs.Store(&[]netip.Addr{literal})
 	} else if older := r.sameName(name); older != nil {
 		n.inherit(older)
+	} else {
+		n.recall(r.opts.Saved)
 	}
 	r.names[n] = struct{}{}
 	go n.run()

@@ -46,6 +46,9 @@ type Options struct {
 	OnRemoved  func(*Address)
 	CloseAfter time.Duration
 
+	// Saved are the standings of addresses in the process before, which addresses that join go on with.
+	Saved []Saved
+
 	// Before is the set that this one is to replace: addresses of both share their standing and their count of connections.
 	// Nothing else changes for Before until Succeed. May be nil.
 	Before *Set
@@ -140,6 +143,7 @@ func indexOf(list []*Address, ap netip.AddrPort) int {
 // newAddress makes an address that joins. The caller holds s.mu.
 func (s *Set) newAddress(ap netip.AddrPort) *Address {
 	a := &Address{Addr: ap, record: new(record)}
+	s.recall(a)
 	if s.before != nil {
 		if had := s.before.find(ap); had != nil {
 			a.record, a.inherited = had.record, true

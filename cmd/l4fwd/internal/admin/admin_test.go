@@ -35,6 +35,12 @@ type fake struct {
 	events   []Event
 	reloaded Reloaded
 	refuses  error // why no reload is made
+	upgraded Upgraded
+}
+
+func (f *fake) Upgrade(by string) (Upgraded, error) {
+	f.asked = append(f.asked, by)
+	return f.upgraded, f.refuses
 }
 
 func (f *fake) Reload(_ context.Context, by string) (Reloaded, error) {

@@ -1,5 +1,5 @@
-// Package hangup keeps a SIGHUP from ending a daemon that has only just been started. Go initializes packages in the order
-// of their import paths as soon as what they import is there, so this one takes the signal long before main begins: it must
+// Package hangup keeps a SIGHUP or a SIGUSR2 from ending a daemon that has only just been started. Go initializes packages in the order
+// of their import paths as soon as what they import is there, so this one takes the signals long before main begins: it must
 // import nothing but os/signal.
 package hangup
 
@@ -12,12 +12,19 @@ import (
 // Signals receives SIGHUP from the first moment on. It has room for one: one reload serves all requests before it.
 var Signals = make(chan os.Signal, 1)
 
-func init() { signal.Notify(Signals, syscall.SIGHUP) }
+// Upgrades receives SIGUSR2 likewise.
+var Upgrades = make(chan os.Signal, 1)
 
-// Default gives SIGHUP its usual effect again, for verbs that end by it. If one has come, it takes effect now.
+func init() {
+	signal.Notify(Signals, syscall.SIGHUP)
+	signal.Notify(Upgrades, syscall.SIGUSR2)
+}
+
+// Default gives the signals their usual effects again, for verbs that end by them. If a SIGHUP has come, it takes effect now.
 func Default() {
 	signal.Stop(Signals)
-	signal.Reset(syscall.SIGHUP)
+	signal.Stop(Upgrades)
+	signal.Reset(syscall.SIGHUP, syscall.SIGUSR2)
 	select {
 	case <-Signals:
 		_ = syscall.Kill(syscall.Getpid(), syscall.SIGHUP)

@@ -81,14 +81,15 @@ type Reloader struct {
 	o        Options
 	state    atomic.Pointer[State]
 	requests chan request
-	ended    chan struct{}    // closed by the end of Run
-	again    <-chan time.Time // when a failed reload is tried again; nil: it is not
-	pause    time.Duration    // before that
+	pauses   chan chan struct{} // closed when the pause is over
+	ended    chan struct{}      // closed by the end of Run
+	again    <-chan time.Time   // when a failed reload is tried again; nil: it is not
+	pause    time.Duration      // before that
 }
 
 // New returns a reloader of a daemon that starts now.
 func New(o Options) *Reloader {
-	r := &Reloader{o: o, requests: make(chan request), ended: make(chan struct{})}
+	r := &Reloader{o: o, requests: make(chan request), pauses: make(chan chan struct{}), ended: make(chan struct{})}
 	now := time.Now()
 	r.state.Store(&State{Loaded: now, Tried: now})
 	return r
@@ -133,6 +134,19 @@ func (r *Reloader) Reload(ctx context.Context, by string) (State, error) {
 	}
 }
 
+// Pause waits until no reload is under way, and lets none begin until resume is called. The error is that of ctx, or ErrEnded.
+func (r *Reloader) Pause(ctx context.Context) (resume func(), err error) {
+	over := make(chan struct{})
+	select {
+	case r.pauses <- over:
+		return func() { close(over) }, nil
+	case <-r.ended:
+		return nil, ErrEnded
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // byRetry is the cause of a reload that nobody asked for.
 const byRetry = "retry"
 
@@ -146,6 +160,11 @@ func (r *Reloader) Run(ctx context.Context, asked <-chan os.Signal, changed <-ch
 			return
 		case <-asked:
 			r.reloadFor(ctx, "SIGHUP")
+		case over := <-r.pauses:
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
 		case q := <-r.requests:
 			r.reloadFor(ctx, q.by)
 			if ctx.Err() == nil {

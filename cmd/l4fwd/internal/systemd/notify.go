@@ -32,6 +32,13 @@ func NewNotifier(log *zap.Logger) *Notifier {
 // Ready reports that the daemon accepts clients, or that a reload has ended.
 func (n *Notifier) Ready() { n.send(sd.SdNotifyReady) }
 
+// HandedOver reports that another process serves in the place of this one. It makes that the main process of the unit.
+func (n *Notifier) HandedOver(pid int) { n.send(fmt.Sprintf("MAINPID=%d\n%s", pid, sd.SdNotifyReady)) }
+
+// TookOver reports that this process serves in the place of another one. It needs NotifyAccess=all; without it HandedOver of the other
+// process counts.
+func (n *Notifier) TookOver() { n.HandedOver(os.Getpid()) }
+
 // Status reports the state in one line, for `systemctl status`.
 func (n *Notifier) Status(text string) { n.send("STATUS=" + text) }
 

@@ -39,11 +39,13 @@ func Inherit() (*Successor, error) {
 	return &Successor{taker: t}, nil
 }
 
-// Greet says who this process is, and receives the sockets and parts of the old one.
-func (s *Successor) Greet(build string) (err error) {
+// Greet says who this process is, and receives the sockets and parts of the old one. at is called at each message; see
+// handoff.Channel.
+func (s *Successor) Greet(build string, at func(sent bool, k handoff.Kind) error) (err error) {
 	if s == nil {
 		return nil
 	}
+	s.taker.At = at
 	if s.state, err = s.taker.Greet(build); err != nil {
 		return fmt.Errorf("take over from the running process: %w", err)
 	}
@@ -103,18 +105,14 @@ func PortSocket(use, network, address string, fd int) handoff.Socket {
 	return handoff.Socket{Use: use, Name: listenerName(network, address), FD: fd}
 }
 
-// Sockets returns the relay's sockets. The caller owns them.
-func (s *Successor) Sockets() (all []handoff.Socket) {
-	if s == nil {
-		return nil
-	}
-	for i, socket := range s.state.Sockets {
-		if !s.given[i] && socket.Use == handoff.UseRelay {
-			s.given[i] = true
+// Sockets returns the relay's sockets, and the beginning of its loops' clock. The sockets stay the Successor's.
+func (s *Successor) Sockets() (all []handoff.Socket, base int64) {
+	for _, socket := range s.state.Sockets {
+		if socket.Use == handoff.UseRelay {
 			all = append(all, socket)
 		}
 	}
-	return all
+	return all, s.state.Base
 }
 
 // Heir is the new daemon as an upgrade sees it: prepared, accepting nothing.

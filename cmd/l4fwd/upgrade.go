@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
+	"github.com/l4fwd/l4fwd/proxy/handoff"
+	"github.com/l4fwd/l4fwd/proxy/relay"
+)
+
+// newUpgrade is the verb upgrade.
+func newUpgrade() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "upgrade",
+		Short: "Replace the running daemon by the binary now on disk, without closing a connection",
+		Long: "Has the running daemon start the binary that is on disk now, with its own flags and environment, and hand it its\n" +
+			"listening sockets and open connections, as SIGUSR2 does. It waits for the outcome. Exit status: 0 the new process\n" +
+			"serves, 1 it does not and the old one goes on, 3 no daemon answers.",
+		Example: "  sudo install build/l4fwd /usr/bin/l4fwd && l4fwd upgrade\n  l4fwd upgrade --admin unix:/run/l4fwd/admin.sock",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := adminClient(cmd)
+			if err != nil {
+				return err
+			}
+			out, err := c.Upgrade()
+			switch {
+			case err != nil:
+				return unanswered(err)
+			case !out.Taken:
+				return failure(errors.New("the upgrade failed and the running process goes on: " + out.Cause))
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "upgraded: version %s serves as pid %d; %d connections were handed over, which stood still for %s\n",
+				out.Version, out.PID, out.Connections, time.Duration(out.Pause*float64(time.Second)).Round(10*time.Microsecond))
+			return err
+		},
+	}
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "admin")
+	return cmd
+}
+
+// The names of the parts of the state.
+const (
+	partCloud    = "cloud"    // the place in AWS
+	partProxy    = "proxy"    // names, addresses and the rate
+	partSockets  = "sockets"  // which listeners have a socket of the service manager
+	partUpgrades = "upgrades" // how many upgrades went how
+	partServing  = "serving"  // whether the old process has a usable upstream
+)
+
+// upgradeAt is called at each message of an upgrade: see handoff.Channel. Tests fail there.
+var upgradeAt func(sent bool, k handoff.Kind) error
+
+// Upgrade replaces this process on behalf of by, and waits for the outcome.
+func (d *daemon) Upgrade(by string) (admin.Upgraded, error) {
+	out, err := d.upgrades.Upgrade(by)
+	return admin.Upgraded{
+		Taken: out.Taken, Cause: out.Cause, PID: out.PID, Version: out.Build, Connections: out.Connections, Pause: out.Pause.Seconds(),
+	}, err
+}
+
+// handedOver is the end of a process whose connections are another one's.
+func (d *daemon) handedOver() error {
+	if d.upgrades.Close() == 0 {
+		return failure(errors.New("the new process had taken over and was ended, since it was silent for too long"))
+	}
+	return nil
+}
+
+// passOn has the new process drain, if one serves: it was meant, whoever got the signal.
+func (d *daemon) passOn(by string) bool {
+	pid := d.upgrades.Close()
+	if pid == 0 {
+		return false
+	}
+	d.log.Info("the drain is the new process's", zap.String("by", by), zap.Int("pid", pid))
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		d.log.Error("cannot signal the new process", zap.Int("pid", pid), zap.Error(err))
+	}
+	return true
+}
+
+// oldSide is the daemon as upgrade.Daemon.
+type oldSide struct{ *daemon }
+
+// Settle: see upgrade.Daemon.
+func (d oldSide) Settle(ctx context.Context) (*handoff.State, func(), error) {
+	if d.drains.begun.Load() {
+		return nil, nil, errDraining
+	}
+	resumeReloads, err := d.reload.Pause(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("a reload is under way: %w", err)
+	}
+	place, resumeCloud, err := d.cloud.Pause(ctx)
+	if err != nil {
+		resumeReloads()
+		return nil, nil, err
+	}
+	s, closeFiles, err := d.describe(place)
+	release := func() {
+		closeFiles()
+		resumeCloud()
+		resumeReloads()
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return s, release, nil
+}
+
+// describe returns the sockets and the parts that pass. closeFiles is to be called also after an error.
+func (d oldSide) describe(place json.RawMessage) (s *handoff.State, closeFiles func(), err error) {
+	st := d.fwd.Status()
+	s = &handoff.State{
+		Build: thisBuild().Version, PID: os.Getpid(), Engine: st.Engine, Loops: st.Loops, Base: d.fwd.Base(),
+		Parts: map[string]handoff.Part{},
+	}
+	var files []*os.File
+	closeFiles = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	if s.Sockets, err = d.fwd.Sockets(); err != nil {
+		return nil, closeFiles, err
+	}
+	for _, p := range d.ports {
+		f, err := p.file()
+		if err != nil {
+			return nil, closeFiles, err
+		}
+		files = append(files, f)
+		s.Sockets = append(s.Sockets, upgrade.PortSocket(p.use, p.network, p.address, int(f.Fd())))
+	}
+	if place != nil {
+		s.Parts[partCloud] = place
+	}
+	if s.Parts[partProxy], err = d.fwd.Save(); err != nil {
+		return nil, closeFiles, err
+	}
+	counts := d.upgrades.Counts()
+	counts.Taken++ // this one, if it succeeds
+	for name, value := range map[string]any{
+		partSockets: d.sockets.all(), partUpgrades: counts, partServing: d.fwd.UpstreamsReady() == nil,
+	} {
+		if s.Parts[name], err = json.Marshal(value); err != nil {
+			return nil, closeFiles, err
+		}
+	}
+	return s, closeFiles, nil
+}
+
+// Freeze: see upgrade.Daemon.
+func (d oldSide) Freeze(ctx context.Context) (upgrade.Frozen, error) {
+	f, err := d.fwd.Freeze(ctx)
+	if err != nil {
+		return nil, err // not f: a nil *relay.Frozen is no nil interface
+	}
+	return f, nil
+}
+
+// Final: see upgrade.Daemon.
+func (d oldSide) Final() (map[string]handoff.Part, error) { return nil, nil }
+
+// Gone: see upgrade.Daemon.
+func (d oldSide) Gone(pid int) {
+	d.notify.HandedOver(pid)
+	for _, p := range d.ports {
+		p.keepPath()
+	}
+}
+
+// readyTime is how long a new process may take to find the usable upstream that the old one has.
+const readyTime = 10 * time.Second
+
+// takeOver takes the connections of the old process, and lets the loops run.
+func (d *daemon) takeOver() error {
+	if d.from == nil {
+		return nil
+	}
+	frozen := d.fwd.Adopted()
+	heir := &newSide{Frozen: frozen}
+	err := d.asUsableAsBefore()
+	if err == nil {
+		err = d.from.TakeOver(heir)
+	}
+	if err != nil {
+		frozen.Release() // whatever was taken is the old process's
+		return err
+	}
+	frozen.Begin(heir.final.NextID)
+	if part := d.from.Part(partUpgrades); part != nil {
+		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
+	}
+	build, pid := d.from.From()
+	d.taken = &admin.TakenState{At: inSeconds(time.Now()), PID: pid, Version: build, Connections: heir.taken}
+	if heir.final.Still != 0 {
+		d.counts.Pause = time.Duration(handoff.Now() - heir.final.Still)
+		d.taken.Pause = d.counts.Pause.Seconds()
+	}
+	d.log.Info("took over", zap.Int("from", pid), zap.String("version", build), zap.Int("connections", heir.taken),
+		zap.Duration("pause", d.counts.Pause))
+	d.from.Close()
+	return nil
+}
+
+// asUsableAsBefore waits until an upstream is usable, if one was in the old process.
+func (d *daemon) asUsableAsBefore() (err error) {
+	var serving bool
+	if part := d.from.Part(partServing); part == nil || json.Unmarshal(part, &serving) != nil || !serving {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		if err = d.fwd.UpstreamsReady(); err == nil {
+			return nil
+		}
+		sleep(ctx, 20*time.Millisecond)
+	}
+	return fmt.Errorf("the new process found no usable upstream within %s, and the running one has one: %w", readyTime, err)
+}
+
+// newSide is the daemon as upgrade.Heir.
+type newSide struct {
+	*relay.Frozen
+	taken int
+	final handoff.Final
+}
+
+// Take: see upgrade.Heir.
+func (n *newSide) Take(c *handoff.Conn) error {
+	n.taken++
+	return n.Frozen.Take(c)
+}
+
+// Settle: see upgrade.Heir.
+func (n *newSide) Settle(f *handoff.Final) error {
+	n.final = *f
+	return nil
+}
+
+// port is the health or the admin port.
+type port struct {
+	net.Listener              // as it is served
+	raw          net.Listener // as the system has it; nil: the port is off
+	use          string       // handoff.UseHealth or UseAdmin
+	network      string
+	address      string // as configured
+	callers      atomic.Int64
+}
+
+// file returns a duplicate of the port's socket.
+func (p *port) file() (*os.File, error) {
+	f, ok := p.raw.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, fmt.Errorf("the socket of %s cannot be handed over", p.address)
+	}
+	return f.File()
+}
+
+// keepPath leaves a socket in the file system where it is when the port is closed: the new process has it.
+func (p *port) keepPath() {
+	if u, ok := p.raw.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+}
