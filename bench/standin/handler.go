@@ -81,8 +81,11 @@ func (h *handler) blocked(remote string) bool {
 
 // denialBody is the refusal that a blocked source gets.
 func (h *handler) denialBody() string {
-	if h.Denial == DenialDisabled {
+	switch h.Denial {
+	case DenialDisabled:
 		return bodyDisabled
+	case DenialPerimeter:
+		return bodyPerimeter
 	}
 	return bodyFirewall
 }

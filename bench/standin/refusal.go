@@ -11,8 +11,10 @@ import (
 const (
 	bodyUnauthorized = `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. ` +
 		`Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}`
-	bodyFirewall     = `{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}`
-	bodyDisabled     = `{"error":{"code":"403","message": "Public access is disabled. Please configure private endpoint."}}`
+	bodyFirewall = `{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}`
+	bodyDisabled = `{"error":{"code":"403","message": "Public access is disabled. Please configure private endpoint."}}`
+	// The words are those of Azure Storage: how Azure OpenAI refuses here is not documented.
+	bodyPerimeter    = `{"error":{"code":"403","message": "This request is not authorized by network security perimeter to perform this operation."}}`
 	bodyNotFound     = `{"error":{"code":"404","message": "Resource not found"}}`
 	bodyNoDeployment = `{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist. ` +
 		`If you created the deployment within the last 5 minutes, please wait a moment and try again."}}`

@@ -36,14 +36,19 @@ const (
 // Name is the resource whose address the certificate carries beside the wildcard: the one of the reference design.
 const Name = "dais24-aoai-demo.openai.azure.com"
 
-// Denial says in which of Azure's two ways a blocked source is refused.
+// Denial says in which of Azure's ways a blocked source is refused.
 type Denial string
 
-// The two refusals: no rule of the firewall admits the source, or public access is off altogether.
+// The refusals: no rule of the firewall admits the source, public access is off altogether, or no access rule of the network security
+// perimeter admits it.
 const (
-	DenialFirewall Denial = "firewall"
-	DenialDisabled Denial = "disabled"
+	DenialFirewall  Denial = "firewall"
+	DenialDisabled  Denial = "disabled"
+	DenialPerimeter Denial = "perimeter"
 )
+
+// Denials lists the values of Denial.
+func Denials() []Denial { return []Denial{DenialFirewall, DenialDisabled, DenialPerimeter} }
 
 // Options says what the stand-in is. The zero value listens on a free loopback port, knows the deployment
 // DefaultDeployment, takes DefaultKey and admits every source.
@@ -97,8 +102,8 @@ func (o Options) withDefaults() Options {
 // validate names what cannot be meant. It judges options that have their defaults.
 func (o Options) validate() error {
 	switch {
-	case o.Denial != DenialFirewall && o.Denial != DenialDisabled:
-		return fmt.Errorf("denial %q: allowed are %q and %q", o.Denial, DenialFirewall, DenialDisabled)
+	case !slices.Contains(Denials(), o.Denial):
+		return fmt.Errorf("denial %q: allowed are %q", o.Denial, Denials())
 	case !slices.Contains(Answers(), o.Answer):
 		return fmt.Errorf("answer %q: allowed are %q", o.Answer, Answers())
 	case !slices.Contains(Faults(), o.Fault):

@@ -81,7 +81,7 @@ func parse(args []string) (standin.Options, string, error) {
 		return nil
 	})
 	fs.DurationVar(&opts.Clock, "clock", 0, "how far, as a `duration`, the server's clock is ahead: Date and certificates")
-	fs.Func("denial", "how a blocked source is refused: `firewall` or disabled (public access)", func(s string) error {
+	fs.Func("denial", "how a blocked source is refused: `firewall`, disabled (public access) or perimeter", func(s string) error {
 		opts.Denial = standin.Denial(s)
 		return nil
 	})

@@ -37,35 +37,35 @@ func (x *examination) testAddress(ctx context.Context, label string, t Target, f
 		}
 		return out
 	}
-	request := probe.TLSRequest{Addr: addr, ServerName: t.server(), First: t.First}
-	var hello, pieces, https Step
+	out.steps = append([]Step{connect}, out.testTLS(ctx, probe.TLSRequest{Addr: addr, ServerName: t.server(), First: t.First}, t, s)...)
+	return out
+}
+
+// testTLS makes the handshakes, and sends a request. The hello in pieces goes beside the other steps.
+func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Target, s Step) []Step {
+	var pieces Step
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		try := func(ctx context.Context, s *Step) { helloInPieces(ctx, request, s) }
+		try := func(ctx context.Context, s *Step) { helloInPieces(ctx, r, s) }
 		if pieces = measure(ctx, helloTime, s.as(HelloPieces), try); pieces.State == Failed { // one lost packet proves nothing
 			pieces = measure(ctx, againTime, s.as(HelloPieces), try)
 		}
 	})
-	hello = measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { out.tls = helloWhole(ctx, request, t, s) })
+	defer wg.Wait()
+	hello := measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { f.tls = helloWhole(ctx, r, t, s) })
+	if f.tls.Certificate == nil {
+		because := "the server speaks no TLS"
+		if hello.State == Failed {
+			because = failedStep(Hello)
+		}
+		return []Step{hello, skip(s.as(HelloPieces), because), skip(s.as(Certificate), because), skip(s.as(HTTPS), because)}
+	}
 	certificate := s.as(Certificate)
-	if out.tls.Certificate == nil && hello.State == Warning {
-		certificate, https = skip(certificate, "the server speaks no TLS"), skip(s.as(HTTPS), "the server speaks no TLS")
-	} else if out.tls.Certificate == nil {
-		certificate, https = skip(certificate, failedStep(Hello)), skip(s.as(HTTPS), failedStep(Hello))
-	} else {
-		certificate.State = OK
-		judgeCertificate(&certificate, t, out.tls)
-		https = measure(ctx, answerTime, s.as(HTTPS), func(ctx context.Context, s *Step) { out.ask(ctx, request, t, s) })
-	}
+	certificate.State = OK
+	judgeCertificate(&certificate, t, f.tls)
+	https := measure(ctx, answerTime, s.as(HTTPS), func(ctx context.Context, s *Step) { f.ask(ctx, r, t, s) })
 	wg.Wait()
-	switch hello.State {
-	case Failed: // then it says the same once more
-		pieces = skip(s.as(HelloPieces), failedStep(Hello))
-	case Warning:
-		pieces = skip(s.as(HelloPieces), "the server speaks no TLS")
-	}
-	out.steps = []Step{connect, hello, pieces, certificate, https}
-	return out
+	return []Step{hello, pieces, certificate, https}
 }
 
 // as is the step with a kind.
@@ -73,6 +73,10 @@ func (s Step) as(k Kind) Step {
 	s.Kind = k
 	return s
 }
+
+// slowAnswer is from when a handshake, or an answer to a request without a key, is worth a warning. Both take milliseconds beside the
+// round trips, of which the farthest regions need a quarter of a second each.
+const slowAnswer = 2 * time.Second
 
 // slowConnect is what a connect takes that lost its first packet: the kernel sends the next after a second.
 const slowConnect = time.Second
@@ -113,6 +117,9 @@ func helloWhole(ctx context.Context, r probe.TLSRequest, t Target, s *Step) prob
 	s.Took = milliseconds(out.Took)
 	if err == nil {
 		s.Evidence = fmt.Sprintf("%s, %s", out.Version, out.Cipher)
+		if out.Took > slowAnswer {
+			s.warn("the handshake is slow: the far end is overloaded or far away, packets are lost, or something on the way inspects the connection", "nstat -az TcpRetransSegs")
+		}
 		return out
 	}
 	s.Evidence = brief(err, "tls handshake with "+r.ServerName+": ")

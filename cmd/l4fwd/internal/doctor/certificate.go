@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func judgeCertificate(s *Step, t Target, r probe.TLSResult) {
 			"the server did not renew it, the name leads to another server, or the clock of this machine is wrong", show, "date -u")
 	case c.Fault == probe.CertificateNotYet:
 		s.fail(fmt.Sprintf("the certificate; it is valid from %s on", c.NotBefore.UTC().Format(time.RFC3339)), "the clock of this machine is behind, or the certificate was issued in error", "date -u", show)
+	case c.Fault == probe.CertificateOtherName && isAddress(t.server()):
+		s.warn("the target is an address and not a name: clients have to ask for one of the certificate's names, and whether the certificate is good for that name was not tested",
+			"l4fwd doctor --target NAME:443 --through "+s.Subject)
 	case c.Fault == probe.CertificateOtherName:
 		s.fail(fmt.Sprintf("the certificate; it is for %s, not for %s", names(c), t.server()), "the name leads to another server: a wrong DNS record, a captive portal, or a load balancer without this name", show)
 	case c.Fault == probe.CertificateSelfSigned:
@@ -52,6 +56,12 @@ func names(c *probe.Certificate) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(c.Names[:most], ", "), n-most)
 	}
 	return strings.Join(c.Names, ", ")
+}
+
+// isAddress reports whether a host is an IP address.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // commonName is the common name in a distinguished name, else all of it.

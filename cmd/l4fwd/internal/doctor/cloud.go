@@ -176,7 +176,7 @@ func (c *cloudFindings) list(ctx context.Context, o *Cloud, a *account, s *Step)
 		*s = skip(*s, denied.Action+" is not permitted")
 		return
 	case ctx.Err() != nil:
-		s.Evidence = "no answer in " + awsTime.String()
+		s.Evidence = unanswered(ctx, err)
 		s.fail("EC2; it does not answer", "without a way to EC2 no address can be claimed, and those that are held cannot be verified",
 			"aws ec2 describe-addresses", "check AWS_REGION and the route to EC2: an interface endpoint for ec2, or a public address")
 		return
@@ -197,6 +197,14 @@ func (c *cloudFindings) list(ctx context.Context, o *Cloud, a *account, s *Step)
 		}
 	}
 	s.Evidence = fmt.Sprintf("%d addresses, %d free", len(all), free)
+}
+
+// unanswered is an error of AWS in a few words, where the time of its step ran out.
+func unanswered(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return "no answer in " + awsTime.String()
+	}
+	return err.Error()
 }
 
 // find finds the group of the instance.

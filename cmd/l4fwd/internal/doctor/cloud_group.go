@@ -132,7 +132,7 @@ func (c *cloudFindings) targetHealth(ctx context.Context, a *account) Step {
 		case errors.As(err, &denied):
 			*s = skip(*s, denied.Action+" is not permitted; l4fwd works without it")
 		case err != nil:
-			*s = skip(*s, err.Error())
+			*s = skip(*s, unanswered(ctx, err))
 		default:
 			judgeTargetGroups(s, groups)
 		}
@@ -163,7 +163,7 @@ func (c *cloudFindings) endpoints(ctx context.Context, a *account) Step {
 			*s = skip(*s, denied.Action+" is not permitted; l4fwd works without it")
 			return
 		case err != nil:
-			*s = skip(*s, err.Error())
+			*s = skip(*s, unanswered(ctx, err))
 			return
 		}
 		counts := map[string]int{}

@@ -24,7 +24,7 @@ func (c *cloudFindings) sized(ctx context.Context, a *account, pool Step) []Step
 		case errors.As(err, &denied):
 			s.Evidence += "; the size of the group is not known: " + denied.Action + " is not permitted"
 		case err != nil:
-			s.Evidence += "; the size of the group is not known: " + err.Error()
+			s.Evidence += "; the size of the group is not known: " + unanswered(ctx, err)
 		default:
 			c.judgeSize(s, size)
 		}
@@ -113,7 +113,7 @@ func (c *cloudFindings) holders(ctx context.Context, a *account) Step {
 	return measure(ctx, awsTime, s, func(ctx context.Context, s *Step) {
 		states, err := lifecycle.InstanceStates(ctx, a.scaling, instances)
 		if err != nil {
-			*s = skip(*s, "the states of the holders are not known: "+err.Error())
+			*s = skip(*s, "the states of the holders are not known: "+unanswered(ctx, err))
 			return
 		}
 		c.judgeHolders(s, states)

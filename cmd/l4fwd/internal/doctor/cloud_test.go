@@ -150,7 +150,7 @@ var cloudStates = []state{
 		lines: []string{`^skipped +pool .* because the step metadata failed`, `^skipped +address .* because the step metadata failed`}},
 	{name: "AWS: EC2 does not answer", make: inAWS(func(r *region) {
 		r.ec2URL = hanging
-	}), verdict: "broken at: EC2; it does not answer\n", mend: []string{"an interface endpoint for ec2"}},
+	}), verdict: "broken at: EC2; it does not answer\n", mend: []string{"an interface endpoint for ec2"}, lines: []string{`^skipped +endpoints .* because no answer in 5s$`}},
 	{name: "AWS: IMDS silent", make: inAWS(func(r *region) { r.env = offEC2("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://192.0.2.1") }),
 		verdict: "no fault found", lines: []string{`^skipped +metadata .* because this machine is no EC2 instance`}},
 	{name: "AWS: good", make: inAWS(func(*region) {}), verdict: "no fault found",

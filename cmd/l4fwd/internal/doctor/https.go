@@ -52,6 +52,9 @@ func (f *addressFindings) ask(ctx context.Context, tls probe.TLSRequest, t Targe
 		return
 	}
 	explainAnswer(s, t, r)
+	if s.State == OK && r.FirstByte > slowAnswer {
+		s.warn("the answer is slow although it takes no model: the service, or what is on the way, is overloaded", show(s, t, "-si"))
+	}
 }
 
 // show is a command that makes the same request.

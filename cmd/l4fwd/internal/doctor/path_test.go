@@ -54,6 +54,26 @@ var slowStates = []state{
 		lines:   []string{`^skipped +hello {origin} .* because the step connect failed$`, `^skipped +https {origin} .* because the step connect failed$`},
 	},
 	{
+		name: "slow", make: func(t *testing.T) setup {
+			far, s := origin(t, standin.Options{})
+			slow := targeting(t, name, delaying(t, far.Addr().String(), 2500*time.Millisecond))
+			slow.env = s.env
+			return slow
+		},
+		verdict: "no fault found, 1 warning: 6 steps passed, 2 skipped\n",
+		lines:   []string{`^warning +hello `, `the handshake is slow`},
+	},
+	{
+		name: "the daemon runs and is ready", make: func(t *testing.T) setup { return withDaemon(t, standin.Options{}, true) },
+		verdict: "no fault found",
+		lines:   []string{`^ok +daemon .* runs here as process \d+, and is ready$`, `^ok +listener .* the running daemon listens here$`, `^ok +files .* the daemon may open `},
+	},
+	{
+		name: "the daemon runs and its upstream is dead", make: func(t *testing.T) setup { return withDaemon(t, standin.Options{}, false) },
+		verdict: "broken at: TCP; {origin} refuses connections (1 more step failed)\n",
+		lines:   []string{`^failed +daemon .* not ready: upstream: `}, mend: []string{"l4fwd status"},
+	},
+	{
 		name: "the answer stops half way", make: standIn(standin.Options{Answer: standin.AnswerStalled}),
 		verdict: "broken at: HTTPS; {target} begins an answer and does not end it\n",
 		mend:    []string{"curl -sv"},
@@ -72,6 +92,8 @@ var pathStates = []state{
 	}, verdict: "broken at: Azure firewall; 203.0.113.10 is not in the resource's rules\n", mend: []string{"--ip-address 203.0.113.10"}},
 	{name: "public access is disabled", make: standIn(standin.Options{Deny: true, Denial: standin.DenialDisabled}),
 		verdict: "broken at: Azure firewall; public access of " + name + " is disabled\n", mend: []string{"publicNetworkAccess=Enabled"}, lines: []string{"network security perimeter"}},
+	{name: "a network security perimeter", make: standIn(standin.Options{Deny: true, Denial: standin.DenialPerimeter}),
+		verdict: "broken at: the network security perimeter of the resource; it denies the request\n", mend: []string{"az network perimeter profile access-rule create"}},
 	{name: "certificate for another name", make: standIn(standin.Options{Fault: standin.FaultOtherName}),
 		verdict: "broken at: the certificate; it is for www.example.com, not for " + name + "\n", mend: []string{"openssl s_client -connect {origin} -servername " + name}},
 	{name: "certificate expired", make: standIn(standin.Options{Fault: standin.FaultExpired}),
@@ -137,6 +159,11 @@ var pathStates = []state{
 		verdict: "broken at: the isolation of {target}; it is reachable from here\n", mend: []string{"publicNetworkAccess=Disabled"}},
 	{name: "must be private, and is not", make: standIn(standin.Options{}, "--expect", "private"),
 		verdict: "broken at: DNS; " + name + " resolves to the local address 127.0.0.1, not to a private one\n", mend: []string{"az network private-endpoint list"}},
+	{name: "an address in place of a name", make: func(t *testing.T) setup {
+		far, s := origin(t, standin.Options{Listen: "127.0.0.9:0"})
+		s.args = []string{"--target", far.Addr().String()}
+		return s
+	}, verdict: "no fault found, 1 warning: ", lines: []string{`the target is an address and not a name`}, mend: []string{"l4fwd doctor --target NAME:443 --through {origin}"}},
 	{name: "the daemon on the way is dead", make: func(t *testing.T) setup {
 		_, s := origin(t, standin.Options{})
 		through := closed(t)
