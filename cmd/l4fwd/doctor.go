@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -168,7 +169,7 @@ func diagnosisOf(l *config.Loaded) doctor.Options {
 	if cfg.EIP.Wanted() {
 		o.Cloud = &doctor.Cloud{Pool: cfg.EIP.Pool, Groups: cfg.Lifecycle.ASG == config.FollowAuto, LameDuck: cfg.Drain.LameDuck, DrainTimeout: cfg.Drain.Timeout}
 	}
-	o.Daemon = func(context.Context) (doctor.DaemonState, error) { return daemonState(cfg.Admin.Address) }
+	o.Daemon = func(ctx context.Context) (doctor.DaemonState, error) { return daemonState(ctx, cfg.Admin.Address) }
 	return o
 }
 
@@ -230,12 +231,16 @@ func machineOf(l *config.Loaded) *doctor.Machine {
 	return m
 }
 
-// daemonState asks the daemon at an admin address for its state.
-func daemonState(at config.Endpoint) (doctor.DaemonState, error) {
+// daemonState asks the daemon at an admin address for its state, until the context ends.
+func daemonState(ctx context.Context, at config.Endpoint) (doctor.DaemonState, error) {
 	if at.Off() {
 		return doctor.DaemonState{}, fmt.Errorf("%w: admin.address is off", doctor.ErrNoDaemon)
 	}
-	s, _, err := admin.NewClient("doctor", at.Network(), at.Address()).State()
+	client := admin.NewClient("doctor", at.Network(), at.Address())
+	if end, ok := ctx.Deadline(); ok {
+		client.Within(time.Until(end))
+	}
+	s, _, err := client.State()
 	if errors.Is(err, admin.ErrNoDaemon) {
 		return doctor.DaemonState{}, fmt.Errorf("%w on %s", doctor.ErrNoDaemon, at)
 	} else if err != nil {

@@ -53,6 +53,12 @@ func NewClient(verb, network, address string) *Client {
 	return c
 }
 
+// Within bounds the time of each call, in place of 10 s. It returns the client itself.
+func (c *Client) Within(limit time.Duration) *Client {
+	c.http.Timeout = limit
+	return c
+}
+
 // State returns the daemon's state, and the JSON that it sent, which may be of another version. An error that wraps
 // ErrNoDaemon means that no daemon answered.
 func (c *Client) State() (State, json.RawMessage, error) {

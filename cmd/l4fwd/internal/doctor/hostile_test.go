@@ -71,7 +71,7 @@ var hostileStates = []state{
 	}, verdict: "broken at: TLS; the handshake with {origin} fails\n"},
 	{name: "hostile: escapes in a certificate", make: func(t *testing.T) setup {
 		return targeting(t, name, tlsServer(t, selfSigned(t, "www."+strings.ReplaceAll(escapes, "\u202e", "")+".example"), answer("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")))
-	}, verdict: "broken at: the certificate; it is for www.�[2J�]0;owned�gnp.example, not for " + name + "\n"},
+	}, verdict: `broken at: the certificate; it is for www.\x1b[2J\x1b]0;owned\agnp.example, not for ` + name + "\n"},
 	{name: "hostile: escapes in an answer", make: overTLS(answer("HTTP/1.1 403 " + escapes + "\r\n\r\n{\"error\":{\"message\": \"" + escapes + "Firewall rules\"}}")),
 		verdict: "broken at: the certificate; it is self-signed (1 more step failed)\n", hidden: []string{"\x1b"}},
 	{name: "hostile: escapes in a redirect", make: overTLS(answer("HTTP/1.1 301 Moved\r\nLocation: https://x/\x1b[2J\u202e\r\nContent-Length: 0\r\n\r\n")), verdict: "broken at: "},

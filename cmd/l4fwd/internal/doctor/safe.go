@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -25,24 +26,26 @@ func (s *Step) clean() {
 	}
 }
 
-// printable replaces characters that a terminal obeys, or that reorder a line, and cuts a text that is too long.
+// printable shows characters that a terminal obeys, or that reorder a line, as Go writes them, and cuts a text that is too long.
 func printable(text string, most int) string {
+	var b strings.Builder
 	n := 0
-	text = strings.Map(func(r rune) rune {
-		switch n++; {
-		case n > most:
-			return -1
-		case r == '\n', r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
+	for _, r := range text {
+		if n++; n > most {
+			b.WriteString("…")
+			break
 		}
-		return r
-	}, text)
-	if n > most {
-		text += "…"
+		switch {
+		case r == '\n', r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
 	}
-	return text
+	return b.String()
 }
 
 // plainWord needs no quotes in a shell.
