@@ -82,7 +82,7 @@ func (p *policy) connection(k *relay.Look) Connection {
 	ses := sessionOf(k.Flow)
 	c := Connection{
 		ID: k.ID, Listener: k.Listener.Name, Client: k.Client, State: k.State.String(), Stalls: k.Stalls.String(),
-		Age: k.Duration.Seconds(), Idle: k.Idle.Seconds(), BytesUp: k.Up, BytesDown: k.Down, SpliceUp: k.Splice[0], SpliceDn: k.Splice[1],
+		Age: thousandths(k.Duration), Idle: thousandths(k.Idle), BytesUp: k.Up, BytesDown: k.Down, SpliceUp: k.Splice[0], SpliceDn: k.Splice[1],
 		Warm: k.Flow.Warm, Attempts: k.Attempts, Connect: millis(k.Summary.Connect), FirstByte: millis(k.FirstByte),
 		ClientLeg: legOf(&k.Legs[0]), Leg: legOf(&k.Legs[1]),
 	}
@@ -101,10 +101,13 @@ func (p *policy) connection(k *relay.Look) Connection {
 	return c
 }
 
+// thousandths are seconds to the millisecond: no more digits in the JSON than tell something.
+func thousandths(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
 func legOf(g *relay.Leg) Leg {
 	return Leg{
 		Known: g.Known, RTT: millis(g.RTT), Retransmits: g.Retransmits, InFlight: g.InFlight, Unsent: g.Unsent,
-		Held: g.Held, Window: g.Window, Silent: g.Silent.Seconds(),
+		Held: g.Held, Window: g.Window, Silent: thousandths(g.Silent),
 	}
 }
 

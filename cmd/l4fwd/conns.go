@@ -68,15 +68,18 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 	if err != nil {
 		return err
 	}
-	list, raw, err := c.Conns(q)
-	if err != nil {
-		return failure(err)
-	}
 	var out bytes.Buffer
 	if output == "json" {
-		out.Write(raw)
-		out.WriteByte('\n')
+		raw, err := c.ConnsJSON(q)
+		if err != nil {
+			return failure(err)
+		}
+		out.Write(append(bytes.TrimSpace(raw), '\n'))
 	} else {
+		list, _, err := c.Conns(q)
+		if err != nil {
+			return failure(err)
+		}
 		admin.WriteConns(&out, list, widthOf(cmd.OutOrStdout()))
 	}
 	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {

@@ -100,9 +100,21 @@ func (c *Client) Post(path string, in, out any) error {
 }
 
 func (c *Client) send(method, path string, in []byte, out any) error {
-	req, err := http.NewRequest(method, "http://"+c.host+path, bytes.NewReader(in))
+	body, err := c.fetch(method, path, in)
 	if err != nil {
 		return err
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return c.foreign("")
+	}
+	return nil
+}
+
+// fetch sends a request and returns the body of the answer, unless that is an error.
+func (c *Client) fetch(method, path string, in []byte) ([]byte, error) {
+	req, err := http.NewRequest(method, "http://"+c.host+path, bytes.NewReader(in))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set(verbHeader, "1")
 	if in != nil {
@@ -110,27 +122,24 @@ func (c *Client) send(method, path string, in []byte, out any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.unreached(err)
+		return nil, c.unreached(err)
 	}
 	defer resp.Body.Close()
 	if server := resp.Header.Get("Server"); server != AdminPort {
-		return c.foreign(server)
+		return nil, c.foreign(server)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer))
 	if err != nil {
-		return c.unreached(err)
+		return nil, c.unreached(err)
 	}
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusUnprocessableEntity { // which has its outcome as JSON
 		var f Failure
 		if json.Unmarshal(body, &f) == nil && f.Text != "" {
-			return errors.New(PlainLines(f.Text))
+			return nil, errors.New(PlainLines(f.Text))
 		}
-		return fmt.Errorf("%s answers %s: %s", c.name, Plain(resp.Status), PlainLines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
+		return nil, fmt.Errorf("%s answers %s: %s", c.name, Plain(resp.Status), PlainLines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return c.foreign("")
-	}
-	return nil
+	return body, nil
 }
 
 // unreached explains a request without a whole answer: nobody listens, or the server does not speak HTTP.

@@ -12,17 +12,30 @@ import (
 
 // Conns lists connections; raw is the daemon's own JSON.
 func (c *Client) Conns(q ConnQuery) (list ConnList, raw json.RawMessage, err error) {
-	path := "/api/v1/conns"
-	if v := q.Values(); len(v) > 0 {
-		path += "?" + v.Encode()
-	}
-	if err := c.Call(http.MethodGet, path, &raw); err != nil {
+	if raw, err = c.fetchConns(q); err != nil {
 		return list, nil, err
 	}
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return list, nil, c.foreign("")
 	}
 	return list, raw, nil
+}
+
+// ConnsJSON is Conns for who needs the JSON alone, which spares most of the work.
+func (c *Client) ConnsJSON(q ConnQuery) (json.RawMessage, error) {
+	raw, err := c.fetchConns(q)
+	if err == nil && !json.Valid(raw) {
+		return nil, c.foreign("")
+	}
+	return raw, err
+}
+
+func (c *Client) fetchConns(q ConnQuery) (json.RawMessage, error) {
+	path := "/api/v1/conns"
+	if v := q.Values(); len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	return c.fetch(http.MethodGet, path, nil)
 }
 
 // CloseConn ends the connection with an id.

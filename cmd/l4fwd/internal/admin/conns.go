@@ -148,16 +148,27 @@ func (q *ConnQuery) takes(c *Conn) bool {
 
 // list applies the query to rows.
 func (q *ConnQuery) list(rows []Conn) []Conn {
-	rows = slices.DeleteFunc(rows, func(c Conn) bool { return !q.takes(&c) })
+	return q.sort(slices.DeleteFunc(rows, func(c Conn) bool { return !q.takes(&c) }))
+}
+
+func (q *ConnQuery) sort(rows []Conn) []Conn {
 	order := sorts[q.Sort]
-	slices.SortFunc(rows, func(a, b Conn) int {
-		by := cmp.Or(order(&a, &b), cmp.Compare(a.ID, b.ID))
+	at := make([]*Conn, len(rows)) // rows are large: sorting them in place would copy each a dozen times
+	for i := range rows {
+		at[i] = &rows[i]
+	}
+	slices.SortFunc(at, func(a, b *Conn) int {
+		by := cmp.Or(order(a, b), cmp.Compare(a.ID, b.ID))
 		if q.Reverse {
 			by = -by
 		}
 		return by
 	})
-	return rows
+	sorted := make([]Conn, len(rows))
+	for i, c := range at {
+		sorted[i] = *c
+	}
+	return sorted
 }
 
 const (

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -67,12 +68,12 @@ func (c *Conn) rate(from *base, now time.Time) {
 	var had [2]uint64
 	if from != nil {
 		if b, ok := from.bytes[c.ID]; ok {
-			had, c.RateSince, c.RateSeconds = b, "look", now.Sub(from.at).Seconds()
+			had, c.RateSince, c.RateSeconds = b, "look", float64(now.Sub(from.at).Milliseconds())/1000
 		}
 	}
 	if c.RateSeconds > 0 {
-		c.RateUp = float64(c.BytesUp-min(had[0], c.BytesUp)) / c.RateSeconds
-		c.RateDown = float64(c.BytesDown-min(had[1], c.BytesDown)) / c.RateSeconds
+		c.RateUp = math.Round(float64(c.BytesUp-min(had[0], c.BytesUp)) / c.RateSeconds)
+		c.RateDown = math.Round(float64(c.BytesDown-min(had[1], c.BytesDown)) / c.RateSeconds)
 	}
 }
 
