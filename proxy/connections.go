@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -148,13 +149,13 @@ type Ejection struct {
 // EjectAddress takes an address of an upstream out of use for d, or until RestoreAddress if d is 0. Connections to it go on. The
 // error wraps ErrUnknownUpstream or ErrUnknownAddress.
 func (s *Server) EjectAddress(name string, addr netip.AddrPort, d time.Duration) (Ejection, error) {
-	t := s.policy.table.Load().named(name)
-	if t == nil {
-		return Ejection{}, fmt.Errorf("upstream %q: %w", name, ErrUnknownUpstream)
+	t, err := s.upstreamNamed(name)
+	if err != nil {
+		return Ejection{}, err
 	}
 	others, err := t.set.Eject(addr, d)
 	if err != nil {
-		return Ejection{}, fmt.Errorf("upstream %q, address %s: %w", name, addr, err)
+		return Ejection{}, t.explain(addr, err)
 	}
 	e := t.ejection(addr)
 	if others == 0 {
@@ -165,18 +166,47 @@ func (s *Server) EjectAddress(name string, addr netip.AddrPort, d time.Duration)
 
 // RestoreAddress ends EjectAddress. The error wraps ErrUnknownUpstream, ErrUnknownAddress or ErrNotEjected.
 func (s *Server) RestoreAddress(name string, addr netip.AddrPort) (Ejection, error) {
-	t := s.policy.table.Load().named(name)
-	if t == nil {
-		return Ejection{}, fmt.Errorf("upstream %q: %w", name, ErrUnknownUpstream)
+	t, err := s.upstreamNamed(name)
+	if err != nil {
+		return Ejection{}, err
 	}
 	if err := t.set.Restore(addr); err != nil {
-		return Ejection{}, fmt.Errorf("upstream %q, address %s: %w", name, addr, err)
+		return Ejection{}, t.explain(addr, err)
 	}
 	e := t.ejection(addr)
 	if e.Others == 0 {
 		e.Warning = fmt.Sprintf("the address is not usable all the same (%s): no address of %s is", e.State, name)
 	}
 	return e, nil
+}
+
+// upstreamNamed returns the upstream of a name, or an error that lists the names there are.
+func (s *Server) upstreamNamed(name string) (*target, error) {
+	all := s.policy.table.Load()
+	if t := all.named(name); t != nil {
+		return t, nil
+	}
+	var names []string
+	for _, t := range all.targets {
+		names = append(names, t.opts.Name)
+	}
+	return nil, fmt.Errorf("upstream %.100q: %w; there are: %s", name, ErrUnknownUpstream, strings.Join(names, ", "))
+}
+
+// explain adds to an error about an address which one it is, and which ones there are if it is unknown.
+func (t *target) explain(addr netip.AddrPort, err error) error {
+	err = fmt.Errorf("upstream %q, address %s: %w", t.opts.Name, addr, err)
+	if !errors.Is(err, ErrUnknownAddress) {
+		return err
+	}
+	var known []string
+	for _, a := range t.set.Standings(time.Now()) {
+		known = append(known, a.Addr.String())
+	}
+	if len(known) == 0 {
+		return fmt.Errorf("%w; it has none now", err)
+	}
+	return fmt.Errorf("%w; it has: %s", err, strings.Join(known, ", "))
 }
 
 // ejection describes an address as of now.

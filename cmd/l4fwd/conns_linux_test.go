@@ -164,8 +164,8 @@ func TestAddressAndLogLevelVerbs(t *testing.T) {
 	exchange(t, p.dial(t))
 
 	require.Contains(t, ask(exitFailure, "address", "restore", name, up), "not ejected")
-	require.Contains(t, ask(exitFailure, "address", "eject", "nope", up), "no upstream of this name")
-	require.Contains(t, ask(exitFailure, "address", "eject", name, "192.0.2.9:1"), "does not have this address")
+	require.Contains(t, ask(exitFailure, "address", "eject", "nope", up), "no upstream of this name; there are: "+name)
+	require.Contains(t, ask(exitFailure, "address", "eject", name, "192.0.2.9:1"), "does not have this address; it has: "+up)
 	require.Contains(t, ask(exitUsage, "address", "eject", name, "up"), "is not an address with its port")
 	require.Contains(t, ask(exitUsage, "address", "eject", name, up, "--for", "0s"), "out of range")
 	require.Contains(t, ask(exitUsage, "address"), "name one of list, eject, restore")

@@ -101,6 +101,13 @@ func TestNoActionIsTakenFromAPage(t *testing.T) {
 			require.Equal(t, 403, w.Code, "%s %v", path, header)
 		}
 	}
+	for _, path := range []string{"drain", "reload", "conns/close", "addresses/eject", "addresses/restore", "log-level"} {
+		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain;charset=UTF-8", "TEXT/PLAIN", "text/plain;;"} {
+			w := post(h, "/api/v1/"+path, strings.NewReader(`{"id":7}`), "Content-Type", kind)
+			require.Equal(t, 415, w.Code, "%s %s", path, kind)
+			require.Contains(t, w.Body.String(), "application/json")
+		}
+	}
 	require.Equal(t, 405, ask(h, "GET", "/api/v1/conns/close?id=7", "localhost").Code)
 	require.Empty(t, d.asked)
 }

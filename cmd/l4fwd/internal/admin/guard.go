@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"errors"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -28,12 +30,27 @@ func guard(next http.Handler, addr net.Addr) http.Handler {
 			http.Error(w, "this port answers only to "+names+" as Host", http.StatusForbidden)
 		case changes(r) && fromPage(r) && !ownPage(r):
 			http.Error(w, "requests that change something are not taken from web pages, except from the status page of this port", http.StatusForbidden)
+		case changes(r) && ofAForm(r):
+			failed(w, http.StatusUnsupportedMediaType, errForm)
 		case fromElsewhere(r):
 			http.Error(w, "this port does not answer other web pages; type its address into the browser, or use curl", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+var errForm = errors.New("forms are not taken: send JSON with the header Content-Type: application/json, or without a body no Content-Type")
+
+// ofAForm reports whether a request has a content type that a form of a web page may send to any site, also in a browser that is
+// so old that it says nothing else of the page.
+func ofAForm(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch kind {
+	case "application/x-www-form-urlencoded", "multipart/form-data", "text/plain":
+		return true
+	}
+	return err != nil && r.Header.Get("Content-Type") != ""
 }
 
 // changes reports whether a request is more than a read.
