@@ -160,8 +160,7 @@ func (p *policy) Dialed(f *relay.Flow, failure relay.Reason, took time.Duration)
 func (p *policy) connected(f *relay.Flow, e *endpoints, took time.Duration) {
 	t := e.target
 	if !f.Warm { // a warm one was noted when it connected
-		t.set.Connected(e.addr)
-		t.counters.connect.observe(f.Loop, took)
+		e.connected(f.Loop, took)
 	}
 	if t.hasBackups {
 		p.logBackup(t, e.addr)

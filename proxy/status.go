@@ -63,7 +63,8 @@ type AddressStatus struct {
 	Until    time.Time      `json:"until,omitzero"` // end of an operator's ejection; absent if it has none
 	Backup   bool           `json:"backup"`
 	Active   int64          `json:"active"`
-	Failures uint64         `json:"failures"` // connect attempts failed in a row
+	Failures uint64         `json:"failures"`   // connect attempts failed in a row
+	Connect  float64        `json:"connect_ms"` // how long the last attempt that connected took; 0: none has
 }
 
 // AddressStates lists the values of the label state of l4fwd_upstream_addresses and of AddressStatus.State.

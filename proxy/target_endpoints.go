@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/relay"
 	"github.com/l4fwd/l4fwd/proxy/upstream"
@@ -14,10 +15,18 @@ import (
 type endpoints struct {
 	target    *target
 	addr      *upstream.Address
+	took      atomic.Int64 // of the last attempt that connected, in nanoseconds; 0: none has
 	waiting   atomic.Int64 // warm connections to the address that wait for a client
 	local     []netip.Addr // to connect from, of the family of addr; the zero value alone: as the routing table says
 	turn      atomic.Uint32
 	byTraffic sync.Map // *traffic → []*relay.Endpoint, one for each of local
+}
+
+// connected notes an attempt that connected after took. It is called on a loop.
+func (e *endpoints) connected(loop int, took time.Duration) {
+	e.target.set.Connected(e.addr)
+	e.target.counters.connect.observe(loop, took)
+	e.took.Store(int64(took))
 }
 
 // endpoints makes the endpoints of a new address. It is Options.Tag of the set.

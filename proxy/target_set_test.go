@@ -167,6 +167,7 @@ func TestAFailedReloadLeavesTheStandingAlone(t *testing.T) {
 	}
 	echoes(t, open)
 	require.EqualValues(t, 1, s.Status().Upstreams[0].Addresses[0].Active)
+	require.Positive(t, s.Status().Upstreams[0].Addresses[0].Connect, "how long the connect took")
 	require.Equal(t, "usable", s.Status().Upstreams[0].Addresses[0].State)
 }
 

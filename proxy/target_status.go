@@ -24,9 +24,10 @@ func (t *target) status(now time.Time) UpstreamStatus {
 	t.counters.status(&s)
 	for _, a := range t.set.Standings(now) {
 		_, until := a.Manual(now)
+		own := a.Tag.(*endpoints)
 		s.Addresses = append(s.Addresses, AddressStatus{
 			Until: until, Addr: a.Addr, State: string(a.State), Why: a.Why, Backup: a.Backup, Failures: uint64(a.Failures()),
-			Active: max(a.Active()-a.Tag.(*endpoints).waiting.Load(), 0),
+			Active: max(a.Active()-own.waiting.Load(), 0), Connect: millis(time.Duration(own.took.Load())),
 		})
 	}
 	return s

@@ -104,8 +104,7 @@ func (w *warmKeeper) Next(int) *relay.Endpoint {
 func (w *warmKeeper) Tried(loop int, ep *relay.Endpoint, failure relay.Reason, took time.Duration) {
 	t, e := w.target, ep.Tag.(*endpoints)
 	if failure == relay.None {
-		t.set.Connected(e.addr)
-		t.counters.connect.observe(loop, took)
+		e.connected(loop, took)
 		e.waiting.Add(1)
 		w.ready.Add(1)
 		return

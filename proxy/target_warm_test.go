@@ -53,6 +53,7 @@ func TestWarmConnectionsAreUsedAndCounted(t *testing.T) {
 		st := s.Status().Upstreams[0]
 		require.EqualValues(t, 3, st.Active)
 		require.EqualValues(t, 3, st.Addresses[0].Active, "those that wait are none of the clients'")
+		require.Positive(t, st.Addresses[0].Connect, "how long a warm connect took")
 		for _, c := range open {
 			c.Close()
 		}

@@ -58,6 +58,7 @@ func TestTheStatusPageActs(t *testing.T) {
 
 	t.Run("it is live", func(t *testing.T) {
 		page.Until("document.title === 'l4fwd: ready'")
+		page.Until("/usable.*\\d ms/.test(document.querySelector('#upstreams tbody tr').innerText)") // how long a connect took
 		page.Until("document.querySelector('#busiest').textContent.includes(" + quoted(c.LocalAddr().String()) + ")")
 		require.Equal(t, "1", page.Text("document.querySelectorAll("+quoted(row)+").length"))
 		exchange(t, second())

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func strange() *shown {
 	s.EIP = &eip.Status{Wanted: true, Reason: hostile}
 	s.Lifecycle = &lifecycle.Status{State: "in_service", Group: "aoai", Fault: hostile}
 	u := &s.Proxy.Upstreams[0]
-	u.Detail, u.DNSError = hostile, hostile
+	u.Detail, u.DNSError, u.Storm = hostile, hostile, hostile
 	u.Admission = &proxy.AdmissionStatus{State: proxy.Refused, Detail: hostile}
 	u.Addresses[0].State, u.Addresses[0].Until = "ejected_by_operator", time.Now().Add(time.Hour)
 	u.Addresses[1].Why = hostile
@@ -73,15 +74,21 @@ func strange() *shown {
 // opened serves a fake daemon and opens its page.
 func opened(t *testing.T, b *chromium.Browser, d *shown) (*chromium.Page, *httptest.Server) {
 	srv := httptest.NewUnstartedServer(NewHandler(d, loopback, zap.NewNop()))
-	srv.Config.ReadTimeout = time.Second // as the daemon has one: the stream must outlive it
 	srv.Config.ConnContext = ConnContext
 	srv.Start()
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	t.Cleanup(func() { shut(srv) })
 	p := b.Open(t)
 	p.Size(1280, 900, false)
 	p.Go(srv.URL)
 	p.Until("document.getElementById('live').textContent === 'live'")
 	return p, srv
+}
+
+// shut ends a server, and what pages still read of it.
+func shut(srv *httptest.Server) {
+	srv.Listener.Close()
+	srv.CloseClientConnections()
+	srv.Close()
 }
 
 // fits fails if the page is wider than the screen, or has something that sticks out.
@@ -163,39 +170,40 @@ func testSeen(t *testing.T, b *chromium.Browser) {
 func testHidden(t *testing.T, b *chromium.Browser) {
 	d := strange()
 	h := NewHandler(d, loopback, zap.NewNop())
-	open := make(chan int, 100)
-	var mu sync.Mutex
-	n := 0
-	count := func(by int) { mu.Lock(); n += by; open <- n; mu.Unlock() }
+	var open atomic.Int64
+	streams := func(n int64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return open.Load() == n }, 30*time.Second, 10*time.Millisecond)
+	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v1/stream" {
-			count(1)
-			defer count(-1)
+			open.Add(1)
+			defer open.Add(-1)
 		}
 		h.ServeHTTP(w, r)
 	}))
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { shut(srv) })
 	p := b.Open(t)
 	p.Go(srv.URL)
 	p.Until("document.getElementById('live').textContent === 'live'")
-	require.Equal(t, 1, <-open)
+	streams(1)
 	hide := func(hidden string) {
 		p.Eval("Object.defineProperty(document, 'hidden', {value: "+hidden+", configurable: true}), document.dispatchEvent(new Event('visibilitychange'))", nil)
 	}
 	hide("true")
-	require.Equal(t, 0, <-open)
+	streams(0)
 	require.Equal(t, "paused", p.Text("document.getElementById('live').textContent"))
 	hide("false")
-	require.Equal(t, 1, <-open)
+	streams(1)
 	p.Until("document.getElementById('live').textContent === 'live'")
 	hide("true")
-	require.Equal(t, 0, <-open)
+	streams(0)
 }
 
 // The 17th page says why it shows nothing, and begins once there is a place.
 func testTooMany(t *testing.T, b *chromium.Browser) {
 	srv := httptest.NewServer(NewHandler(strange(), loopback, zap.NewNop()))
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { shut(srv) })
 	var open []io.Closer
 	for range streamListeners {
 		resp, err := http.Get(srv.URL + "/api/v1/stream")

@@ -39,8 +39,8 @@ func picture() *shown {
 		Name: "dais24", Address: "dais24-aoai-demo.openai.azure.com:443", Usable: true, Active: 2143, Total: 1_803_422, BytesUp: 9.1e10, BytesDown: 4.02e11, DNSAge: 21,
 		Admission: &proxy.AdmissionStatus{State: proxy.Admitted},
 		Addresses: []proxy.AddressStatus{
-			{Addr: at("20.42.4.211:443"), State: "usable", Active: 1070},
-			{Addr: at("20.42.4.212:443"), State: "usable", Active: 1073},
+			{Addr: at("20.42.4.211:443"), State: "usable", Active: 1070, Connect: 2.1},
+			{Addr: at("20.42.4.212:443"), State: "usable", Active: 1073, Connect: 1.9},
 			{Addr: at("20.42.4.213:443"), State: "ejected_by_operator", Until: now.Add(40 * time.Minute)},
 		},
 	}}

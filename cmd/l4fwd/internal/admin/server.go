@@ -75,7 +75,7 @@ func NewHandler(d Daemon, addr net.Addr, log *zap.Logger) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return Named(AdminPort, guard(patient(mux), addr))
+	return Named(AdminPort, guard(mux, addr))
 }
 
 // The header Server of the daemon's two ports. The verbs recognize each port by it, and foreign servers.

@@ -25,18 +25,19 @@ function address(u, a) {
   const what = { upstream: u.name, address: a.address };
   const act = a.state === "ejected_by_operator" ? button("restore", "Restore…", `Restore ${a.address} of ${u.name}`, what)
     : button("eject", "Eject…", `Eject ${a.address} of ${u.name}`, what);
-  return { id: `address-${u.name}-${a.address}`, cells: [el("span", { class: "addr" }, a.address), state, f.count(a.active), f.count(a.failures), act] };
+  return { id: `address-${u.name}-${a.address}`, cells: [el("span", { class: "addr" }, a.address), state, f.count(a.active), a.connect_ms ? f.seconds(a.connect_ms / 1000) : "–", f.count(a.failures), act] };
 }
 
 function upstream(u) {
   const [kind, sign, word] = !u.usable ? ["bad", "✕", "no usable address"] : u.failing ? ["bad", "✕", "every attempt fails"] : ["good", "✓", "usable"];
   const dns = u.dns_age_seconds > 0 ? `, DNS answer ${f.age(u.dns_age_seconds)} old` : "";
-  const columns = [{ name: "Address" }, { name: "Standing" }, { name: "Open", n: true }, { name: "Failed in a row", n: true }, { name: "Action", unseen: true }];
+  const columns = [{ name: "Address" }, { name: "Standing" }, { name: "Open", n: true }, { name: "Last connect", n: true }, { name: "Failed in a row", n: true }, { name: "Action", unseen: true }];
   return el("div", { class: "card", id: "upstream-" + u.name },
     el("h3", {}, mark(kind, sign), u.name + " ", el("span", { class: "quiet" }, word)),
     el("p", { class: "quiet" }, el("span", { class: "addr" }, u.address),
       `: ${f.count(u.active)} open, ${f.count(u.total)} in all, ${f.bytes(u.bytes_up)} up, ${f.bytes(u.bytes_down)} down${dns}`),
     u.detail ? el("p", {}, u.detail) : null,
+    u.storm ? el("p", {}, mark("bad", "✕"), "It seems to lead back to this forwarder: " + u.storm) : null,
     u.dns_error ? el("p", {}, mark("bad", "✕"), "DNS: " + u.dns_error) : null,
     admission(u.admission),
     (u.addresses || []).length ? table("Addresses of " + u.name, columns, u.addresses.map((a) => address(u, a))) : null);
