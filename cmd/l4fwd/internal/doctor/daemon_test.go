@@ -15,7 +15,7 @@ import (
 )
 
 // withDaemon runs the daemon in front of a stand-in, or of nothing, and asks the doctor with the daemon's own flags.
-func withDaemon(t *testing.T, o standin.Options, alive bool) setup {
+func withDaemon(t *testing.T, o standin.Options, alive bool, args ...string) setup {
 	t.Helper()
 	_, s := origin(t, o)
 	if !alive {
@@ -25,7 +25,7 @@ func withDaemon(t *testing.T, o standin.Options, alive bool) setup {
 	}
 	s.args[0] = "--upstream"
 	admin := testport.Free(t)
-	s = s.with("--listen", testport.Free(t), "--admin", admin, "--health", "off")
+	s = s.with("--listen", testport.Free(t), "--admin", admin, "--health", "off").with(args...)
 	cmd := exec.Command(binary, append([]string{"serve"}, s.args...)...)
 	cmd.Env = s.env
 	require.NoError(t, cmd.Start())

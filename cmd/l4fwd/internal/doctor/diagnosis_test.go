@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -78,13 +79,18 @@ func (s setup) run(verb string, args ...string) (o outcome, err error) {
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), time.Since(begun)}, nil
 }
 
-// atOnce is how many doctors run beside each other. Most of them wait.
-const atOnce = 24
+// atOnce returns how many doctors run beside each other. Most of them wait; under the race detector they work.
+func atOnce() int {
+	if underRace {
+		return 8
+	}
+	return 24
+}
 
 // diagnose runs the doctor in each state, and judges what it says. Those that take long come first.
 func diagnose(t *testing.T, states []state) {
 	setups, outcomes, errs := make([]setup, len(states)), make([]outcome, len(states)), make([]error, len(states))
-	free := make(chan struct{}, atOnce)
+	free := make(chan struct{}, atOnce())
 	var wg sync.WaitGroup
 	for i, s := range states {
 		setups[i] = s.make(t)
@@ -98,6 +104,10 @@ func diagnose(t *testing.T, states []state) {
 	for i, s := range states {
 		t.Run(s.name, func(t *testing.T) {
 			require.NoError(t, errs[i])
+			if !passes(func(t require.TestingT) { s.judge(t, setups[i], outcomes[i]) }) { // beside a busy machine everything is slow: again, alone
+				outcomes[i], errs[i] = setups[i].run("doctor")
+				require.NoError(t, errs[i])
+			}
 			first, _, _ := strings.Cut(outcomes[i].stdout, "\n")
 			t.Logf("| %s | %s | %.1f |", s.name, first, outcomes[i].took.Seconds())
 			s.judge(t, setups[i], outcomes[i])
@@ -105,9 +115,26 @@ func diagnose(t *testing.T, states []state) {
 	}
 }
 
+// trial is a test that may fail.
+type trial struct{ failed bool }
+
+func (t *trial) Errorf(string, ...any) { t.failed = true }
+func (t *trial) FailNow()              { runtime.Goexit() }
+
+// passes reports whether a check holds.
+func passes(check func(require.TestingT)) bool {
+	t := &trial{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		check(t)
+	}()
+	<-done
+	return !t.failed
+}
+
 // judge compares a report with what the state expects, and with what holds for every report.
-func (s state) judge(t *testing.T, set setup, o outcome) {
-	t.Helper()
+func (s state) judge(t require.TestingT, set setup, o outcome) {
 	text := strings.NewReplacer(set.replace...)
 	require.Less(t, o.took, mostTime)
 	require.Empty(t, o.stderr)
@@ -126,8 +153,7 @@ func (s state) judge(t *testing.T, set setup, o outcome) {
 
 // wellFormed checks what holds for every report: the exit status is that of its steps, a failure has a command that mends it, a skipped
 // step has a reason, and nothing in it can change a terminal.
-func wellFormed(t *testing.T, o outcome) {
-	t.Helper()
+func wellFormed(t require.TestingT, o outcome) {
 	broken := strings.HasPrefix(o.stdout, "broken at: ")
 	require.Equal(t, map[bool]int{true: 1, false: 0}[broken], o.code, "exit status\n%s", o.stdout)
 	require.Equal(t, broken, strings.Contains(o.stdout, "\nfailed "), o.stdout)

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"net"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -67,6 +68,14 @@ var slowStates = []state{
 		name: "the daemon runs and is ready", make: func(t *testing.T) setup { return withDaemon(t, standin.Options{}, true) },
 		verdict: "no fault found",
 		lines:   []string{`^ok +daemon .* runs here as process \d+, and is ready$`, `^ok +listener .* the running daemon listens here$`, `^ok +files .* the daemon may open `},
+	},
+	{
+		name: "through a daemon that requires PROXY headers", make: func(t *testing.T) setup {
+			s := withDaemon(t, standin.Options{}, true, "--config", filepath.Join("testdata", "proxy-required.yaml"))
+			return s.with("--through", s.args[slices.Index(s.args, "--listen")+1])
+		},
+		verdict: "no fault found",
+		lines:   []string{`^ok +hello 127\.0\.0\.1:`, `^ok +https .* 401 Unauthorized`},
 	},
 	{
 		name: "the daemon runs and its upstream is dead", make: func(t *testing.T) setup { return withDaemon(t, standin.Options{}, false) },
