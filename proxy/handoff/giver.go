@@ -12,7 +12,8 @@ import (
 // Giver is the old process's side. Its methods are called in the order of the protocol; after an error none but Abort is.
 type Giver struct {
 	*Channel
-	enc *batchEncoder
+	enc     *batchEncoder
+	unacked bool // the last batch of connections is not acknowledged yet
 }
 
 // Meet waits for the new process and returns what it says of itself. The error explains if it reads no state of this version.
@@ -69,16 +70,29 @@ func (g *Giver) Connection(c *Conn) error {
 	return nil
 }
 
-// flush sends the connections that wait.
+// flush sends the connections that wait. They are written while the new process works on the batch before: all stands still
+// meanwhile. Descriptors under way count against the limit of open files (ETOOMANYREFS, unix(7)), so there is one batch at a time.
 func (g *Giver) flush() error {
 	payload, fds, err := g.enc.take()
 	if err != nil || payload == nil {
 		return err
 	}
+	if err := g.settle(); err != nil {
+		return err
+	}
 	if err := g.Send(KindBatch, payload, fds, StillTimeout); err != nil {
 		return err
 	}
-	// Descriptors under way count against the limit of open files: ETOOMANYREFS, unix(7). So each batch is acknowledged.
+	g.unacked = true
+	return nil
+}
+
+// settle waits for the acknowledgement of the last batch.
+func (g *Giver) settle() error {
+	if !g.unacked {
+		return nil
+	}
+	g.unacked = false
 	return g.acked()
 }
 
@@ -92,6 +106,9 @@ func (g *Giver) Finish(f *Final) error {
 		if err := g.flush(); err != nil {
 			return err
 		}
+	}
+	if err := g.settle(); err != nil {
+		return err
 	}
 	payload, err := json.Marshal(f)
 	if err != nil {

@@ -101,10 +101,10 @@ func (t *Taker) Ready(adopt func([]Conn) error) (*Final, error) {
 		case KindBatch:
 			conns, err := t.dec.decode(m.Payload, m.FDs)
 			if err == nil {
-				err = adopt(conns)
+				err = t.acknowledge(conns)
 			}
 			if err == nil {
-				err = t.Send(KindAck, nil, nil, StillTimeout)
+				err = adopt(conns)
 			}
 			if err != nil {
 				return nil, err
@@ -124,6 +124,17 @@ func (t *Taker) Ready(adopt func([]Conn) error) (*Final, error) {
 			return nil, fmt.Errorf("wait for connections: %s came instead", m.Kind)
 		}
 	}
+}
+
+// acknowledge asks for the next batch, which the old process sends while this one is adopted.
+func (t *Taker) acknowledge(conns []Conn) error {
+	err := t.Send(KindAck, nil, nil, StillTimeout)
+	if err != nil {
+		for i := range conns {
+			conns[i].CloseFDs()
+		}
+	}
+	return err
 }
 
 // Adopted says that all is in place, and waits for the word to go. On nil everything is this process's, and the old one has been
