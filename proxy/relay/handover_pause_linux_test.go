@@ -30,7 +30,7 @@ func TestHandoverPause(t *testing.T) {
 		o.Engine = pair[1]
 		var all []time.Duration
 		for range 3 + envInt(t, "L4FWD_HANDOVER_MORE", 0) {
-			h, err := handOver(r.relay, o, nil)
+			h, err := handOver(r.relay, o, nil, failAt{})
 			require.NoError(t, err)
 			require.Equal(t, conns, h.conns)
 			r.relay = h.relay

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -13,12 +15,14 @@ type mover struct {
 	r       *rig
 	engines []string
 	every   time.Duration
+	sure    bool // none fails: the keeper of the test is that of both relays, and is told by the new one of what it does not want
 
 	mu    sync.Mutex // held during a hand-over
 	now   *Relay
 	pools []*Warm
 
 	count, conns int
+	failed       int
 	longest      time.Duration
 }
 
@@ -43,11 +47,11 @@ func (m *mover) start(r *rig) (end func()) {
 		ended.Wait()
 		r.relay = m.now
 		require.Positive(r, m.conns, "no connection was handed over")
-		r.Logf("%d hand-overs of %d connections, the longest took %v", m.count, m.conns, m.longest)
+		r.Logf("%d hand-overs of %d connections, the longest took %v; %d of them failed", m.count, m.conns, m.longest, m.failed)
 	}
 }
 
-// once hands over once. It reports whether that went well.
+// once hands over once, and fails to in one of two cases, at any message of either side. It reports whether that went well.
 func (m *mover) once() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,7 +59,19 @@ func (m *mover) once() bool {
 	old, o := m.now, m.r.opts
 	o.Engine = m.engines[m.count%len(m.engines)]
 	o.Loops = 1 + (m.count+1)%3
-	h, err := handOver(old, o, m.pools)
+	var fail failAt
+	switch n := rand.IntN(4); {
+	case m.sure:
+	case n == 0:
+		fail.old = 1 + rand.IntN(12)
+	case n == 1:
+		fail.now = 1 + rand.IntN(12)
+	}
+	h, err := handOver(old, o, m.pools, fail)
+	if errors.Is(err, errInjected) {
+		m.failed++
+		return true
+	}
 	if err != nil {
 		m.r.Errorf("hand-over %d: %v", m.count, err)
 		return false
@@ -77,7 +93,7 @@ func (m *mover) setWarm(pools []*Warm) {
 	m.now.SetWarm(pools)
 }
 
-// Random exchanges go on while one relay after the other takes over.
+// Random exchanges go on while one relay after the other takes over, or fails to.
 //
 //	L4FWD_HANDOVER_SECONDS=30  how long, for each list of engines (1)
 //	L4FWD_HANDOVER_EVERY=1000  milliseconds between two of them (40)
@@ -88,7 +104,7 @@ func TestRandomRelayUnderHandovers(t *testing.T) {
 	for name, list := range map[string][]string{"epoll": {"epoll"}, "uring": {"uring"}, "both": {"epoll", "uring"}} {
 		for kind, set := range map[string]func(*randomRun, *rig, *mover){
 			"plain":  func(*randomRun, *rig, *mover) {},
-			"warm":   func(run *randomRun, r *rig, m *mover) { run.warmBy(r, m.setWarm) },
+			"warm":   func(run *randomRun, r *rig, m *mover) { m.sure = true; run.warmBy(r, m.setWarm) },
 			"header": func(run *randomRun, _ *rig, _ *mover) { run.header, run.resets = "a header for the origin ", 0 },
 		} {
 			if kind != "plain" && name != "both" && length < 5*time.Second {

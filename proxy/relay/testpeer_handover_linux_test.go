@@ -17,8 +17,27 @@ type handed struct {
 	pause time.Duration // for which the loops of both stood still
 }
 
-// handOver passes all that old has to a relay with the options o, by the protocol of package handoff, as two processes do.
-func handOver(old *Relay, o Options, pools []*Warm) (h handed, err error) {
+// failAt makes a hand-over fail on one side before it sends its nth message, or after it has received it. The zero value: nowhere.
+type failAt struct {
+	old, now int
+}
+
+// errInjected is the failure.
+var errInjected = errors.New("a failure of the test")
+
+// failing returns a Channel.At that fails at the nth message. After the new process has said that it has taken over nothing fails.
+func failing(n int) func(bool, handoff.Kind) error {
+	return func(_ bool, k handoff.Kind) error {
+		if n--; n == 0 && k != handoff.KindTaken {
+			return errInjected
+		}
+		return nil
+	}
+}
+
+// handOver passes all that old has to a relay with the options o, by the protocol of package handoff, as two processes do. After an
+// error old has all of it, as before.
+func handOver(old *Relay, o Options, pools []*Warm, fail failAt) (h handed, err error) {
 	g, f, err := handoff.Pair()
 	if err != nil {
 		return h, err
@@ -28,7 +47,7 @@ func handOver(old *Relay, o Options, pools []*Warm) (h handed, err error) {
 	if err != nil {
 		return h, err
 	}
-	defer taker.Close()
+	g.At, taker.At = failing(fail.old), failing(fail.now)
 	type result struct {
 		relay *Relay
 		err   error
@@ -38,11 +57,13 @@ func handOver(old *Relay, o Options, pools []*Warm) (h handed, err error) {
 	go func() {
 		r, err := takeOver(taker, o, pools)
 		until = time.Now()
+		taker.Close() // as the end of the process would
 		taken <- result{r, err}
 	}()
 	still, conns, err := giveAway(g, old)
 	if err != nil {
-		g.Close() // as the end of the process would
+		g.At = nil
+		g.Abort()
 	}
 	got := <-taken
 	return handed{got.relay, conns, until.Sub(still)}, errors.Join(err, got.err)
@@ -115,6 +136,9 @@ func takeOver(taker *handoff.Taker, o Options, pools []*Warm) (*Relay, error) {
 	}
 	if err != nil {
 		frozen.Release()
+		if n := kept(r.eng); n != 0 || r.Stats().Active != 0 || r.Stats().Pipes != 0 {
+			err = fmt.Errorf("%d requests, buffers and pipes are left of a hand-over that failed: %+v", n, r.Stats())
+		}
 		return nil, err
 	}
 	frozen.Begin(final.NextID)
