@@ -59,7 +59,8 @@ func importHAProxy(cmd *cobra.Command, path string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), m)
 	}
 	if r.YAML == nil {
-		return failure(fmt.Errorf("%s: nothing in it accepts clients in mode tcp and leads to a server that l4fwd can connect to: no configuration is printed", path))
+		return failure(fmt.Errorf("%s: nothing in it accepts clients in mode tcp and leads to a server that l4fwd can connect to: "+
+			"no configuration is printed", path))
 	}
 	if faults := config.CheckText("the result", r.YAML); faults.Bad() {
 		faults.Print(cmd.ErrOrStderr())

@@ -21,7 +21,8 @@ func TestCutOverFromHAProxyAndBack(t *testing.T) {
 		t.Skip("NOT RUN: the way from HAProxy and back: haproxy is not installed: apt-get install haproxy")
 	}
 	listen, file := freePort(t), filepath.Join(t.TempDir(), "haproxy.cfg")
-	text := "global\n maxconn 200\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\nlisten app\n bind %s\n server s %s\n"
+	text := "global\n maxconn 200\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\n" +
+		"listen app\n bind %s\n server s %s\n"
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, text, listen, echo(t)), 0o600))
 
 	haproxy := runHAProxy(t, program, file)
@@ -31,7 +32,8 @@ func TestCutOverFromHAProxyAndBack(t *testing.T) {
 	imported := l4fwd(t, nil, "import", "haproxy", file)
 	require.Equal(t, exitOK, imported.code, imported.stderr)
 	p := &process{listen: listen, health: freePort(t), admin: freePort(t), log: &lockedBuffer{}, ended: make(chan struct{})}
-	p.cmd = command(t, []string{"L4FWD_DRAIN_LAME_DUCK=0s"}, "serve", "--config", write(t, imported.stdout), "--health", p.health, "--admin", p.admin)
+	p.cmd = command(t, []string{"L4FWD_DRAIN_LAME_DUCK=0s"}, "serve", "--config", write(t, imported.stdout), "--health", p.health,
+		"--admin", p.admin)
 	p.start(t)
 	second := connected(t, listen)
 	first.alive(t)

@@ -84,7 +84,8 @@ func makeNetwork(t *testing.T) (inFar func(func() error) error) {
 	inFar = func(f func() error) error { calls <- f; return <-results }
 	thread := 0
 	require.NoError(t, inFar(func() error { thread = unix.Gettid(); return unix.Unshare(unix.CLONE_NEWNET) }))
-	near := []string{"link set lo up", "link add near type veth peer name far netns " + strconv.Itoa(thread), "link set near up", "addr add 10.254.0.1/30 dev near", "route add 10.1.0.0/16 dev near", "route add 10.2.0.0/16 dev near",
+	near := []string{"link set lo up", "link add near type veth peer name far netns " + strconv.Itoa(thread), "link set near up",
+		"addr add 10.254.0.1/30 dev near", "route add 10.1.0.0/16 dev near", "route add 10.2.0.0/16 dev near",
 		"route add local fd00::/8 dev lo", "route add local 169.254.0.0/16 dev lo"}
 	for _, net := range []string{"10.0.0.0/16", "10.4.0.0/14", "10.8.0.0/13", "10.16.0.0/12", "10.32.0.0/11", "10.64.0.0/10"} {
 		near = append(near, "route add local "+net+" dev lo")
@@ -93,7 +94,8 @@ func makeNetwork(t *testing.T) (inFar func(func() error) error) {
 	far := []string{"link set lo up", "link set far up", "addr add 10.254.0.2/30 dev far", "route add default via 10.254.0.1",
 		"route add local 10.1.0.0/16 dev lo", "route add local 10.2.0.0/16 dev lo"}
 	require.NoError(t, inFar(func() error { return ip(far) }))
-	for name, value := range map[string]string{"ipv6/ip_nonlocal_bind": "1", "ipv4/ip_local_port_range": "40000 65000"} { // beside the ports of range.cfg
+	for name, value := range map[string]string{"ipv6/ip_nonlocal_bind": "1",
+		"ipv4/ip_local_port_range": "40000 65000"} { // beside the ports of range.cfg
 		require.NoError(t, os.WriteFile("/proc/sys/net/"+name, []byte(value), 0))
 	}
 	return inFar
@@ -247,7 +249,8 @@ func startNames(t *testing.T) {
 		}
 		for _, a := range all {
 			if asked.Qtype == dns.TypeA {
-				m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: asked.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.ParseIP(a)})
+				m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: asked.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60},
+					A: net.ParseIP(a)})
 			}
 		}
 		_ = w.WriteMsg(m)

@@ -12,7 +12,8 @@ import (
 
 // importable is a haproxy.cfg around lines of its listen section.
 func importable(lines ...string) string {
-	return "defaults\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n retries 0\nlisten app\n bind 127.0.0.1:7\n server s 10.0.0.1:7\n " + strings.Join(lines, "\n ") + "\n"
+	return "defaults\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n retries 0\n" +
+		"listen app\n bind 127.0.0.1:7\n server s 10.0.0.1:7\n " + strings.Join(lines, "\n ") + "\n"
 }
 
 // The verb ends with 0 if all that matters was carried, 1 if not, and 2 for what is no haproxy.cfg. Nothing is printed on stdout
@@ -27,9 +28,12 @@ func TestImportExitStatuses(t *testing.T) {
 		importable("option tcplog"):     {exitOK, "x.cfg:9: warning: dropped: option tcplog"},
 		importable("filter trace"):      {exitFailure, "x.cfg:9: dropped: filter trace: l4fwd has no filters"},
 		importable("option frobnicate"): {exitFailure, "x.cfg:9: dropped: option frobnicate: l4fwd does not know this directive"},
-		importable("tcp-request connection reject if { src -f " + dir + " }"):                               {exitFailure, "l4fwd cannot read " + dir},
-		importable("tcp-request connection reject if { src -f " + dir + "/none }"):                          {exitFailure, "no such file or directory"},
-		importable("tcp-request connection accept if { src -f none.lst }", "tcp-request connection reject"): {exitFailure, "no configuration is printed"},
+		importable("tcp-request connection reject if { src -f " + dir + " }"): {exitFailure,
+			"l4fwd cannot read " + dir},
+		importable("tcp-request connection reject if { src -f " + dir + "/none }"): {exitFailure,
+			"no such file or directory"},
+		importable("tcp-request connection accept if { src -f none.lst }", "tcp-request connection reject"): {exitFailure,
+			"no configuration is printed"},
 		"":                                     {exitFailure, "nothing in it accepts clients in mode tcp"},
 		"listen a\n bind :1\n mode http\n":     {exitFailure, "it is in mode http"},
 		importable() + "\x00":                  {exitUsage, "x.cfg:10: a NUL byte"},
@@ -51,7 +55,8 @@ func TestImportRefusesWhatIsNoFile(t *testing.T) {
 	large := filepath.Join(dir, "large.cfg")
 	require.NoError(t, os.WriteFile(large, []byte("global\n"), 0o600))
 	require.NoError(t, os.Truncate(large, 100<<20))
-	for path, says := range map[string]string{large: "is larger than 16 MiB", dir: "is no regular file", filepath.Join(dir, "none"): "no such file"} {
+	for path, says := range map[string]string{large: "is larger than 16 MiB", dir: "is no regular file", filepath.Join(dir,
+		"none"): "no such file"} {
 		o := l4fwd(t, nil, "import", "haproxy", path)
 		require.Equal(t, exitUsage, o.code)
 		require.Contains(t, o.stderr, says)

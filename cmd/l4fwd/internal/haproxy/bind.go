@@ -161,3 +161,29 @@ func ports(text string) (low, high int, fault string) {
 	}
 	return low, high, ""
 }
+
+// ownPorts moves l4fwd's own ports away from those of listeners.
+func (im *importer) ownPorts() {
+	taken := func(n uint16) *listener {
+		for _, l := range im.out.listeners {
+			if l.bound.addr.Port() == n {
+				return l
+			}
+		}
+		return nil
+	}
+	free := func(n uint16) uint16 {
+		for taken(n) != nil || n == 8080 || n == 9901 {
+			n++
+		}
+		return n
+	}
+	if l := taken(8080); l != nil {
+		im.out.health = ":" + strconv.Itoa(int(free(8081)))
+		im.note(l.bound.at, l.bound.at.text(), "l4fwd's own health port makes way: health.address is "+im.out.health)
+	}
+	if l := taken(9901); l != nil {
+		im.out.admin = "127.0.0.1:" + strconv.Itoa(int(free(9902)))
+		im.note(l.bound.at, l.bound.at.text(), "l4fwd's own admin port makes way: admin.address is "+im.out.admin)
+	}
+}

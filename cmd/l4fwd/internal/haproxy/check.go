@@ -15,7 +15,8 @@ const (
 )
 
 // ownChecks are checks that speak a protocol, and judge more than l4fwd does.
-var ownChecks = []string{"option httpchk", "option mysql-check", "option pgsql-check", "option redis-check", "option ldap-check", "option smtpchk", "option spop-check",
+var ownChecks = []string{"option httpchk", "option mysql-check", "option pgsql-check", "option redis-check", "option ldap-check",
+	"option smtpchk", "option spop-check",
 	"option external-check", "option ssl-hello-chk"}
 
 // checking carries how the servers are checked.
@@ -99,11 +100,14 @@ func (im *importer) secureCheck(p *proxy, u *upstream, c *check, s *server) {
 	authorities := o.value("ca-file")
 	switch name := o.value("check-sni"); {
 	case o.value("verify") == "none":
-		im.changed(s.at, "check-ssl verify none", "l4fwd always verifies the certificate, so the check is of type tcp: set check.type to tls if it is valid")
+		im.changed(s.at, "check-ssl verify none",
+			"l4fwd always verifies the certificate, so the check is of type tcp: set check.type to tls if it is valid")
 	case authorities != "" && authorities != "@system-ca" && !strings.Contains(authorities, "ca-certificates"):
-		im.changed(s.at, "check-ssl ca-file "+authorities, "the check is of type tcp: set check.type to tls, and start l4fwd with SSL_CERT_FILE, if the authority is not one of the system's")
+		im.changed(s.at, "check-ssl ca-file "+authorities,
+			"the check is of type tcp: set check.type to tls, and start l4fwd with SSL_CERT_FILE, if the authority is not one of the system's")
 	case !s.isName() || name != "" && !strings.HasPrefix(u.address, name+":"):
-		im.changed(s.at, "check-ssl", "l4fwd asks for the host of the upstream's address, so the check is of type tcp: name the upstream by its DNS name for type tls")
+		im.changed(s.at, "check-ssl",
+			"l4fwd asks for the host of the upstream's address, so the check is of type tcp: name the upstream by its DNS name for type tls")
 	default:
 		c.kind = "tls"
 	}
@@ -136,7 +140,10 @@ func (im *importer) protocolCheck(p *proxy, c *check, s *server) {
 // checkPath is the path of option httpchk [METHOD] PATH [VERSION].
 func checkPath(words []string) string {
 	for _, w := range words {
-		if strings.HasPrefix(w, "/") && len(w) <= 2048 && !strings.ContainsFunc(w, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
+		if strings.HasPrefix(w, "/") && len(w) <= 2048 && !strings.ContainsFunc(w, func(r rune) bool {
+			return r <= ' ' || r >= 0x7f ||
+				r == '#'
+		}) {
 			return w
 		}
 	}

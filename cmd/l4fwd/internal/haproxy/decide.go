@@ -135,7 +135,8 @@ func (j *judge) all(r *rule, terms []term, c client) answer {
 }
 
 // lbAddress is why a rule of the connection layer cannot judge clients behind a load balancer.
-const lbAddress = "before the PROXY header it judges the load balancer's address, and l4fwd judges clients only: restrict the port in the network"
+const lbAddress = "before the PROXY header it judges the load balancer's address, and l4fwd judges clients only: " +
+	"restrict the port in the network"
 
 // test is whether one test matches.
 func (j *judge) test(r *rule, t *test, c client) answer {

@@ -23,8 +23,8 @@ type dns struct {
 	timeout time.Duration
 }
 
-// globals carries global, and the limits and keepalives of the proxies.
-func (im *importer) globals() {
+// globalLines are the lines of global in force, by their first word. It reports those that are not carried.
+func (im *importer) globalLines() map[string]line {
 	last := map[string]line{}
 	for s := im.global; s != nil; s = s.base {
 		for _, l := range s.lines {
@@ -34,29 +34,37 @@ func (im *importer) globals() {
 			im.globalRest(l)
 		}
 	}
-	number := func(key string) (int, line) {
-		l := last[key]
-		if len(l.words) < 2 {
-			return 0, l
-		}
-		n, err := strconv.Atoi(l.words[1])
-		if err != nil || n < 0 {
-			im.dropped(l, l.text(), "it is no number")
-			return 0, l
-		}
-		return n, l
+	return last
+}
+
+// number is the number of a line in force; 0 if there is none.
+func (im *importer) number(lines map[string]line, key string) (int, line) {
+	l := lines[key]
+	if len(l.words) < 2 {
+		return 0, l
 	}
+	n, err := strconv.Atoi(l.words[1])
+	if err != nil || n < 0 {
+		im.dropped(l, l.text(), "it is no number")
+		return 0, l
+	}
+	return n, l
+}
+
+// globals carries global, and the limits and keepalives of the proxies.
+func (im *importer) globals() {
+	last := im.globalLines()
 	o := &im.out
 	var at line
-	if o.maxConnections, at = number("maxconn"); o.maxConnections > 0 {
+	if o.maxConnections, at = im.number(last, "maxconn"); o.maxConnections > 0 {
 		o.maxConnections = min(o.maxConnections, 10_000_000)
 		im.note(at, at.text(), "a client beyond limits.max_connections is refused and does not wait")
 	}
-	if o.acceptRate, at = number("maxconnrate"); o.acceptRate > 0 {
+	if o.acceptRate, at = im.number(last, "maxconnrate"); o.acceptRate > 0 {
 		o.acceptRate = min(o.acceptRate, 1_000_000)
 		im.note(at, at.text(), "a client beyond limits.accept_rate is refused and does not wait")
 	}
-	if n, _ := number("nbthread"); n > 0 {
+	if n, _ := im.number(last, "nbthread"); n > 0 {
 		o.loops = min(n, 1024)
 	}
 	if l := last["hard-stop-after"]; len(l.words) > 1 {
@@ -98,7 +106,8 @@ func (im *importer) proxyLimits(p *proxy) {
 			o.maxConnections = n
 			im.note(at, at.text(), "a client beyond limits.max_connections is refused and does not wait")
 		default:
-			im.dropped(at, at.text(), "l4fwd limits connections of all listeners (limits.max_connections) or of an upstream (max_connections), not of one listener")
+			im.dropped(at, at.text(),
+				"l4fwd limits connections of all listeners (limits.max_connections) or of an upstream (max_connections), not of one listener")
 		}
 	}
 	if text, at := p.argument("rate-limit sessions"); text != "" {

@@ -117,7 +117,8 @@ func (im *importer) remark(at line, dropped, matters bool, what, why string) {
 	case im.said[s]:
 		return
 	case len(im.said) == maxRemarks:
-		r = Remark{File: at.file, Line: at.n, Dropped: true, Matters: true, What: "this line and others", Why: "there are too many to list: divide the file"}
+		r = Remark{File: at.file, Line: at.n, Dropped: true, Matters: true, What: "this line and others",
+			Why: "there are too many to list: divide the file"}
 		s = r.String()
 	}
 	im.said[s] = true

@@ -158,8 +158,10 @@ func TestUnreadableFilesAreRefused(t *testing.T) {
 // Conditions are judged as HAProxy does: && before ||, negation, defined, streq.
 func TestConditionalBlocks(t *testing.T) {
 	for condition, want := range map[string]bool{
-		"1": true, "0": false, "": false, "!0": true, "!!1": true, "1 && 0 || 1": true, "1 && (0 || 0)": false, "defined(SERVER)": true, "defined(NONE)": false,
-		`streq("$SERVER",10.0.0.1)`: true, `strneq("$SERVER",10.0.0.1)`: false, "version_atleast(2.4-dev19)": true, "version_before(2.4)": false, "feature(OPENSSL) && !defined(NONE)": true,
+		"1": true, "0": false, "": false, "!0": true, "!!1": true, "1 && 0 || 1": true, "1 && (0 || 0)": false, "defined(SERVER)": true,
+		"defined(NONE)":             false,
+		`streq("$SERVER",10.0.0.1)`: true, `strneq("$SERVER",10.0.0.1)`: false, "version_atleast(2.4-dev19)": true,
+		"version_before(2.4)": false, "feature(OPENSSL) && !defined(NONE)": true,
 	} {
 		yaml, _, _ := imported(t, app(".if "+condition, "bind :1", ".else", "bind :2", ".endif", "server s 10.0.0.1:3"))
 		require.Equal(t, want, strings.Contains(yaml, "0.0.0.0:1\n"), condition)
@@ -213,7 +215,8 @@ func TestHostileFilesEndInSeconds(t *testing.T) {
 
 // A file that an ACL names and that cannot be read makes its rule one that is reported, not one that lets everybody in.
 func TestAnUnreadableListIsReported(t *testing.T) {
-	o := options("x.cfg", app("bind :1", "tcp-request connection accept if { src -f /none }", "tcp-request connection reject", "server s 10.0.0.1:3"))
+	o := options("x.cfg", app("bind :1", "tcp-request connection accept if { src -f /none }", "tcp-request connection reject",
+		"server s 10.0.0.1:3"))
 	o.Read = func(string) ([]byte, error) { return nil, errors.New("no such file") }
 	r, err := haproxy.Import(o)
 	require.NoError(t, err)

@@ -174,11 +174,8 @@ func kindsOf(tests []*test) []kind {
 			if !strings.HasPrefix(p.text, ".") || t.method == "dom" {
 				single(suffix)
 			}
-			if wild := "*." + suffix; preface.CheckPattern(wild) == "" {
-				add(&below, kind{true, stranger + "." + suffix, wild, wild})
-				add(&below, kind{true, stranger + "." + stranger + "." + suffix, "", "names more than one label below " + suffix})
-				add(&below, kind{true, stranger + suffix, "", "names that end in " + suffix + " without a dot before it"})
-				add(&below, kind{true, suffix + "." + stranger, "", "names that have " + suffix + " elsewhere than at their end"})
+			for _, k := range around(suffix) {
+				add(&below, k)
 			}
 		}
 	}
@@ -187,6 +184,20 @@ func kindsOf(tests []*test) []kind {
 		{true, "", "", "clients that send no name"},
 		{false, "", "", "clients that speak no TLS"},
 	})
+}
+
+// around are the kinds of names that a test on the end of a name may tell apart.
+func around(suffix string) []kind {
+	wild := "*." + suffix
+	if preface.CheckPattern(wild) != "" {
+		return nil
+	}
+	return []kind{
+		{true, stranger + "." + suffix, wild, wild},
+		{true, stranger + "." + stranger + "." + suffix, "", "names more than one label below " + suffix},
+		{true, stranger + suffix, "", "names that end in " + suffix + " without a dot before it"},
+		{true, suffix + "." + stranger, "", "names that have " + suffix + " elsewhere than at their end"},
+	}
 }
 
 // loose reports whether the test matches names that kindsOf cannot list.

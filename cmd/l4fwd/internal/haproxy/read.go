@@ -147,7 +147,8 @@ func (im *importer) branch(at line, b *block) error {
 
 // sectionNames are the words that begin a section. Those without a name of their own are in unnamed.
 var (
-	sectionNames = []string{"global", "defaults", "frontend", "backend", "listen", "resolvers", "peers", "userlist", "mailers", "cache", "program", "ring",
+	sectionNames = []string{"global", "defaults", "frontend", "backend", "listen", "resolvers", "peers", "userlist", "mailers",
+		"cache", "program", "ring",
 		"http-errors", "fcgi-app", "log-forward", "log-profile", "crt-store", "traces", "namespace_list", "acme", "healthcheck"}
 	nameless = []string{"global", "defaults", "traces", "namespace_list", "crt-store"}
 )

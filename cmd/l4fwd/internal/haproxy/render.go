@@ -56,6 +56,13 @@ func (m mapping) section(key string, below mapping) {
 	}
 }
 
+// flow adds a key with a mapping on one line that fill fills, unless it is empty.
+func (m mapping) flow(key string, fill func(mapping)) {
+	below := newMapping(yaml.FlowStyle)
+	fill(below)
+	m.section(key, below)
+}
+
 // text is a text, in quotes where YAML would read something else.
 func text(s string) *yaml.Node {
 	n := &yaml.Node{}
@@ -83,44 +90,32 @@ func texts(all []string) *yaml.Node {
 // render writes the configuration. file is named at its top.
 func (o *output) render(file string) ([]byte, error) {
 	root := newMapping(0)
-	root.node.HeadComment = "From " + strconv.QuoteToASCII(file) + " by l4fwd import haproxy. What is not here has l4fwd's default: docs/CONFIG.md."
+	root.node.HeadComment = "From " + strconv.QuoteToASCII(file) +
+		" by l4fwd import haproxy. What is not here has l4fwd's default: docs/CONFIG.md."
 	root.number("loops", o.loops)
 	root.put("listeners", o.listenerNodes())
 	root.put("upstreams", o.upstreamNodes())
-	times := newMapping(yaml.FlowStyle)
-	times.duration("preface", o.preface)
-	times.duration("idle", o.idle)
-	times.duration("half_close", o.halfClose)
-	root.section("timeouts", times)
-	keep := newMapping(yaml.FlowStyle)
-	keep.duration("idle", o.keepalive.idle)
-	keep.duration("interval", o.keepalive.interval)
-	keep.number("count", o.keepalive.count)
-	keep.duration("user_timeout", o.keepalive.userTimeout)
-	root.section("keepalive", keep)
-	limits := newMapping(yaml.FlowStyle)
-	limits.number("max_connections", o.maxConnections)
-	limits.number("per_source", o.perSource)
-	limits.number("accept_rate", o.acceptRate)
-	root.section("limits", limits)
+	root.flow("timeouts", func(m mapping) {
+		m.duration("preface", o.preface)
+		m.duration("idle", o.idle)
+		m.duration("half_close", o.halfClose)
+	})
+	root.flow("keepalive", o.keepalive.write)
+	root.flow("limits", func(m mapping) {
+		m.number("max_connections", o.maxConnections)
+		m.number("per_source", o.perSource)
+		m.number("accept_rate", o.acceptRate)
+	})
 	root.section("dns", o.dns.node())
-	drain := newMapping(yaml.FlowStyle)
-	if o.grace >= 0 {
-		drain.put("lame_duck", plain(write(o.grace)))
-	}
-	drain.duration("timeout", o.hardStop)
-	root.section("drain", drain)
-	for key, value := range map[string]string{"health": o.health} {
-		below := newMapping(yaml.FlowStyle)
-		below.text("address", value)
-		root.section(key, below)
-	}
-	adm := newMapping(yaml.FlowStyle)
-	adm.text("address", o.admin)
-	root.section("admin", adm)
-	log := newMapping(yaml.FlowStyle)
-	log.text("access", o.access)
-	root.section("log", log)
+	root.flow("drain", func(m mapping) {
+		if o.grace >= 0 {
+			m.put("lame_duck", plain(write(o.grace)))
+		}
+		m.duration("timeout", o.hardStop)
+	})
+	root.flow("health", func(m mapping) { m.text("address", o.health) })
+	root.flow("admin", func(m mapping) { m.text("address", o.admin) })
+	root.flow("log", func(m mapping) { m.text("access", o.access) })
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -128,6 +123,14 @@ func (o *output) render(file string) ([]byte, error) {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// write adds the keys of keepalive.
+func (k keepalive) write(m mapping) {
+	m.duration("idle", k.idle)
+	m.duration("interval", k.interval)
+	m.number("count", k.count)
+	m.duration("user_timeout", k.userTimeout)
 }
 
 // listenerNodes are the entries of listeners.

@@ -134,7 +134,8 @@ func (im *importer) reportTests(p *proxy, b bound) {
 		}
 	}
 	if len(tests) > 0 && im.delayOf(p) == "" {
-		im.note(p.section.at, p.section.at.text(), "without tcp-request inspect-delay HAProxy may decide before the ClientHello is there; l4fwd waits for it")
+		im.note(p.section.at, p.section.at.text(),
+			"without tcp-request inspect-delay HAProxy may decide before the ClientHello is there; l4fwd waits for it")
 	}
 }
 

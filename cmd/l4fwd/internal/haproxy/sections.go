@@ -116,8 +116,10 @@ func (im *importer) foreign(s *section) {
 }
 
 // repeated are the directives of which a section has several that count together. Any other line replaces an earlier one.
-var repeated = []string{"bind", "server", "server-template", "acl", "tcp-request", "tcp-response", "use_backend", "use-server", "log", "stick", "filter", "http-request",
-	"http-response", "http-after-response", "stats", "capture", "default-server", "http-check", "tcp-check", "redirect", "errorfile", "errorloc", "http-error"}
+var repeated = []string{"bind", "server", "server-template", "acl", "tcp-request", "tcp-response", "use_backend", "use-server",
+	"log", "stick", "filter", "http-request",
+	"http-response", "http-after-response", "stats", "capture", "default-server", "http-check", "tcp-check", "redirect", "errorfile",
+	"errorloc", "http-error"}
 
 // ownOnly are the directives that anonymous defaults do not pass on.
 var ownOnly = []string{"bind", "server", "server-template", "use_backend", "use-server", "description", "id", "stick", "filter"}
@@ -157,7 +159,8 @@ func inherited(s *section) []line {
 
 // settingOf names what a line sets: most directives by one word, some by two.
 func settingOf(words []string) string {
-	two := []string{"option", "timeout", "rate-limit", "email-alert", "compression", "monitor", "persist", "external-check", "declare", "unique-id-format"}
+	two := []string{"option", "timeout", "rate-limit", "email-alert", "compression", "monitor", "persist", "external-check", "declare",
+		"unique-id-format"}
 	if len(words) > 1 && slices.Contains(two, words[0]) {
 		return words[0] + " " + words[1]
 	}

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,4 +190,10 @@ func (s *server) weight() string {
 		return w
 	}
 	return "1"
+}
+
+// isIP reports whether host is an IP address.
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }

@@ -12,7 +12,8 @@ func parseTime(text string) (time.Duration, bool) {
 	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
 		n++
 	}
-	units := map[string]time.Duration{"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	units := map[string]time.Duration{"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second,
+		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 	unit, known := units[text[n:]]
 	value, err := strconv.ParseInt(text[:n], 10, 64)
 	const most = 24 * 24 * time.Hour // HAProxy's: 2^31 ms
@@ -102,7 +103,8 @@ func (im *importer) timesOf(front, back *proxy) pathTimes {
 	t := pathTimes{front: front, back: back}
 	t.idle = im.duration(back, "timeout tunnel", shortest, longest)
 	if t.idle == 0 {
-		t.idle = min(orForever(im.duration(front, "timeout client", shortest, longest)), orForever(im.duration(back, "timeout server", shortest, longest)))
+		t.idle = min(orForever(im.duration(front, "timeout client", shortest, longest)), orForever(im.duration(back, "timeout server",
+			shortest, longest)))
 	}
 	t.toServer, t.toClient = t.idle, t.idle
 	if d := im.duration(back, "timeout server-fin", shortest, longest); d > 0 {
@@ -127,7 +129,8 @@ func (im *importer) timeouts() {
 	}
 	for _, t := range o.paths {
 		if t.idle == longest {
-			im.changed(t.front.section.at, t.front.section.at.text(), "no timeout client, timeout server or timeout tunnel is set: timeouts.idle is "+write(longest))
+			im.changed(t.front.section.at, t.front.section.at.text(),
+				"no timeout client, timeout server or timeout tunnel is set: timeouts.idle is "+write(longest))
 		}
 		if t.idle != o.idle {
 			im.longer(t, []string{"timeout tunnel"}, []string{"timeout client"}, []string{"timeout server"}, "timeouts.idle", o.idle)

@@ -110,7 +110,8 @@ func (p *proxy) onlyStats() bool {
 		return false
 	}
 	for _, l := range p.each("http-request") {
-		if len(l.words) > 1 && (l.words[1] == "redirect" || l.words[1] == "use-service" && !strings.Contains(brief(l.words), "prometheus-exporter")) {
+		if len(l.words) > 1 && (l.words[1] == "redirect" || l.words[1] == "use-service" && !strings.Contains(brief(l.words),
+			"prometheus-exporter")) {
 			return false
 		}
 	}
@@ -180,8 +181,10 @@ func (im *importer) frontend(p *proxy) error {
 // listener makes one listener.
 func (im *importer) listener(p *proxy, b bound, a *access, several bool) {
 	for _, other := range im.out.listeners {
-		if other.bound.addr == b.addr || other.bound.addr.Port() == b.addr.Port() && other.bound.addr.Addr().IsUnspecified() && b.addr.Addr().IsUnspecified() {
-			im.dropped(b.at, "bind "+b.addr.String(), fmt.Sprintf("line %d accepts there already: HAProxy shares the clients out between both", other.bound.at.n))
+		if other.bound.addr == b.addr || other.bound.addr.Port() == b.addr.Port() && other.bound.addr.Addr().IsUnspecified() &&
+			b.addr.Addr().IsUnspecified() {
+			im.dropped(b.at, "bind "+b.addr.String(),
+				fmt.Sprintf("line %d accepts there already: HAProxy shares the clients out between both", other.bound.at.n))
 			return
 		}
 	}
@@ -236,7 +239,8 @@ func (im *importer) withoutLoops() {
 	for _, p := range im.proxies {
 		for _, s := range p.serverList {
 			if !s.faulty && s.port != 0 && own(s.endpoint(0)) {
-				im.dropped(s.at, s.at.text(), "it is a listener of this very file: l4fwd does not forward to itself; route to that section's servers instead")
+				im.dropped(s.at, s.at.text(),
+					"it is a listener of this very file: l4fwd does not forward to itself; route to that section's servers instead")
 			}
 		}
 	}
@@ -248,7 +252,10 @@ func (im *importer) withoutLoops() {
 	for _, ln := range im.out.listeners {
 		ln.routes = slices.DeleteFunc(ln.routes, func(r routed) bool { return lost[r.upstream] })
 	}
-	im.out.listeners = slices.DeleteFunc(im.out.listeners, func(l *listener) bool { return lost[l.upstream] || l.upstream == "" && len(l.routes) == 0 })
+	im.out.listeners = slices.DeleteFunc(im.out.listeners, func(l *listener) bool {
+		return lost[l.upstream] || l.upstream == "" &&
+			len(l.routes) == 0
+	})
 }
 
 // unused reports backends that nothing leads to, and drops upstreams that no listener uses any more.
@@ -265,31 +272,5 @@ func (im *importer) unused() {
 		if p.kind == "backend" && !p.skip && !p.used {
 			im.harmless(p.section.at, p.section.at.text(), "nothing that was carried leads to it")
 		}
-	}
-}
-
-// ownPorts moves l4fwd's own ports away from those of listeners.
-func (im *importer) ownPorts() {
-	taken := func(n uint16) *listener {
-		for _, l := range im.out.listeners {
-			if l.bound.addr.Port() == n {
-				return l
-			}
-		}
-		return nil
-	}
-	free := func(n uint16) uint16 {
-		for taken(n) != nil || n == 8080 || n == 9901 {
-			n++
-		}
-		return n
-	}
-	if l := taken(8080); l != nil {
-		im.out.health = ":" + strconv.Itoa(int(free(8081)))
-		im.note(l.bound.at, l.bound.at.text(), "l4fwd's own health port makes way: health.address is "+im.out.health)
-	}
-	if l := taken(9901); l != nil {
-		im.out.admin = "127.0.0.1:" + strconv.Itoa(int(free(9902)))
-		im.note(l.bound.at, l.bound.at.text(), "l4fwd's own admin port makes way: admin.address is "+im.out.admin)
 	}
 }

@@ -294,9 +294,3 @@ func (im *importer) leaving(p *proxy, u *upstream, all []*server) {
 		im.changed(p.section.at, "source", "l4fwd connects to every server of the upstream from each of the addresses in turn")
 	}
 }
-
-// isIP reports whether host is an IP address.
-func isIP(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
-}
