@@ -119,7 +119,7 @@ func skip(s Step, because string) Step {
 
 // failedStep is why a step that depends on another one was not made.
 func failedStep(k Kind) string {
-	return "the step " + strings.ReplaceAll(string(k), "_", " ") + " failed"
+	return "the step " + k.words() + " failed"
 }
 
 // fail marks a step as failed. fault is the place and the cause, for the verdict.

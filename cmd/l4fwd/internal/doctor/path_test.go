@@ -44,7 +44,7 @@ var slowStates = []state{
 			two.env = s.env
 			return two
 		},
-		verdict: "no fault found, 1 warning: ",
+		verdict: "no fault found, 1 warning (name): ",
 		mend:    []string{"dig @127.0.0.1 -p "},
 		lines:   []string{`^warning +name .* at {dns} `, `l4fwd asks the next resolver`, `^skipped +resolvers .* 1 of 2 resolvers answer`},
 	},
@@ -61,7 +61,7 @@ var slowStates = []state{
 			slow.env = s.env
 			return slow
 		},
-		verdict: "no fault found, 1 warning: 6 steps passed, 2 skipped\n",
+		verdict: "no fault found, 1 warning (hello): 6 steps passed, 2 skipped\n",
 		lines:   []string{`^warning +hello `, `the handshake is slow`},
 	},
 	{
@@ -136,7 +136,7 @@ var pathStates = []state{
 		slow := asking(t, name, far.Addr().String(), resolver(t, late(1200*time.Millisecond, zone(t, name+". 60 IN A 127.0.0.1"))))
 		slow.env = s.env
 		return slow
-	}, verdict: "no fault found, 1 warning: ", lines: []string{`the resolver is slow`}, mend: []string{"dig @127.0.0.1"}},
+	}, verdict: "no fault found, 1 warning (name): ", lines: []string{`the resolver is slow`}, mend: []string{"dig @127.0.0.1"}},
 	{name: "resolver refuses", make: func(t *testing.T) setup {
 		return asking(t, name, "127.0.0.1:443", resolver(t, failing(dns.RcodeRefused)))
 	},
@@ -155,12 +155,12 @@ var pathStates = []state{
 		verdict: "broken at: the clock of this machine; it is 30m0s behind\n", mend: []string{"timedatectl set-ntp true"}},
 	{name: "the clock is behind and the certificate not valid yet", make: standIn(standin.Options{Clock: 3 * time.Hour}),
 		verdict: "broken at: the clock of this machine; it is 3h0m0s behind (1 more step failed)\n", lines: []string{`the clock of this machine is behind, or the certificate was issued in error`}},
-	{name: "throttled", make: standIn(standin.Options{Answer: standin.AnswerThrottle}), verdict: "no fault found, 1 warning: ", lines: []string{`requests are throttled`}, mend: []string{"curl -si"}},
-	{name: "unknown path", make: standIn(standin.Options{Answer: standin.AnswerNotFound}), verdict: "no fault found, 1 warning: ", lines: []string{`does not know this path`}},
+	{name: "throttled", make: standIn(standin.Options{Answer: standin.AnswerThrottle}), verdict: "no fault found, 1 warning (https): ", lines: []string{`requests are throttled`}, mend: []string{"curl -si"}},
+	{name: "unknown path", make: standIn(standin.Options{Answer: standin.AnswerNotFound}), verdict: "no fault found, 1 warning (https): ", lines: []string{`does not know this path`}},
 	{name: "the service fails", make: standIn(standin.Options{Answer: standin.AnswerBroken}), verdict: "broken at: the service; it answers 500\n", mend: []string{"curl -si"}},
-	{name: "a captive portal redirects", make: standIn(standin.Options{Answer: standin.AnswerRedirect}), verdict: "no fault found, 1 warning: ", lines: []string{`captive portal .*https://elsewhere\.example/`}},
+	{name: "a captive portal redirects", make: standIn(standin.Options{Answer: standin.AnswerRedirect}), verdict: "no fault found, 1 warning (https): ", lines: []string{`captive portal .*https://elsewhere\.example/`}},
 	{name: "an old server", make: standIn(standin.Options{Answer: standin.AnswerHTTP10}), verdict: "no fault found: "},
-	{name: "something else answers", make: standIn(standin.Options{Answer: standin.AnswerLarge}), verdict: "no fault found, 1 warning: ", lines: []string{`something else may answer`}},
+	{name: "something else answers", make: standIn(standin.Options{Answer: standin.AnswerLarge}), verdict: "no fault found, 1 warning (https): ", lines: []string{`something else may answer`}},
 	{name: "must be unreachable, and refuses connections", make: func(t *testing.T) setup { return targeting(t, name, closed(t)).with("--expect", "unreachable") },
 		verdict: "no fault found: ", lines: []string{`^ok +expectation .*not reachable from here, as expected: .*refused`}},
 	{name: "must be unreachable, and its firewall refuses", make: standIn(standin.Options{Deny: true}, "--expect", "unreachable"), verdict: "no fault found: "},
@@ -172,7 +172,7 @@ var pathStates = []state{
 		far, s := origin(t, standin.Options{Listen: "127.0.0.9:0"})
 		s.args = []string{"--target", far.Addr().String()}
 		return s
-	}, verdict: "no fault found, 1 warning: ", lines: []string{`the target is an address and not a name`}, mend: []string{"l4fwd doctor --target NAME:443 --through {origin}"}},
+	}, verdict: "no fault found, 1 warning (certificate): ", lines: []string{`the target is an address and not a name`}, mend: []string{"l4fwd doctor --target NAME:443 --through {origin}"}},
 	{name: "the daemon on the way is dead", make: func(t *testing.T) setup {
 		_, s := origin(t, standin.Options{})
 		through := closed(t)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -99,11 +100,25 @@ func (r *Report) conclude() {
 	case failed == 1:
 		r.Verdict = "broken at: " + cause.Fault
 	case warned > 0:
-		r.Verdict = fmt.Sprintf("no fault found, %s: %s passed, %d skipped", counted(warned, "warning"), counted(r.count(OK), "step"), r.count(Skipped))
+		r.Verdict = fmt.Sprintf("no fault found, %s (%s): %s passed, %d skipped", counted(warned, "warning"), r.warnings(), counted(r.count(OK), "step"), r.count(Skipped))
 	default:
 		r.Verdict = fmt.Sprintf("no fault found: %s passed, %d skipped", counted(r.count(OK), "step"), r.count(Skipped))
 	}
 }
+
+// warnings are the kinds of the steps with a warning, each once.
+func (r *Report) warnings() string {
+	var kinds []string
+	for _, s := range r.Steps {
+		if kind := s.Kind.words(); s.State == Warning && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// words are the kind for people.
+func (k Kind) words() string { return strings.ReplaceAll(string(k), "_", " ") }
 
 // counted is a number with its noun.
 func counted(n int, noun string) string {

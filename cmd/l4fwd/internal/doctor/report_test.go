@@ -50,9 +50,9 @@ func TestReportIsStable(t *testing.T) {
 
 func TestVerdictCountsWhatFollowsFromTheCause(t *testing.T) {
 	for want, steps := range map[string][]Step{
-		"no fault found: 1 step passed, 1 skipped":              {{State: OK}, {State: Skipped}},
-		"no fault found, 1 warning: 0 steps passed, 0 skipped":  {{State: Warning}},
-		"no fault found, 2 warnings: 0 steps passed, 0 skipped": {{State: Warning}, {State: Warning}},
+		"no fault found: 1 step passed, 1 skipped":                             {{State: OK}, {State: Skipped}},
+		"no fault found, 1 warning (target health): 0 steps passed, 0 skipped": {{Kind: TargetHealth, State: Warning}},
+		"no fault found, 3 warnings (clock, name): 0 steps passed, 0 skipped":  {{Kind: Clock, State: Warning}, {Kind: Name, State: Warning}, {Kind: Name, State: Warning}},
 		"broken at: x":                       {{Kind: HTTPS, State: Failed, Fault: "x"}, {State: Warning}},
 		"broken at: x (1 more step failed)":  {{Kind: HTTPS, State: Failed, Fault: "y"}, {Kind: Connect, State: Failed, Fault: "x"}},
 		"broken at: x (2 more steps failed)": {{Kind: HTTPS, State: Failed, Fault: "y"}, {Kind: Certificate, State: Failed, Fault: "z"}, {Kind: Clock, State: Failed, Fault: "x"}},

@@ -53,7 +53,7 @@ func (r Report) titleWidth() int {
 
 // title names the step.
 func (s Step) title() string {
-	words := []string{strings.ReplaceAll(string(s.Kind), "_", " ")}
+	words := []string{s.Kind.words()}
 	switch {
 	case s.Subject != "" && s.Kind == Name:
 		words = append(words, s.Target, "at", s.Subject)
