@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,9 +102,6 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"of a verb":  {[]string{"status", "-o", "json", "--output=text"}, `l4fwd: flag --output is given twice: "json", "text"; write it once`},
 		"of a sub":   {[]string{"eip", "list", "--format=json", "--format=json"}, `l4fwd: flag --format is given twice: "json", "json"; write it once`},
 		"asked":      {[]string{"status", "--admin=:1", "--admin=:2"}, `l4fwd: flag --admin is given twice: ":1", ":2"; write it once`},
-		"later verb": {[]string{"top"}, `l4fwd: verb "top" is not supported by this version yet`},
-		"later help": {[]string{"top", "--help"}, `l4fwd: verb "top" is not supported by this version yet`},
-		"help later": {[]string{"help", "top"}, `l4fwd: verb "top" is not supported by this version yet`},
 		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
 		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},
 	}
@@ -124,9 +120,6 @@ func TestEveryVerbHasAnExampleAndTakesConfig(t *testing.T) {
 	root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
 	require.NotEmpty(t, root.Example)
 	for _, verb := range root.Commands() {
-		if slices.Contains(laterVerbs, verb.Name()) {
-			continue
-		}
 		require.NotEmpty(t, verb.Example, verb.Name())
 		require.NotNil(t, verb.Flags().Lookup("config"), verb.Name())
 		if !verb.Hidden && verb.Name() != "help" {

@@ -43,10 +43,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	setHelp(root, stdout, stderr)
 	config.AddFileFlag(root.Flags())
 	config.AddFlags(root.Flags())
-	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newUpgrade(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel(), newBundle())
-	for _, verb := range laterVerbs {
-		root.AddCommand(newLater(verb))
-	}
+	root.AddCommand(newServe(), newCheck(), newStatus(), newReload(), newDrain(), newUpgrade(), newEIP(), newVersion(), newDocs(), newDoctor(), newImport(), newMan(), newCompletion(), newConns(), newAddress(), newLogLevel(), newBundle(), newTop())
 	for _, cmd := range append(root.Commands(), root) {
 		config.GiveOnce(cmd.Flags())
 		for _, sub := range cmd.Commands() {
@@ -122,28 +119,12 @@ const exitStatuses = `Exit status:
   doctor       0 no step failed, warnings too; 1 a step failed
   eip          0 done; 1 failed
   import       0 all that matters was carried; 1 a line changes routing, access or timeouts; 2 the file cannot be read
+  top          0; 1 no daemon answers, or there is no terminal
   bundle       0 the archive is written; 1 it is not
   version      0
   man          0
   completion   0
   every verb   2 bad flags`
-
-// laterVerbs are the verbs of the interface that this version does not have yet.
-var laterVerbs = []string{"top"}
-
-const notYet = "is not supported by this version yet"
-
-// newLater is a verb of a later version: it says so, whatever follows it.
-func newLater(verb string) *cobra.Command {
-	return &cobra.Command{
-		Use:                verb,
-		Hidden:             true,
-		DisableFlagParsing: true, // --help too
-		RunE: func(*cobra.Command, []string) error {
-			return usage(fmt.Errorf("verb %q %s", verb, notYet))
-		},
-	}
-}
 
 // newHelp is the verb help, which fails for what is no verb.
 func newHelp(root *cobra.Command) *cobra.Command {
@@ -158,8 +139,6 @@ func newHelp(root *cobra.Command) *cobra.Command {
 			switch {
 			case err != nil:
 				return err
-			case cmd.DisableFlagParsing:
-				return cmd.RunE(cmd, nil)
 			case cmd == root:
 				if err := verbOrNothing(root, rest); err != nil {
 					return err

@@ -235,6 +235,7 @@ func TestExitStatusesStay(t *testing.T) {
 		"import haproxy":         2,
 		"import haproxy " + none: 2,
 		"bundle --nonsense":      2,
+		"top":                    1,
 		"bundle -o /dev/null":    1,
 		"man":                    0,
 		"completion bash":        0,
