@@ -43,6 +43,7 @@ func (c *Client) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set(verbHeader, "1")
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -60,7 +61,7 @@ func (c *Client) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	case http.StatusNotFound:
 		err = errors.New("this version of the daemon does not have it")
 	default:
-		err = fmt.Errorf("%s answers %s", c.name, resp.Status)
+		err = fmt.Errorf("%s answers %s", c.name, Plain(resp.Status))
 	}
 	resp.Body.Close()
 	return nil, err

@@ -58,3 +58,14 @@ func TestOpenMeetsNoDaemon(t *testing.T) {
 	_, err = NewClient("bundle", "tcp", other.Listener.Addr().String()).Open(ctx, "/metrics")
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// The verb bundle may use any name of an admin address that is not loopback, as the other verbs.
+func TestOpenIsKnownAsAVerb(t *testing.T) {
+	srv := httptest.NewServer(NewHandler(&fake{}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, zap.NewNop()))
+	defer srv.Close()
+	c := NewClient("bundle", "tcp", srv.Listener.Addr().String())
+	c.host = "admin.example:9901"
+	body, err := c.Open(t.Context(), "/api/v1/log")
+	require.NoError(t, err)
+	require.NoError(t, body.Close())
+}
