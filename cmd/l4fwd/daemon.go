@@ -110,6 +110,8 @@ type forwarder interface {
 	Sockets() ([]handoff.Socket, error)
 	Base() int64
 	Save() (json.RawMessage, error)
+	SaveCounters() (json.RawMessage, error)
+	TakeCounters(json.RawMessage) error
 	Freeze(context.Context) (*relay.Frozen, error)
 	Adopted() *relay.Frozen
 }

@@ -55,6 +55,8 @@ func (f *fakeForwarder) Close(r relay.Reason)        { f.note("close " + r.Strin
 
 func (f *fakeForwarder) Sockets() ([]handoff.Socket, error)            { return nil, nil }
 func (f *fakeForwarder) Save() (json.RawMessage, error)                { return nil, nil }
+func (f *fakeForwarder) SaveCounters() (json.RawMessage, error)        { return nil, nil }
+func (f *fakeForwarder) TakeCounters(json.RawMessage) error            { return nil }
 func (f *fakeForwarder) Base() int64                                   { return 0 }
 func (f *fakeForwarder) Freeze(context.Context) (*relay.Frozen, error) { return nil, nil }
 func (f *fakeForwarder) Adopted() *relay.Frozen                        { return nil }

@@ -58,6 +58,7 @@ const (
 	partCloud    = "cloud"    // the place in AWS
 	partProxy    = "proxy"    // names, addresses and the rate
 	partSockets  = "sockets"  // which listeners have a socket of the service manager
+	partCounters = "counters" // final ones
 	partUpgrades = "upgrades" // how many upgrades went how
 	partServing  = "serving"  // whether the old process has a usable upstream
 )
@@ -176,7 +177,10 @@ func (d oldSide) Freeze(ctx context.Context) (upgrade.Frozen, error) {
 }
 
 // Final: see upgrade.Daemon.
-func (d oldSide) Final() (map[string]handoff.Part, error) { return nil, nil }
+func (d oldSide) Final() (map[string]handoff.Part, error) {
+	counters, err := d.fwd.SaveCounters()
+	return map[string]handoff.Part{partCounters: counters}, err
+}
 
 // Gone: see upgrade.Daemon.
 func (d oldSide) Gone(pid int) {
@@ -195,7 +199,7 @@ func (d *daemon) takeOver() error {
 		return nil
 	}
 	frozen := d.fwd.Adopted()
-	heir := &newSide{Frozen: frozen}
+	heir := &newSide{Frozen: frozen, counters: d.fwd.TakeCounters}
 	err := d.asUsableAsBefore()
 	if err == nil {
 		err = d.from.TakeOver(heir)
@@ -240,8 +244,9 @@ func (d *daemon) asUsableAsBefore() (err error) {
 // newSide is the daemon as upgrade.Heir.
 type newSide struct {
 	*relay.Frozen
-	taken int
-	final handoff.Final
+	counters func(json.RawMessage) error
+	taken    int
+	final    handoff.Final
 }
 
 // Take: see upgrade.Heir.
@@ -253,7 +258,7 @@ func (n *newSide) Take(c *handoff.Conn) error {
 // Settle: see upgrade.Heir.
 func (n *newSide) Settle(f *handoff.Final) error {
 	n.final = *f
-	return nil
+	return n.counters(f.Parts[partCounters])
 }
 
 // port is the health or the admin port.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -23,45 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
-
-// failAt names, in the environment, a file with the step at which a process is to fail: who, whether it sends or has received,
-// which message, and what it does then, as in "new sent ready kill". No file: none fails.
-const failAt = "TEST_UPGRADE_FAIL"
-
-// failpoint returns what is called at each message.
-func failpoint(successor bool) func(sent bool, k handoff.Kind) error {
-	path := os.Getenv(failAt)
-	if path == "" {
-		return nil
-	}
-	who := "old"
-	if successor {
-		who = "new"
-	}
-	return func(sent bool, k handoff.Kind) error {
-		way := "received"
-		if sent {
-			way = "sent"
-		}
-		text, _ := os.ReadFile(path)
-		what, meant := strings.CutPrefix(string(text), fmt.Sprintf("%s %s %s ", who, way, k))
-		if !meant {
-			return nil
-		}
-		_ = os.Remove(path) // once
-		switch what {
-		case "kill":
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		case "stop":
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		case "break":
-			return io.ErrUnexpectedEOF
-		}
-		return nil
-	}
-}
 
 // generations is a daemon that other processes take over from.
 type generations struct {
@@ -170,6 +133,19 @@ func (g *generations) begin(t *testing.T) *load {
 	for range 3 {
 		l.each("a new connection", l.visit)
 	}
+	var before uint64
+	l.each("the counters", func() error {
+		m := acceptedTotal.FindStringSubmatch(g.get("/metrics"))
+		if m == nil {
+			return errors.New("there are none")
+		}
+		now, _ := strconv.ParseUint(m[1], 10, 64)
+		if now < before {
+			return fmt.Errorf("accepted fell from %d to %d", before, now)
+		}
+		before = now
+		return nil
+	})
 	l.each("the health port", func() error {
 		if got := g.get("/readyz"); got != "200 ok\n" {
 			return fmt.Errorf("it answers %q", got)
@@ -178,6 +154,8 @@ func (g *generations) begin(t *testing.T) *load {
 	})
 	return l
 }
+
+var acceptedTotal = regexp.MustCompile(`l4fwd_accepted_total{listener="in"} (\d+)`)
 
 // each calls f again and again until the load ends.
 func (l *load) each(what string, f func() error) {
@@ -267,5 +245,9 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	require.Contains(t, metrics, fmt.Sprintf("l4fwd_handovers_total{result=\"taken\"} %d\n", n))
 	require.Contains(t, metrics, "l4fwd_handover_pause_seconds 0.")
 	require.NotContains(t, g.log.String(), `"level":"error"`)
+	g.eventually(t, func() bool { // each client has one line, whatever process it ended in
+		return strings.Count(g.log.String(), `"reason":"client_closed"`) == int(l.dialed.Load())-10+1
+	})
+	require.Contains(t, g.get("/metrics"), fmt.Sprintf("l4fwd_accepted_total{listener=\"in\"} %d\n", l.dialed.Load()+3))
 	t.Logf("%d upgrades, %d connections", n, l.dialed.Load())
 }
