@@ -67,7 +67,7 @@ licenses() { # the list is the one of the modules, and an archive has the texts
   (cd "$root" && go run ./deploy/release/licenses) | diff - "$root/docs/LICENSES.md" && grep -q 'Apache License' "$work/l4fwd-v1.2.3-linux-amd64/NOTICES"
 }
 content() {
-  local files='CAPACITY.md CHANGELOG.md CONFIG.md EIP.md LICENSE METRICS.md NOTICES README.md ROUTING.md RUNBOOK.md SECURITY.md WARM.md alerts.yaml all-keys.yaml dashboard.json l4fwd l4fwd.1.gz l4fwd.bash l4fwd.cdx.json l4fwd.fish l4fwd.yaml.5.gz l4fwd.zsh' linux='60-l4fwd.conf l4fwd.env l4fwd.service l4fwd.socket l4fwd.yaml' p want
+  local files='CAPACITY.md CHANGELOG.md CONFIG.md EIP.md LICENSE METRICS.md NOTICES README.md ROUTING.md RUNBOOK.md SECURITY.md UPGRADE.md WARM.md alerts.yaml all-keys.yaml dashboard.json l4fwd l4fwd.1.gz l4fwd.bash l4fwd.cdx.json l4fwd.fish l4fwd.yaml.5.gz l4fwd.zsh' linux='60-l4fwd.conf l4fwd.env l4fwd.service l4fwd.socket l4fwd.yaml' p want
   for p in linux-amd64 linux-arm64 darwin-amd64 darwin-arm64; do
     want=$files
     [[ $p != linux-* ]] || want="$files $linux"

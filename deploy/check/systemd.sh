@@ -78,6 +78,7 @@ expected() { # expected ZSH: MODE PATH of every file in a package; the directory
 644 /usr/share/doc/l4fwd/ROUTING.md
 644 /usr/share/doc/l4fwd/RUNBOOK.md
 644 /usr/share/doc/l4fwd/SECURITY.md
+644 /usr/share/doc/l4fwd/UPGRADE.md
 644 /usr/share/doc/l4fwd/WARM.md
 644 /usr/share/doc/l4fwd/all-keys.yaml
 644 /usr/share/doc/l4fwd/copyright

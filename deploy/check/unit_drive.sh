@@ -23,6 +23,12 @@ another_process() { # another_process PID: waits for one that is ready
   until [ "$(show MainPID)" != "$1" ] && [ "$(show ActiveState)" = active ]; do [ "$SECONDS" -lt "$end" ] || fail "no other process than $1"; sleep 0.1; done
 }
 through() { curl --silent --fail --max-time 5 http://127.0.0.1:443/; }
+open_connection() { exec 3<>/dev/tcp/127.0.0.1/443 && expect "a connection is open" ok "$(ask)"; }
+ask() { # a request on the connection
+  printf 'GET / HTTP/1.1\r\n\r\n' >&3
+  for _ in 1 2 3 4; do line= && read -r -t 5 -u 3 line; done
+  echo "$line"
+}
 configure() { # configure TIMEOUT: of the drain
   cat >/etc/l4fwd/l4fwd.yaml <<YAML
 upstreams: [{name: aoai, address: "127.0.0.1:8090"}]
@@ -58,6 +64,32 @@ pid=$(show MainPID)
 systemctl reload $unit || fail "reload"
 expect "a reload is waited for, and changes no process" "active $pid" "$(show ActiveState) $(show MainPID)"
 expect "and was done" 1 "$(curl --silent http://127.0.0.1:8080/metrics | awk '$1 == "l4fwd_config_reload_success" {print $2}')"
+
+pid=$(show MainPID) restarts=$(show NRestarts)
+open_connection
+l4fwd upgrade || fail "upgrade"
+until_is ActiveState active 5
+expect "an upgrade makes the new process the main one" "$(l4fwd status --output json | jq -r .pid)" "$(show MainPID)"
+[ "$(show MainPID)" != "$pid" ] || fail "the upgrade has changed no process"
+pid=$(show MainPID)
+expect "the connection lives on" ok "$(ask)"
+expect "a new client is served" ok "$(through)"
+sleep 3
+expect "the watchdog is fed by the new process" "$pid 0" "$(show MainPID) $(($(show NRestarts) - restarts))"
+systemctl reload $unit || fail "reload after an upgrade"
+expect "a reload after it changes no process" "active $pid" "$(show ActiveState) $(show MainPID)"
+
+cp -p /etc/l4fwd/l4fwd.yaml /var/l4fwd.yaml
+dpkg --force-depends --force-confold --install /var/l4fwd.deb >/var/dpkg.log 2>&1 || fail "dpkg: $(tail -5 /var/dpkg.log)"
+cmp -s /etc/l4fwd/l4fwd.yaml /var/l4fwd.yaml || fail "the package has changed the configuration"
+grep -q '^upgraded: version' /var/dpkg.log || fail "the package does not upgrade the daemon: $(tail -5 /var/dpkg.log)"
+another_process "$pid"
+expect "the connection lives on after the package was upgraded" ok "$(ask)"
+exec 3>&-
+pid=$(show MainPID)
+kill -KILL "$pid"
+another_process "$pid"
+expect "one that took over and was killed is replaced, too" ok "$(through)"
 
 exec 3<>/dev/tcp/127.0.0.1/443 # open through the drain, for longer than TimeoutStopSec and WatchdogSec
 printf 'GET / HTTP/1.1\r\n\r\n' >&3

@@ -17,6 +17,7 @@ ip link set lo up
 rm -rf "$root"/etc/l4fwd "$root"/{etc,usr/lib}/systemd/system/l4fwd* "$root/usr/bin/l4fwd"
 dpkg-deb --extract "$deb" "$root"
 
+cp "$deb" "$root/var/l4fwd.deb"
 install -m 0755 "$check/unit_drive.sh" "$root/usr/local/bin/unit_drive.sh"
 cat >"$root/etc/systemd/system/check.target" <<'UNIT'
 [Unit]

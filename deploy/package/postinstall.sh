@@ -1,5 +1,6 @@
 #!/bin/sh
-# Neither starts the service, whose configuration is a sample, nor restarts it on an upgrade, which would end its connections.
+# Does not start the service, whose configuration is a sample. A running one is replaced by the new binary with its connections; it is
+# never restarted, which would end them.
 set -e
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload || true
@@ -8,6 +9,13 @@ for apply in /lib/systemd/systemd-sysctl /usr/lib/systemd/systemd-sysctl; do
   "$apply" /usr/lib/sysctl.d/60-l4fwd.conf || true
   break
 done
-if systemctl --quiet is-active l4fwd.service; then
-  echo "l4fwd: the version before this one is still running; systemctl restart l4fwd.service, which drains it first, takes the new one"
-fi
+systemctl --quiet is-active l4fwd.service || exit 0
+code=0
+l4fwd upgrade --config /etc/l4fwd/l4fwd.yaml || code=$?
+case $code in
+  0) ;;
+  3) # its admin address is off, or only the service's environment names it
+    systemctl kill --kill-who=main --signal=USR2 l4fwd.service || true
+    echo "l4fwd: the running daemon was told to upgrade; journalctl -u l4fwd shows how that went" ;;
+  *) echo "l4fwd: the version before this one is still running; systemctl restart l4fwd.service, which drains it first, takes the new one" ;;
+esac

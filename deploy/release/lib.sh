@@ -21,7 +21,7 @@ collect() { # collect OS ARCH DIR [fips]: all that a release of this platform ho
   mkdir -p "$3"
   go_build "$1" "$2" "$3/l4fwd" "${4:-}"
   sh "$root/deploy/release/sbom.sh" "$3/l4fwd" >"$3/l4fwd.cdx.json"
-  install -m 0644 "$root"/{LICENSE,README.md,CHANGELOG.md} "$root"/docs/{CAPACITY,CONFIG,EIP,METRICS,ROUTING,RUNBOOK,SECURITY,WARM}.md "$root/docs/all-keys.yaml" "$3"
+  install -m 0644 "$root"/{LICENSE,README.md,CHANGELOG.md} "$root"/docs/{CAPACITY,CONFIG,EIP,METRICS,ROUTING,RUNBOOK,SECURITY,UPGRADE,WARM}.md "$root/docs/all-keys.yaml" "$3"
   install -m 0644 "$root/deploy/prometheus/alerts.yaml" "$3"
   install -m 0644 "$root/deploy/grafana/l4fwd.json" "$3/dashboard.json"
   (cd "$root" && go run ./deploy/release/licenses -texts) >"$3/NOTICES"
