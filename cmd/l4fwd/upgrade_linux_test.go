@@ -43,11 +43,18 @@ func startedGenerations(t *testing.T) *generations {
 	g.withFile = startedWithFile(t, g.text, []string{failAt + "=" + g.failed})
 	g.listen = listen
 	t.Cleanup(func() { // before the cleanup of the first process, which waits for all that write to its log
-		for _, pid := range g.pids() {
-			if pid != g.cmd.Process.Pid {
+		_ = g.cmd.Process.Kill()
+		require.Eventually(t, func() bool {
+			for _, pid := range g.pids() { // also one that takes over because another one was killed here
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
-		}
+			select {
+			case <-g.ended:
+				return true
+			default:
+				return false
+			}
+		}, 30*time.Second, 20*time.Millisecond)
 	})
 	return g
 }

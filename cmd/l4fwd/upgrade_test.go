@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -41,7 +41,7 @@ func failpoint(successor bool) func(sent bool, k handoff.Kind) error {
 		case "stop":
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		case "break":
-			return io.ErrUnexpectedEOF
+			return errors.New("broken by the test")
 		}
 		return nil
 	}

@@ -40,7 +40,7 @@ func (w *Watcher) Pause(ctx context.Context) (s *Saved, resume func(), err error
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("Auto Scaling is being asked: %w", context.Cause(ctx))
+		return nil, nil, fmt.Errorf("a call of Auto Scaling is under way: %w", context.Cause(ctx))
 	}
 	g := &w.group
 	s = &Saved{Version: savedVersion, Target: g.target, Known: g.known, Group: g.name, Current: g.current, TerminationDone: g.terminationDone}

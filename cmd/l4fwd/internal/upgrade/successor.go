@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
@@ -164,12 +165,23 @@ func (s *Successor) Close() {
 // orphaned is nil if an error means that the old process has died: nobody else owns what it handed over.
 func (s *Successor) orphaned(err error) error {
 	switch {
-	case handoff.Ended(err) && os.Getppid() != s.state.PID:
+	case handoff.Ended(err) && s.alone():
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errLost
 	}
 	return err
+}
+
+// alone reports whether the old process has ended. It closes its files a moment before that.
+func (s *Successor) alone() bool {
+	for range 100 {
+		if os.Getppid() != s.state.PID {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
 }
 
 // closeRest closes the sockets that nobody wants: their listener is not in the configuration any more.
