@@ -190,8 +190,8 @@ func (d oldSide) Gone(pid int) {
 	}
 }
 
-// readyTime is how long a new process may take to find the usable upstream that the old one has.
-const readyTime = 10 * time.Second
+// readyTime is how long a new process may take to find the usable upstream that the old one has. Tests are in more of a hurry.
+var readyTime = 10 * time.Second
 
 // takeOver takes the connections of the old process, and lets the loops run.
 func (d *daemon) takeOver() error {

@@ -35,11 +35,11 @@ type generations struct {
 }
 
 // startedGenerations starts the first process, in front of an echo server.
-func startedGenerations(t *testing.T) *generations {
+func startedGenerations(t *testing.T, engine string) *generations {
 	t.Helper()
 	g := &generations{echo: echo(t), failed: filepath.Join(t.TempDir(), "fail")}
 	listen := freePort(t)
-	g.text = fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\n", listen, g.echo)
+	g.text = fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\nengine: %s\n", listen, g.echo, engine)
 	g.withFile = startedWithFile(t, g.text, []string{failAt + "=" + g.failed})
 	g.listen = listen
 	t.Cleanup(func() { // before the cleanup of the first process, which waits for all that write to its log
@@ -208,7 +208,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	if err != nil {
 		most, until = 10, time.Now().Add(upgradesFor)
 	}
-	g := startedGenerations(t)
+	g := startedGenerations(t, "auto")
 	idle, half := g.dial(t), g.dial(t)
 	exchange(t, idle)
 	_, err = io.WriteString(half, "hello")
@@ -227,7 +227,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	l := g.begin(t)
 	n := 0
 	for ; n < most && (n < 2 || time.Now().Before(until)); n++ {
-		g.writes(t, g.text+"engine: "+[]string{"epoll", "uring", "auto"}[n%3]+"\n")
+		g.writes(t, strings.Replace(g.text, "engine: auto", "engine: "+[]string{"epoll", "uring", "auto"}[n%3], 1))
 		old := g.status(t).PID
 		g.upgrade(t)
 		ends(t, old)

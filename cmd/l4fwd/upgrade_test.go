@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
@@ -20,6 +21,7 @@ func failpoint(successor bool) func(sent bool, k handoff.Kind) error {
 	if path == "" {
 		return nil
 	}
+	readyTime = 3 * time.Second
 	who := "old"
 	if successor {
 		who = "new"
