@@ -29,7 +29,6 @@ func TestMain(m *testing.M) {
 		_ = os.Unsetenv(asL4fwd)
 		upgradeAt = failpoint(successor)
 		lifecycleInterval, _ = time.ParseDuration(os.Getenv(inAHurry))
-		_ = os.Unsetenv(inAHurry)
 		scrapesApart = 100 * time.Millisecond
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}

@@ -34,13 +34,13 @@ type generations struct {
 	echo   string
 }
 
-// startedGenerations starts the first process, in front of an echo server.
-func startedGenerations(t *testing.T, engine string) *generations {
+// startedGenerations starts the first process, in front of an echo server, with variables in its environment.
+func startedGenerations(t *testing.T, engine string, env ...string) *generations {
 	t.Helper()
 	g := &generations{echo: echo(t), failed: filepath.Join(t.TempDir(), "fail")}
 	listen := freePort(t)
 	g.text = fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\nengine: %s\n", listen, g.echo, engine)
-	g.withFile = startedWithFile(t, g.text, []string{failAt + "=" + g.failed})
+	g.withFile = startedWithFile(t, g.text, append(env, failAt+"="+g.failed))
 	g.listen = listen
 	t.Cleanup(func() { // before the cleanup of the first process, which waits for all that write to its log
 		_ = g.cmd.Process.Kill()
