@@ -30,6 +30,13 @@ func (m *manual) of(ap netip.AddrPort) int64 {
 	return m.until[ap]
 }
 
+// all returns a copy.
+func (m *manual) all() map[netip.AddrPort]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.until)
+}
+
 // set notes until when an address is out; 0: it is not any more. Ejections that are over are forgotten.
 func (m *manual) set(ap netip.AddrPort, until int64) {
 	now := time.Now().UnixNano()

@@ -19,10 +19,12 @@ type Saved struct {
 	Down      string         `json:"down,omitempty"`    // why its check fails; empty: it does not
 	DownSince time.Time      `json:"down_since,omitzero"`
 	Back      int64          `json:"back,omitempty"`
+	Manual    int64          `json:"manual,omitempty"` // until when an operator has ejected it
 }
 
-// Save returns the standing of each current address.
+// Save returns the standing of each current address, and which others an operator has ejected.
 func (s *Set) Save() (all []Saved) {
+	out := s.manual.all()
 	for _, a := range s.Addresses() {
 		v := Saved{
 			Addr: a.Addr, Failures: a.failures.Load(), Avoid: a.avoid.Load(), Slow: a.slow.Load(), SlowUntil: a.slowUntil.Load(),
@@ -31,7 +33,12 @@ func (s *Set) Save() (all []Saved) {
 		if d := a.down.Load(); d != nil {
 			v.Down, v.DownSince = d.Why, d.Since
 		}
+		v.Manual = out[a.Addr]
+		delete(out, a.Addr)
 		all = append(all, v)
+	}
+	for ap, until := range out {
+		all = append(all, Saved{Addr: ap, Manual: until})
 	}
 	return all
 }

@@ -92,6 +92,11 @@ func NewSet(o Options) *Set {
 	if o.Before != nil {
 		s.manual = o.Before.manual
 	}
+	for i := range o.Saved {
+		if v := &o.Saved[i]; v.Manual != 0 {
+			s.manual.set(v.Addr, v.Manual)
+		}
+	}
 	s.opts.Before = nil
 	again := make(chan struct{})
 	s.again.Store(&again)
