@@ -17,22 +17,32 @@ func (l *uringLoop) grow() {
 // shrinkAfter gives the memory of buffers back once fewer messages come in calmAfter than there were buffers at first.
 func (l *uringLoop) shrinkAfter(took int) {
 	l.mail.later(calmAfter, func() {
-		if l.done {
-			return
-		}
-		if l.in.Took()-took > ringSize.first || l.in.Out() > 0 || len(l.sends) > 0 {
+		switch {
+		case l.done:
+		case l.in.Took()-took > ringSize.first || l.in.Out() > 0 || len(l.sends) > 0:
 			l.shrinkAfter(l.in.Took())
-			return
-		}
-		if l.ring.Shrink(ringSize.first) != nil {
-			l.shrinkAfter(l.in.Took()) // no memory: again
-			return
-		}
-		l.grown = l.in.Given() > ringSize.first
-		if l.grown {
-			l.shrinkAfter(l.in.Took())
+		default:
+			l.shrink()
 		}
 	})
+}
+
+// provideAgain is how long a ring is without buffers before it asks for some again.
+const provideAgain = time.Millisecond
+
+// shrink gives the memory of buffers back. If that leaves the ring without any, it is called again.
+func (l *uringLoop) shrink() {
+	if l.done {
+		return
+	}
+	err := l.ring.Shrink(ringSize.first)
+	switch l.grown = err != nil || l.in.Given() != ringSize.first; {
+	case l.in.Given() == 0: // no memory, or buffers came back in that very moment
+		l.mail.later(provideAgain, l.shrink)
+		l.noWait = true
+	case l.grown:
+		l.shrinkAfter(l.in.Took())
+	}
 }
 
 // refill asks again for what found no buffer.

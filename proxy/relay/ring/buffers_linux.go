@@ -55,6 +55,9 @@ func (r *Ring) Provide(n, few, size int) (*Buffers, error) {
 
 // register adds or removes b as the ring's group of buffers.
 func (r *Ring) register(b *Buffers, op uintptr) error {
+	if r.Registering != nil {
+		r.Registering(r)
+	}
 	reg := bufReg{addr: uint64(uintptr(unsafe.Pointer(&b.ring[0]))), entries: uint32(len(b.entry)), group: Group}
 	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(unsafe.Pointer(&reg)), 1, 0, 0)
 	if e != 0 {
@@ -64,11 +67,11 @@ func (r *Ring) register(b *Buffers, op uintptr) error {
 }
 
 // Shrink takes all buffers from the kernel, gives their memory back, and provides the first few again. It does nothing
-// where a buffer is out, or a completion was not looked at, or the kernel refuses. Nobody receives meanwhile: the ring does that in Wait alone
-// (IORING_SETUP_DEFER_TASKRUN). An error leaves the ring without buffers: receives end with ENOBUFS until Shrink is called again.
+// where a buffer is out, or a completion was not looked at, or the kernel refuses. Otherwise the ring may be left without buffers, so that
+// receives end with ENOBUFS until Shrink is called again: Given is 0 then.
 func (r *Ring) Shrink(few int) error {
 	b := r.buffers
-	if b.out > 0 || atomic.LoadUint32(r.cqTail) != *r.cqHead || atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 {
+	if b.out > 0 || r.unseen() {
 		return nil
 	}
 	if b.given > 0 && r.register(b, unregisterPbufs) != nil {
@@ -76,6 +79,11 @@ func (r *Ring) Shrink(few int) error {
 	}
 	clear(b.ring) // before the kernel looks at the tail again
 	b.tail, b.given = 0, 0
+	// The ring receives in Wait alone (IORING_SETUP_DEFER_TASKRUN), but kernel 6.1 does in every call: io_uring_register begins with
+	// io_run_task_work_ctx. What it has received just now is in buffers that are the caller's to take first.
+	if r.unseen() {
+		return nil
+	}
 	if err := r.register(b, registerPbufRing); err != nil {
 		return err
 	}
@@ -85,7 +93,12 @@ func (r *Ring) Shrink(few int) error {
 	return nil
 }
 
-// Given is how many buffers the kernel goes round.
+// unseen reports whether there are completions that Completions has not returned.
+func (r *Ring) unseen() bool {
+	return atomic.LoadUint32(r.cqTail) != *r.cqHead || atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0
+}
+
+// Given is how many buffers the kernel goes round; 0: see Shrink.
 func (b *Buffers) Given() int { return b.given }
 
 // Took is how many buffers completions have brought since the beginning.

@@ -49,3 +49,71 @@ func TestBuffersBeginAnewAfterShrink(t *testing.T) {
 		require.Equal(t, few, b.Given())
 	}
 }
+
+// Kernel 6.1 receives in each call of io_uring_register, too. The buffers of such receives were given to the kernel a second time, and their
+// memory was given back, so that a connection got zeros, or the bytes of another.
+func TestShrinkLeavesWhatTheKernelReceivesMeanwhile(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := New(8, 16)
+	if err != nil {
+		t.Skip("io_uring:", err)
+	}
+	defer r.Close()
+	const few = 2
+	b, err := r.Provide(4, few, 64)
+	require.NoError(t, err)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	ask := func() {
+		q, _ := r.Next()
+		q.Op, q.FD, q.Flags, q.Group, q.Len = OpRecv, int32(fds[0]), SelectBuffer, Group, 64
+		require.Zero(t, r.Wait(0, false))
+	}
+	say := func(text string) {
+		_, err := unix.Write(fds[1], []byte(text))
+		require.NoError(t, err)
+	}
+	got := func(text string) (id uint16) {
+		qs, _ := r.Completions()
+		require.Len(t, qs, 1)
+		require.EqualValues(t, len(text), qs[0].Res)
+		id, ok := qs[0].Buffer()
+		require.True(t, ok)
+		b.Taken()
+		require.Equal(t, text, string(b.Bytes(id, len(text))))
+		r.Done()
+		return id
+	}
+
+	for round := range 10 {
+		ask()
+		say("in between")
+		r.Registering = func(r *Ring) { _, _ = r.Enter(r, Call{}) }
+		require.NoError(t, r.Shrink(few))
+		require.Zero(t, b.Given(), "a buffer is not the caller's yet")
+		require.NoError(t, r.Shrink(few))
+		require.Zero(t, b.Given(), "nor is it now")
+		id := got("in between")
+		require.NoError(t, r.Shrink(few))
+		require.Zero(t, b.Given(), "the caller has it")
+		b.Put(id)
+		require.NoError(t, r.Shrink(few))
+		require.Equal(t, few, b.Given())
+		r.Registering = nil
+
+		seen := map[uint16]bool{}
+		for i := range few { // none is given twice
+			text := fmt.Sprintf("message %d of round %d", i, round)
+			say(text)
+			ask()
+			seen[got(text)] = true
+		}
+		require.Len(t, seen, few)
+		for id := range seen {
+			b.Put(id)
+		}
+	}
+}

@@ -20,6 +20,8 @@ import (
 type Ring struct {
 	// Enter is io_uring_enter(2). Tests put something between the ring and the kernel here.
 	Enter func(r *Ring, c Call) (taken int, errno syscall.Errno)
+	// Registering is called before each change of the buffers. Tests do there what a kernel may do; nil otherwise.
+	Registering func(r *Ring)
 
 	fd       int32
 	enterFD  int32 // fd, or its number among the thread's registered rings
