@@ -1,0 +1,119 @@
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
+)
+
+// asChild has the test binary end as a new process does that cannot serve.
+const asChild = "TEST_UPGRADE_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asChild) == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	s, err := Inherit()
+	if err != nil || os.Getenv(Variable) != "" {
+		os.Exit(3)
+	}
+	s.Refuse(errors.New("it does not feel like it"))
+	os.Exit(1)
+}
+
+// settled is a daemon of which nothing is ever asked.
+type settled struct{ Daemon }
+
+func (settled) Settle(context.Context) (*handoff.State, func(), error) {
+	panic("it was refused before")
+}
+
+// heard is what a service manager was told.
+type heard []string
+
+func (h *heard) Reloading() { *h = append(*h, "reloading") }
+func (h *heard) Ready()     { *h = append(*h, "ready") }
+
+func TestARefusalIsTheOutcome(t *testing.T) {
+	t.Setenv(asChild, "1")
+	var manager heard
+	u := New(Options{Daemon: settled{}, Manager: &manager, Logger: zap.NewNop()}, Counts{Taken: 4, Failed: 1})
+	if impossible() != nil {
+		t.Skip(impossible())
+	}
+	out, err := u.Upgrade("a test")
+	require.NoError(t, err)
+	require.Equal(t, Outcome{Cause: "it does not feel like it"}, out)
+	require.Equal(t, heard{"reloading", "ready"}, manager)
+	require.Equal(t, Counts{Taken: 4, Failed: 2}, u.Counts())
+
+	require.Zero(t, u.Close())
+	_, err = u.Upgrade("a test")
+	require.ErrorIs(t, err, errEnding)
+	require.Equal(t, Counts{Taken: 4, Failed: 2, Refused: 1}, u.Counts())
+}
+
+func TestThereIsOneUpgradeAtATime(t *testing.T) {
+	u := New(Options{Logger: zap.NewNop()}, Counts{})
+	u.mu.Lock()
+	_, err := u.Upgrade("a test")
+	require.ErrorIs(t, err, ErrBusy)
+	u.mu.Unlock()
+}
+
+// A version in a directory of its own, which a link leads to, is the usual way to install beside a package manager.
+func TestTheLinkIsFollowedAnew(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	link := filepath.Join(t.TempDir(), "l4fwd")
+	require.NoError(t, os.Symlink(self, link))
+	require.Equal(t, link, startedAs(link))
+	t.Chdir(filepath.Dir(link))
+	require.Equal(t, link, startedAs("./l4fwd"))
+	t.Setenv("PATH", filepath.Dir(link))
+	require.Equal(t, link, startedAs("l4fwd"))
+	require.Equal(t, self, startedAs("another-name"), "such as argv[0] of a shell's exec -a")
+	require.NoError(t, os.Remove(link))
+	require.NoError(t, os.Symlink("/bin/sh", link))
+	require.Equal(t, self, startedAs(link))
+}
+
+func TestWhatCannotBeStartedIsExplained(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l4fwd")
+	require.EqualError(t, executable(path), "there is no binary at "+path+": put the new one there")
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.ErrorContains(t, executable(path), "is not executable (-rw-r--r--")
+	require.NoError(t, os.Chmod(path, 0o755))
+	require.NoError(t, executable(path))
+}
+
+func TestTheEnvironmentPassesWithoutWhatIsThisProcesssOwn(t *testing.T) {
+	all := []string{"A=1", "LISTEN_FDS=2", "WATCHDOG_USEC=3", "WATCHDOG_PID=4", "LISTEN_PID=5", Variable + "=6", "NOTIFY_SOCKET=7", "LISTEN_FDNAMES=8"}
+	require.Equal(t, []string{"A=1", "WATCHDOG_USEC=3", "NOTIFY_SOCKET=7"}, environment(all))
+}
+
+func TestAVariableThatNobodySetForUsIsRefused(t *testing.T) {
+	s, err := Inherit()
+	require.NoError(t, err)
+	require.Nil(t, s)
+	for _, value := range []string{"", "x", "1", "-3"} {
+		t.Setenv(Variable, value)
+		_, err := Inherit()
+		require.ErrorContains(t, err, "nobody else does; remove it")
+	}
+	// A nil Successor is a process that was started in the usual way.
+	require.NoError(t, s.Greet("", nil))
+	require.NoError(t, s.TakeOver(nil))
+	require.Nil(t, s.Part("x"))
+	s.Refuse(errEnding)
+	s.Close()
+}
