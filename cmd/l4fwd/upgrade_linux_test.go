@@ -45,7 +45,8 @@ func startedGenerations(t *testing.T, engine string, env ...string) *generations
 	t.Cleanup(func() { // before the cleanup of the first process, which waits for all that write to its log
 		_ = g.cmd.Process.Kill()
 		require.Eventually(t, func() bool {
-			for _, pid := range g.pids() { // also one that takes over because another one was killed here
+			for _, m := range anyPID.FindAllStringSubmatch(g.log.String(), -1) { // also one that takes over because another one was killed here
+				pid, _ := strconv.Atoi(m[1])
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 			select {
@@ -58,6 +59,8 @@ func startedGenerations(t *testing.T, engine string, env ...string) *generations
 	})
 	return g
 }
+
+var anyPID = regexp.MustCompile(`"pid":(\d+)`)
 
 var startedAs = regexp.MustCompile(`"msg":"started",.*"pid":(\d+)`)
 

@@ -42,6 +42,7 @@ func failpoint(successor bool) func(sent bool, k handoff.Kind) error {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		case "stop":
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(2 * time.Second) // the signal is on its way: nothing may be sent before it is there
 		case "break":
 			return errors.New("broken by the test")
 		}
