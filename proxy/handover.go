@@ -12,8 +12,8 @@ import (
 )
 
 // How a forwarder passes to another process: the sockets and connections by the relay, and here what the policy knows of each
-// connection. The order of calls is that of package handoff: Sockets and Base, Freeze, then Export and SaveFigures, then Resume or
-// Release. The new process starts with Options.Adopt, and calls Take and TakeFigures, then Begin.
+// connection. The order of calls is that of package handoff: Sockets and Base, Freeze, then Export and SaveCounters, then Resume or
+// Release. The new process starts with Options.Adopt, and calls Take and TakeCounters, then Begin.
 
 // Sockets returns the listening sockets, for the state that the new process gets. They stay the server's. An error wraps
 // relay.ErrNoHandover where nothing can be handed over.
