@@ -7,7 +7,7 @@ terraform {
 
 provider "aws" {
   region      = "us-west-2"
-  max_retries = 1
+  max_retries = 3
 }
 
 resource "aws_ecs_cluster" "this" {

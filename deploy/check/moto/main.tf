@@ -8,7 +8,7 @@ terraform {
 
 provider "aws" {
   region      = "us-west-2"
-  max_retries = 1 # what moto does not implement answers 500, which the provider would retry for ever
+  max_retries = 3 # a busy machine breaks a connection now and then; what moto does not implement answers 500, which would be retried for ever
 }
 
 variable "sha256" {
