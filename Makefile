@@ -33,7 +33,7 @@ test: ## all tests
 
 race: ## all tests under the race detector
 	@$(need-go)
-	CGO_ENABLED=1 go test -race -count=1 $(longest-first) ./...
+	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(longest-first) ./...
 
 # Without a limit an input that reaches new code is made smaller for up to 60 s each, in which nothing new is tried.
 fuzz: ## each fuzz test for FUZZTIME (15s)
