@@ -10,11 +10,44 @@ import (
 	"github.com/l4fwd/l4fwd/bench/wire"
 )
 
-// run keeps a number of exchanges under way, or begins them at a pace.
+// run keeps a number of exchanges under way, or begins them at a pace, until the phase is draining and none is under way.
 func (x *exchanger) run(phase *atomic.Int32) error {
-	if x.g.Every > 0 {
-		return x.runAtPace(phase)
+	paced, next := x.g.Every > 0, wire.Now()
+	if !paced {
+		if err := x.beginAll(); err != nil {
+			return err
+		}
 	}
+	var deadline time.Time
+	for {
+		wait, ending := int64(time.Second), phase.Load() == draining
+		if paced && !ending {
+			now := wire.Now()
+			for ; next <= now; next += uint64(x.g.Every) {
+				if err := x.beat(); err != nil {
+					return err
+				}
+			}
+			wait = int64(next - now)
+		}
+		switch {
+		case x.busy == 0 && (ending || !paced):
+			return nil
+		case ending && deadline.IsZero():
+			deadline = time.Now().Add(drainTimeout)
+		case ending && time.Now().After(deadline):
+			return fmt.Errorf("%d exchanges hang: no answer %v after the window", x.busy, drainTimeout)
+		}
+		for _, ev := range x.poll.Wait(wait) {
+			if err := x.handle(phase.Load(), ev); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// beginAll begins as many exchanges as are to be under way. Each one that is over begins the next.
+func (x *exchanger) beginAll() error {
 	inflight := x.g.Inflight
 	if inflight == 0 {
 		inflight = len(x.peers)
@@ -24,22 +57,16 @@ func (x *exchanger) run(phase *atomic.Int32) error {
 			return err
 		}
 	}
-	var deadline time.Time
-	for x.busy > 0 {
-		for _, ev := range x.poll.Wait(int64(time.Second)) {
-			if err := x.handle(phase.Load(), ev); err != nil {
-				return err
-			}
-		}
-		if phase.Load() == draining {
-			if deadline.IsZero() {
-				deadline = time.Now().Add(drainTimeout)
-			} else if time.Now().After(deadline) {
-				return fmt.Errorf("%d exchanges hang: no answer %v after the window", x.busy, drainTimeout)
-			}
-		}
-	}
 	return nil
+}
+
+// beat begins an exchange whether those before are over or not, as clients do who do not know of each other. Where every connection
+// is busy it is left out: the throughput shows it.
+func (x *exchanger) beat() error {
+	if x.busy == len(x.peers) {
+		return nil
+	}
+	return x.startNext()
 }
 
 // handle handles an event of a window.
@@ -74,39 +101,4 @@ func (x *exchanger) startNext() error {
 		}
 	}
 	return errors.New("every connection is busy")
-}
-
-// runAtPace begins an exchange every g.Every, whether those before are over or not, as clients do who do not know of each other.
-// Where every connection is busy the beat is left out: the throughput shows it.
-func (x *exchanger) runAtPace(phase *atomic.Int32) error {
-	next := wire.Now()
-	var deadline time.Time
-	for {
-		now, ending := wire.Now(), phase.Load() == draining
-		for ; !ending && next <= now; next += uint64(x.g.Every) {
-			if x.busy == len(x.peers) {
-				continue
-			}
-			if err := x.startNext(); err != nil {
-				return err
-			}
-		}
-		switch {
-		case ending && x.busy == 0:
-			return nil
-		case ending && deadline.IsZero():
-			deadline = time.Now().Add(drainTimeout)
-		case ending && time.Now().After(deadline):
-			return fmt.Errorf("%d exchanges hang: no answer %v after the window", x.busy, drainTimeout)
-		}
-		wait := int64(100 * time.Millisecond)
-		if !ending {
-			wait = int64(next - now)
-		}
-		for _, ev := range x.poll.Wait(wait) {
-			if err := x.handle(phase.Load(), ev); err != nil {
-				return err
-			}
-		}
-	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -63,10 +62,7 @@ func newAddressList() *cobra.Command {
 			} else {
 				admin.WriteAddresses(&out, list)
 			}
-			if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
-				return failure(err)
-			}
-			return nil
+			return printed(cmd, out.Bytes())
 		},
 	}
 	addOutputFlag(cmd.Flags(), &output)
@@ -175,13 +171,6 @@ func newLogLevel() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "Return to the configured level after `D`, 1s to 720h; without it: at a reload.")
 	return talksToDaemon(cmd)
-}
-
-// talksToDaemon adds the flags with which a verb finds the daemon.
-func talksToDaemon(cmd *cobra.Command) *cobra.Command {
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
-	return cmd
 }
 
 // checkFor reports a value of --for that is out of range.

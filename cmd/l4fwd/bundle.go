@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -151,7 +151,7 @@ func modules() string {
 // writeConfig writes the configuration, or its faults.
 func writeConfig(out io.Writer, l *config.Loaded) error {
 	for _, fault := range l.Faults.Sorted() {
-		if _, err := fmt.Fprintf(out, "# %s\n", bytes.ReplaceAll([]byte(fault.Error()), []byte("\n"), []byte("\n# "))); err != nil {
+		if _, err := fmt.Fprintf(out, "# %s\n", strings.ReplaceAll(fault.Error(), "\n", "\n# ")); err != nil {
 			return err
 		}
 	}

@@ -26,11 +26,7 @@ func newCheck() *cobra.Command {
 			if err != nil {
 				return failure(err)
 			}
-			_, err = cmd.OutOrStdout().Write(effective)
-			if err != nil {
-				return failure(err)
-			}
-			return nil
+			return printed(cmd, effective)
 		},
 	}
 	config.AddFileFlag(cmd.Flags())

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -45,8 +44,6 @@ func newConns() *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	config.AddFileFlag(fs)
-	config.AddFlags(fs, "admin")
 	fs.Uint64Var(&id, "close", 0, "Close the connection with this `ID`. It goes with no other flag but --admin and --config.")
 	fs.StringVar(&q.Upstream, "upstream", "", "Only those to the upstream of this `NAME`.")
 	fs.StringVar(&q.Listener, "listener", "", "Only those of the listener of this `NAME`.")
@@ -59,7 +56,7 @@ func newConns() *cobra.Command {
 	fs.BoolVar(&q.Reverse, "reverse", false, "Turn the order around.")
 	fs.IntVar(&q.Limit, "limit", 0, "List at most `N`; 0: all.")
 	addOutputFlag(fs, &output)
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // listConns prints the connections.
@@ -82,10 +79,7 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 		}
 		admin.WriteConns(&out, list, widthOf(cmd.OutOrStdout()))
 	}
-	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
-		return failure(err)
-	}
-	return nil
+	return printed(cmd, out.Bytes())
 }
 
 // widthOf is the width of the terminal that out is; 0: it is none.

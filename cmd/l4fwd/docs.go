@@ -54,13 +54,13 @@ func newMan() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0, len(args) == 1 && args[0] == manualPages[0]:
-				return printed(manual.WriteCommand(cmd.OutOrStdout(), cmd.Root()))
+				return written(manual.WriteCommand(cmd.OutOrStdout(), cmd.Root()))
 			case len(args) == 1 && args[0] == manualPages[1]:
 				var keys []manual.Key
 				for _, k := range config.Describe() {
 					keys = append(keys, manual.Key(k))
 				}
-				return printed(manual.WriteFile(cmd.OutOrStdout(), keys))
+				return written(manual.WriteFile(cmd.OutOrStdout(), keys))
 			}
 			return usage(fmt.Errorf("man: name one page: %s", strings.Join(manualPages, " or ")))
 		},
@@ -84,17 +84,23 @@ func newCompletion() *cobra.Command {
 			if len(args) != 1 || !slices.Contains(manual.Shells, args[0]) {
 				return usage(fmt.Errorf("completion: name one shell: %s", strings.Join(manual.Shells, ", ")))
 			}
-			return printed(manual.WriteCompletion(cmd.OutOrStdout(), cmd.Root(), args[0]))
+			return written(manual.WriteCompletion(cmd.OutOrStdout(), cmd.Root(), args[0]))
 		},
 	}
 	config.AddFileFlag(cmd.Flags())
 	return cmd
 }
 
-// printed gives a failed write its exit status.
-func printed(err error) error {
+// written gives a failed write its exit status.
+func written(err error) error {
 	if err != nil {
 		return failure(err)
 	}
 	return nil
+}
+
+// printed prints what a verb is about.
+func printed(cmd *cobra.Command, text []byte) error {
+	_, err := cmd.OutOrStdout().Write(text)
+	return written(err)
 }

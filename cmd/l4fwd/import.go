@@ -66,8 +66,8 @@ func importHAProxy(cmd *cobra.Command, path string) error {
 		faults.Print(cmd.ErrOrStderr())
 		return failure(fmt.Errorf("%s: the configuration would have the faults above: none is printed", path))
 	}
-	if _, err := cmd.OutOrStdout().Write(r.YAML); err != nil {
-		return failure(err)
+	if err := printed(cmd, r.YAML); err != nil {
+		return err
 	}
 	if r.Matters() {
 		return silent(exitFailure)

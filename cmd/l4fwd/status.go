@@ -33,10 +33,8 @@ func newStatus() *cobra.Command {
 			return showStatus(cmd, output)
 		},
 	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
 	addOutputFlag(cmd.Flags(), &output)
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // addOutputFlag adds --output; checkOutput says whether its value is a choice.
@@ -77,8 +75,8 @@ func showStatus(cmd *cobra.Command, output string) error {
 	} else {
 		admin.WriteText(&out, s, statusWidth)
 	}
-	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
-		return failure(err)
+	if err := printed(cmd, out.Bytes()); err != nil {
+		return err
 	}
 	if !s.Ready {
 		return silent(exitFailure)
@@ -120,9 +118,7 @@ func newDrain() *cobra.Command {
 			return nil
 		},
 	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // newReload is the verb reload.
@@ -146,9 +142,7 @@ func newReload() *cobra.Command {
 			return printReload(cmd.OutOrStdout(), out)
 		},
 	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // printReload prints what a reload changed. Faults are the error.
@@ -163,10 +157,15 @@ func printReload(out io.Writer, r admin.Reloaded) error {
 	if len(r.Fixed) > 0 {
 		text += "these keys keep their old values until a restart: " + strings.Join(r.Fixed, ", ") + "\n"
 	}
-	if _, err := fmt.Fprint(out, text); err != nil {
-		return failure(err)
-	}
-	return nil
+	_, err := fmt.Fprint(out, text)
+	return written(err)
+}
+
+// talksToDaemon adds the flags with which a verb finds the daemon.
+func talksToDaemon(cmd *cobra.Command) *cobra.Command {
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags(), "admin")
+	return cmd
 }
 
 // adminClient speaks to the daemon at the admin address of flags, environment and file. It ignores faults in other keys: a

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/top"
 	"github.com/l4fwd/l4fwd/proxy"
 )
@@ -35,10 +34,8 @@ func newTop() *cobra.Command {
 			return showTop(cmd, interval)
 		},
 	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "How long, `D`, between two looks: 500ms to 1m.")
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // showTop shows the daemon until the operator quits.

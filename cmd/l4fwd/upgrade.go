@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -45,12 +44,10 @@ func newUpgrade() *cobra.Command {
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "upgraded: version %s serves as pid %d; %d connections were handed over, which stood still for %s\n",
 				out.Version, out.PID, out.Connections, time.Duration(out.Pause*float64(time.Second)).Round(10*time.Microsecond))
-			return err
+			return written(err)
 		},
 	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags(), "admin")
-	return cmd
+	return talksToDaemon(cmd)
 }
 
 // The names of the parts of the state.

@@ -4,7 +4,6 @@ import (
 	"crypto/fips140"
 	"encoding/json"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -88,10 +87,7 @@ func printVersion(cmd *cobra.Command, output string) error {
 		}
 		text = string(b) + "\n"
 	}
-	if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
-		return failure(err)
-	}
-	return nil
+	return printed(cmd, []byte(text))
 }
 
 // newVersion is the verb version.
