@@ -148,6 +148,12 @@ func (p *process) get(path string) string {
 	return fmt.Sprintf("%d %s", resp.StatusCode, body)
 }
 
+// logs waits for a text in the log, whose lines gather for a moment before they are written.
+func (p *process) logs(t *testing.T, text string) {
+	t.Helper()
+	p.eventually(t, func() bool { return strings.Contains(p.log.String(), text) })
+}
+
 func (p *process) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", p.listen)

@@ -152,12 +152,12 @@ func TestAnAddressDiesAndNoClientFails(t *testing.T) {
 	require.Contains(t, p.get("/readyz?verbose"), "[+]upstream ok\n   "+why)
 	require.Regexp(t, "up: "+regexp.QuoteMeta(one.addr)+` check_failed(, \d+ failed)?: check failed: connect: connection refused, for `, // clients may have tried it, too
 		l4fwd(t, nil, "status", "--admin", p.admin).unwrapped())
-	require.Contains(t, p.log.String(), `"msg":"an upstream address is out"`)
+	p.logs(t, `"msg":"an upstream address is out"`)
 
 	one.live(t)
 	p.eventually(t, p.answers(t, "one"))
 	require.NotContains(t, p.get("/readyz?verbose"), one.addr)
-	require.Contains(t, p.log.String(), `"msg":"an upstream address is used again"`)
+	p.logs(t, `"msg":"an upstream address is used again"`)
 	metrics := p.get("/metrics")
 	for _, reason := range []string{"connect_refused", "no_address", "upstream_reset"} {
 		require.Contains(t, metrics, `reason="`+reason+`",upstream="up"} 0`, "no client met it")

@@ -19,7 +19,10 @@ function ask(title, text, yes, open) {
   byId("confirm-no").onclick = () => dialog.close("");
   dialog.returnValue = "";
   return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue === "yes" ? { length: open === undefined ? "" : lengths.value } : null);
+    dialog.onclose = () => {
+      if (dialog.open) return; // the late event of a question that was closed before: the browser queues it
+      resolve(dialog.returnValue === "yes" ? { length: open === undefined ? "" : lengths.value } : null);
+    };
     dialog.showModal();
     byId("confirm-no").focus();
   });
