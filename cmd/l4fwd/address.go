@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -127,7 +128,7 @@ func changeAddress(cmd *cobra.Command, args []string, act func(*admin.Client, ne
 	fmt.Fprintf(cmd.OutOrStdout(), "%s of %s: %s%s; %d connections are open to it; usable addresses of %s: %d\n",
 		e.Address, e.Upstream, e.State, until, e.Active, e.Upstream, e.Others)
 	if e.Warning != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "WARNING: "+admin.PlainLines(e.Warning))
+		fmt.Fprintln(cmd.ErrOrStderr(), "WARNING: "+plain.Lines(e.Warning))
 	}
 	return nil
 }

@@ -16,18 +16,19 @@ const module = "github.com/l4fwd/l4fwd/"
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
 	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/bundle", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/doctor", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/haproxy", "cmd/l4fwd/internal/logging",
-		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd", "cmd/l4fwd/internal/top", "cmd/l4fwd/internal/upgrade",
+		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/plain", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd", "cmd/l4fwd/internal/top", "cmd/l4fwd/internal/upgrade",
 		"proxy", "proxy/relay", "proxy/handoff", "eip", "eip/instance", "eip/lifecycle", "health", "health/probe"},
-	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
+	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/plain", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
 	"cmd/l4fwd/internal/bundle":  {},
 	"cmd/l4fwd/internal/cloud":   {"eip", "eip/instance", "eip/lifecycle"},
 	"cmd/l4fwd/internal/config":  {"proxy/preface", "eip"},
-	"cmd/l4fwd/internal/doctor":  {"eip", "eip/instance", "eip/lifecycle", "health/probe"},
+	"cmd/l4fwd/internal/doctor":  {"cmd/l4fwd/internal/plain", "eip", "eip/instance", "eip/lifecycle", "health/probe"},
 	"cmd/l4fwd/internal/hangup":  {},
 	"cmd/l4fwd/internal/haproxy": {"proxy/preface"},
 	"cmd/l4fwd/internal/logging": {},
 	"cmd/l4fwd/internal/manual":  {},
 	"cmd/l4fwd/internal/metrics": {"proxy", "proxy/relay", "eip", "eip/lifecycle"},
+	"cmd/l4fwd/internal/plain":   {},
 	"cmd/l4fwd/internal/pool":    {"eip", "eip/lifecycle"},
 	"cmd/l4fwd/internal/reload":  {},
 	"cmd/l4fwd/internal/systemd": {},
@@ -111,13 +112,14 @@ func TestImportsRunDownwards(t *testing.T) {
 	}
 }
 
-// The rooms of cmd/l4fwd meet in package main only. metrics has the types that admin shows.
+// The rooms of cmd/l4fwd meet in package main only. metrics has the types that admin shows, and plain is a leaf that any may use.
 func TestRoomsDoNotKnowEachOther(t *testing.T) {
-	const rooms = "cmd/l4fwd/internal/"
+	const rooms, leaf = "cmd/l4fwd/internal/", "cmd/l4fwd/internal/plain"
+	require.Empty(t, mayImport[leaf])
 	for pkg, imports := range mayImport {
 		for _, i := range imports {
 			both := strings.HasPrefix(pkg, rooms) && strings.HasPrefix(i, rooms)
-			require.True(t, !both || pkg == rooms+"admin" && i == rooms+"metrics", "%s may import %s", pkg, i)
+			require.True(t, !both || i == leaf || pkg == rooms+"admin" && i == rooms+"metrics", "%s may import %s", pkg, i)
 			require.False(t, strings.HasPrefix(pkg, rooms) && i == "cmd/l4fwd", "%s points back at the daemon", pkg)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/manual"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // newStatus is the verb status.
@@ -148,7 +149,7 @@ func newReload() *cobra.Command {
 // printReload prints what a reload changed. Faults are the error.
 func printReload(out io.Writer, r admin.Reloaded) error {
 	if !r.InUse {
-		return failure(errors.New(admin.PlainLines("the reload failed and changed nothing:\n  " + strings.Join(r.Faults, "\n  "))))
+		return failure(errors.New(plain.Lines("the reload failed and changed nothing:\n  " + strings.Join(r.Faults, "\n  "))))
 	}
 	text := "reloaded; nothing has changed\n"
 	if len(r.Changed) > 0 {

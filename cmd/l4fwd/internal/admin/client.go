@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // ErrNoDaemon says that nothing answered as l4fwd would.
@@ -135,9 +137,9 @@ func (c *Client) fetch(method, path string, in []byte) ([]byte, error) {
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusUnprocessableEntity { // which has its outcome as JSON
 		var f Failure
 		if json.Unmarshal(body, &f) == nil && f.Text != "" {
-			return nil, errors.New(PlainLines(f.Text))
+			return nil, errors.New(plain.Lines(f.Text))
 		}
-		return nil, fmt.Errorf("%s answers %s: %s", c.name, Plain(resp.Status), PlainLines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
+		return nil, fmt.Errorf("%s answers %s: %s", c.name, plain.Text(resp.Status), plain.Lines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
 	return body, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -215,5 +216,5 @@ func (h handlers) conns(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lookTime)) // not there in tests without a connection
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(plainJSON(body.Bytes())) // the caller may be gone
+	_, _ = w.Write(plain.JSON(body.Bytes())) // the caller may be gone
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // Daemon is what the port shows, and what it can begin.
@@ -153,5 +154,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(plainJSON(body.Bytes())) // the caller may be gone
+	_, _ = w.Write(plain.JSON(body.Bytes())) // the caller may be gone
 }

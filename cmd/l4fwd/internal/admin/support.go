@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // Records are what a support case asks for beside the state.
@@ -61,7 +63,7 @@ func (c *Client) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	case http.StatusNotFound:
 		err = errors.New("this version of the daemon does not have it")
 	default:
-		err = fmt.Errorf("%s answers %s", c.name, Plain(resp.Status))
+		err = fmt.Errorf("%s answers %s", c.name, plain.Text(resp.Status))
 	}
 	resp.Body.Close()
 	return nil, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -21,7 +22,7 @@ func WriteText(out io.Writer, s State, width int) {
 	if width == 0 {
 		width = math.MaxInt
 	}
-	_, _ = io.WriteString(out, wrap(PlainLines(text.String()), width))
+	_, _ = io.WriteString(out, wrap(plain.Lines(text.String()), width))
 }
 
 // writeState writes the state with tables of at most width letters.

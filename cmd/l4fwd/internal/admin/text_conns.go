@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -105,7 +106,7 @@ func connCells(conns []Conn) (cells [][]string, widths []int) {
 	for n := range conns {
 		row := make([]string, len(connColumns))
 		for i, col := range connColumns {
-			row[i] = Plain(col.text(&conns[n]))
+			row[i] = plain.Text(col.text(&conns[n]))
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 		cells = append(cells, row)
@@ -165,7 +166,7 @@ func ratesText(conns []Conn) string {
 func WriteAddresses(out io.Writer, list AddressList) {
 	rows := [][]string{{"UPSTREAM", "ADDRESS", "STATE", "ACTIVE", "FAILED", "WHY"}}
 	for _, a := range list.Addresses {
-		rows = append(rows, []string{Plain(a.Upstream), a.Addr.String(), Plain(a.State), fmt.Sprint(a.Active), fmt.Sprint(a.Failures), Plain(a.Why)})
+		rows = append(rows, []string{plain.Text(a.Upstream), a.Addr.String(), plain.Text(a.State), fmt.Sprint(a.Active), fmt.Sprint(a.Failures), plain.Text(a.Why)})
 	}
 	var widths [6]int
 	for _, r := range rows {

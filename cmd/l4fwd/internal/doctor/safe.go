@@ -2,9 +2,9 @@ package doctor
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // longest is how much of a text that others wrote goes into a report, in characters.
@@ -26,26 +26,19 @@ func (s *Step) clean() {
 	}
 }
 
-// printable shows characters that a terminal obeys, or that reorder a line, as Go writes them, and cuts a text that is too long.
+// oneLine has spaces for the ends of lines and tabs.
+var oneLine = strings.NewReplacer("\n", " ", "\t", " ")
+
+// printable is a text in one line that a terminal shows as it is, cut if it is too long.
 func printable(text string, most int) string {
-	var b strings.Builder
 	n := 0
-	for _, r := range text {
+	for i := range text {
 		if n++; n > most {
-			b.WriteString("…")
+			text = text[:i] + "…"
 			break
 		}
-		switch {
-		case r == '\n', r == '\t':
-			b.WriteByte(' ')
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
 	}
-	return b.String()
+	return plain.Text(oneLine.Replace(text))
 }
 
 // plainWord needs no quotes in a shell.

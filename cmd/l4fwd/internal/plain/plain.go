@@ -1,4 +1,6 @@
-package admin
+// Package plain makes texts of others safe to print. Names come from clients, and texts from resolvers, servers and files. None of
+// them may move the cursor of an operator's terminal, change its title, or turn the order of what it shows around.
+package plain
 
 import (
 	"fmt"
@@ -9,12 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// Names come from clients, and texts from resolvers and files. None of them may move the cursor of an operator's terminal, change
-// its title, or turn the order of what it shows around.
-
-// Plain returns a text with each character that does not print written as Go writes it, such as \x1b or \u202e, line breaks and
+// Text returns a text with each character that does not print written as Go writes it, such as \x1b or \u202e, line breaks and
 // tabs included.
-func Plain(s string) string {
+func Text(s string) string {
 	if strings.IndexFunc(s, unprintable) < 0 && utf8.ValidString(s) {
 		return s
 	}
@@ -32,18 +31,18 @@ func Plain(s string) string {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// PlainLines is Plain for a text of several lines.
-func PlainLines(s string) string {
+// Lines is Text for a text of several lines.
+func Lines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
-		lines[i] = Plain(lines[i])
+		lines[i] = Text(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }
 
-// plainJSON returns JSON with the same meaning, in which a terminal finds nothing to act on either: the encoder escapes the
+// JSON returns JSON with the same meaning, in which a terminal finds nothing to act on either: the encoder escapes the
 // control characters of ASCII but DEL, and none beyond ASCII.
-func plainJSON(b []byte) []byte {
+func JSON(b []byte) []byte {
 	var out []byte // nil: nothing was escaped yet
 	kept := 0      // of b, up to here, is in out
 	for i := 0; i < len(b); {
