@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -40,7 +41,7 @@ func newUpgrade() *cobra.Command {
 			case err != nil:
 				return unanswered(err)
 			case !out.Taken:
-				return failure(errors.New("the upgrade failed and the running process goes on: " + out.Cause))
+				return failure(errors.New(plain.Lines("the upgrade failed and the running process goes on: " + out.Cause)))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "upgraded: version %s serves as pid %d; %d connections were handed over, which stood still for %s\n",
 				out.Version, out.PID, out.Connections, time.Duration(out.Pause*float64(time.Second)).Round(10*time.Microsecond))
