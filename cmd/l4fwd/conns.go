@@ -73,7 +73,7 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 		}
 		out.Write(append(bytes.TrimSpace(raw), '\n'))
 	} else {
-		list, _, err := c.Conns(q)
+		list, err := c.Conns(q)
 		if err != nil {
 			return failure(err)
 		}

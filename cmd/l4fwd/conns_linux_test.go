@@ -46,7 +46,7 @@ func moods(t *testing.T) string {
 // conns asks the daemon for those of a state; "": for all.
 func (p *process) conns(t *testing.T, state string) admin.ConnList {
 	t.Helper()
-	list, _, err := admin.NewClient("test", "tcp", p.admin).Conns(admin.ConnQuery{State: state})
+	list, err := admin.NewClient("test", "tcp", p.admin).Conns(admin.ConnQuery{State: state})
 	require.NoError(t, err)
 	return list
 }

@@ -68,7 +68,7 @@ func (d topDaemon) Look(_ context.Context, q top.Query) (top.Snapshot, error) {
 	if err != nil {
 		return top.Snapshot{}, err
 	}
-	list, _, err := d.Conns(admin.ConnQuery{Sort: q.Sort, Limit: q.Limit})
+	list, err := d.Conns(admin.ConnQuery{Sort: q.Sort, Limit: q.Limit})
 	if err != nil {
 		return top.Snapshot{}, err
 	}

@@ -64,13 +64,13 @@ func (c *Client) Within(limit time.Duration) *Client {
 // State returns the daemon's state, and the JSON that it sent, which may be of another version. An error that wraps
 // ErrNoDaemon means that no daemon answered.
 func (c *Client) State() (State, json.RawMessage, error) {
-	var raw json.RawMessage
-	if err := c.Call(http.MethodGet, "/api/v1/status", &raw); err != nil {
-		return State{}, nil, err
-	}
 	var s State
-	if err := json.Unmarshal(raw, &s); err != nil || s.PID == 0 {
-		return State{}, nil, c.foreign("")
+	raw, err := c.send(http.MethodGet, "/api/v1/status", nil, &s)
+	if err == nil && s.PID == 0 {
+		err = c.foreign("")
+	}
+	if err != nil {
+		return State{}, nil, err
 	}
 	return s, raw, nil
 }
@@ -85,12 +85,16 @@ func (c *Client) Drain() (begun bool, err error) {
 // Reload has the daemon load its file again and waits for the outcome. An error says why there is none.
 func (c *Client) Reload() (out Reloaded, err error) {
 	c.http.Timeout = reloadTime + answerTimeout
-	return out, c.Call(http.MethodPost, "/api/v1/reload", &out)
+	err = c.Call(http.MethodPost, "/api/v1/reload", &out)
+	return out, err
 }
 
 // Call sends a request and decodes the JSON of the answer into out. An error that wraps ErrNoDaemon means that no daemon
 // answered.
-func (c *Client) Call(method, path string, out any) error { return c.send(method, path, nil, out) }
+func (c *Client) Call(method, path string, out any) error {
+	_, err := c.send(method, path, nil, out)
+	return err
+}
 
 // Post is Call with JSON in the request.
 func (c *Client) Post(path string, in, out any) error {
@@ -98,38 +102,29 @@ func (c *Client) Post(path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.send(http.MethodPost, path, body, out)
+	_, err = c.send(http.MethodPost, path, body, out)
+	return err
 }
 
-func (c *Client) send(method, path string, in []byte, out any) error {
+// send sends a request and decodes the JSON of the answer into out; raw is that JSON as the daemon wrote it.
+func (c *Client) send(method, path string, in []byte, out any) (raw json.RawMessage, err error) {
 	body, err := c.fetch(method, path, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return c.foreign("")
+		return nil, c.foreign("")
 	}
-	return nil
+	return bytes.TrimSpace(body), nil
 }
 
 // fetch sends a request and returns the body of the answer, unless that is an error.
 func (c *Client) fetch(method, path string, in []byte) ([]byte, error) {
-	req, err := http.NewRequest(method, "http://"+c.host+path, bytes.NewReader(in))
+	resp, err := c.do(context.Background(), method, path, in)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set(verbHeader, "1")
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreached(err)
-	}
 	defer resp.Body.Close()
-	if server := resp.Header.Get("Server"); server != AdminPort {
-		return nil, c.foreign(server)
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer))
 	if err != nil {
 		return nil, c.unreached(err)
@@ -142,6 +137,30 @@ func (c *Client) fetch(method, path string, in []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s answers %s: %s", c.name, plain.Text(resp.Status), plain.Lines(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
 	return body, nil
+}
+
+// do sends a request and returns the answer, if it is the daemon's. The caller closes its body.
+func (c *Client) do(ctx context.Context, method, path string, in []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.host+path, bytes.NewReader(in))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(verbHeader, "1")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, c.unreached(err)
+	}
+	if server := resp.Header.Get("Server"); server != AdminPort {
+		resp.Body.Close()
+		return nil, c.foreign(server)
+	}
+	return resp, nil
 }
 
 // unreached explains a request without a whole answer: nobody listens, or the server does not speak HTTP.

@@ -10,32 +10,27 @@ import (
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
-// Conns lists connections; raw is the daemon's own JSON.
-func (c *Client) Conns(q ConnQuery) (list ConnList, raw json.RawMessage, err error) {
-	if raw, err = c.fetchConns(q); err != nil {
-		return list, nil, err
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return list, nil, c.foreign("")
-	}
-	return list, raw, nil
+// Conns lists connections.
+func (c *Client) Conns(q ConnQuery) (list ConnList, err error) {
+	err = c.Call(http.MethodGet, connsPath(q), &list)
+	return list, err
 }
 
-// ConnsJSON is Conns for who needs the JSON alone, which spares most of the work.
+// ConnsJSON is Conns for who needs the daemon's own JSON alone, which spares most of the work.
 func (c *Client) ConnsJSON(q ConnQuery) (json.RawMessage, error) {
-	raw, err := c.fetchConns(q)
+	raw, err := c.fetch(http.MethodGet, connsPath(q), nil)
 	if err == nil && !json.Valid(raw) {
 		return nil, c.foreign("")
 	}
 	return raw, err
 }
 
-func (c *Client) fetchConns(q ConnQuery) (json.RawMessage, error) {
+func connsPath(q ConnQuery) string {
 	path := "/api/v1/conns"
 	if v := q.Values(); len(v) > 0 {
 		path += "?" + v.Encode()
 	}
-	return c.fetch(http.MethodGet, path, nil)
+	return path
 }
 
 // CloseConn ends the connection with an id.
@@ -49,13 +44,8 @@ func (c *Client) Addresses(upstream string) (list AddressList, raw json.RawMessa
 	if upstream != "" {
 		path += "?upstream=" + url.QueryEscape(upstream)
 	}
-	if err := c.Call(http.MethodGet, path, &raw); err != nil {
-		return list, nil, err
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return list, nil, c.foreign("")
-	}
-	return list, raw, nil
+	raw, err = c.send(http.MethodGet, path, nil, &list)
+	return list, raw, err
 }
 
 // Eject takes an address out of use for d; 0: until Restore.

@@ -41,21 +41,9 @@ func writeText(w http.ResponseWriter, text []byte) {
 
 // Open sends a GET and returns the body as it comes, which the caller closes. It may be endless, and stop at any byte.
 func (c *Client) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.host+path, nil)
+	resp, err := c.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
-	}
-	req.Header.Set(verbHeader, "1")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, c.unreached(err)
-	}
-	if server := resp.Header.Get("Server"); server != AdminPort {
-		resp.Body.Close()
-		return nil, c.foreign(server)
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:

@@ -46,7 +46,8 @@ func (h handlers) upgrade(w http.ResponseWriter, _ *http.Request) {
 // Upgrade has the daemon replaced by a process of the binary on disk, and waits for the outcome. An error says why there is none.
 func (c *Client) Upgrade() (out Upgraded, err error) {
 	c.http.Timeout = upgradeTime + answerTimeout
-	return out, c.Call(http.MethodPost, "/api/v1/upgrade", &out)
+	err = c.Call(http.MethodPost, "/api/v1/upgrade", &out)
+	return out, err
 }
 
 // writeTaken writes what came from another process; nothing if nothing did.
