@@ -62,11 +62,10 @@ func momentOf(st *proxy.Stats) moment {
 // pointOf is the interval between two moments.
 func pointOf(before, now *moment) Point {
 	seconds := max(now.at.Sub(before.at).Seconds(), 0.001)
-	perSecond := func(now, before uint64) float64 { return float64(now-min(before, now)) / seconds }
 	p := Point{
 		At: now.at.UTC().Truncate(time.Millisecond), Active: now.active,
-		Connections: perSecond(now.accepted, before.accepted),
-		BytesUp:     perSecond(now.up, before.up), BytesDown: perSecond(now.down, before.down),
+		Connections: perSecond(before.accepted, now.accepted, seconds),
+		BytesUp:     perSecond(before.up, now.up, seconds), BytesDown: perSecond(before.down, now.down, seconds),
 	}
 	for _, n := range grown(before.refused, now.refused) {
 		p.Refused += float64(n) / seconds
@@ -88,8 +87,10 @@ func grown(before, now map[string]uint64) map[string]uint64 {
 	return out
 }
 
-// record notes the present figures in the history. The caller holds r.mu.
+// record notes the present figures.
 func (r *Sampler) record(m moment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if n := len(r.moments); n > 0 {
 		r.points = append(r.points, pointOf(&r.moments[n-1], &m))
 		r.moments[n-1].connect, r.moments[n-1].firstByte = nil, nil // no later point needs them

@@ -28,13 +28,12 @@ const (
 	sampleCount    = 4 // so that a window is 12 to 16 s long
 )
 
-// Sampler keeps the figures of the last seconds, so that rates do not depend on who asks for them, nor on how many do, and a
-// history of HistorySpan. Both survive a reload.
+// Sampler keeps figures, so that rates do not depend on who asks for them, nor on how many do, and makes a history of HistorySpan
+// of them. Both survive a reload.
 type Sampler struct {
 	stats func() proxy.Stats
 
 	mu      sync.Mutex
-	samples []sample // the oldest first, at most sampleCount
 	moments []moment // the oldest first, at least one, at most historyCount+1
 	points  []Point  // the intervals between moments
 }
@@ -55,7 +54,7 @@ func isLimit(reason string) bool { return strings.HasPrefix(reason, "limit_") }
 func NewSampler(stats func() proxy.Stats) *Sampler {
 	st := stats()
 	first := momentOf(&st)
-	return &Sampler{stats: stats, samples: []sample{first.sample}, moments: []moment{first}}
+	return &Sampler{stats: stats, moments: []moment{first}}
 }
 
 // sampleOf takes a sample of the present figures.
@@ -93,33 +92,25 @@ func (r *Sampler) Run(ctx context.Context) {
 		case <-t.C:
 		}
 		st := r.stats()
-		m := momentOf(&st)
-		r.mu.Lock()
-		r.samples = newest(append(r.samples, m.sample), sampleCount)
-		r.record(m)
-		r.mu.Unlock()
+		r.record(momentOf(&st))
 	}
+}
+
+// perSecond is by how much a counter has grown each second; not at all if it has become smaller.
+func perSecond(before, now uint64, seconds float64) float64 {
+	return float64(now-min(before, now)) / seconds
 }
 
 // Rates returns the rates up to now; st are the present figures.
 func (r *Sampler) Rates(st proxy.Stats) Rates {
 	now := sampleOf(st)
 	r.mu.Lock()
-	then := r.samples[0]
+	then := r.moments[max(len(r.moments)-sampleCount, 0)].sample
 	r.mu.Unlock()
 	seconds := max(now.at.Sub(then.at).Seconds(), 1) // a shorter window would exaggerate the first moment
-	out := Rates{Seconds: seconds, Busy: make([]float64, len(now.busy))}
-	out.BytesUp = float64(now.up-then.up) / seconds
-	out.BytesDown = float64(now.down-then.down) / seconds
-	out.Connections = float64(now.accepted-then.accepted) / seconds
-	for reason, n := range now.limited {
-		if n > then.limited[reason] {
-			if out.Limited == nil {
-				out.Limited = map[string]uint64{}
-			}
-			out.Limited[reason] = n - then.limited[reason]
-		}
-	}
+	out := Rates{Seconds: seconds, Busy: make([]float64, len(now.busy)), Limited: grown(then.limited, now.limited)}
+	out.BytesUp, out.BytesDown = perSecond(then.up, now.up, seconds), perSecond(then.down, now.down, seconds)
+	out.Connections = perSecond(then.accepted, now.accepted, seconds)
 	for i, b := range now.busy {
 		if i < len(then.busy) {
 			out.Busy[i] = min(max((b-then.busy[i])/seconds, 0), 1)
