@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/proxy"
@@ -74,17 +73,12 @@ func moved(c *Conn) string {
 // WriteConns writes connections as a table at most width columns wide, if that is possible; 0: as wide as it takes. out is a
 // buffer, whose errors are not looked at.
 func WriteConns(out io.Writer, list ConnList, width int) {
-	cells, widths := connCells(list.Conns)
-	shown := fitting(widths, width)
-	for _, row := range cells {
-		var line strings.Builder
-		for i, cell := range row {
-			if shown[i] {
-				line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
-			}
-		}
-		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
+	t := connTable(list.Conns)
+	shown := fitting(t.widths(0), width)
+	for i, row := range t.rows {
+		t.rows[i] = only(row, shown)
 	}
+	t.write(out, 0)
 	fmt.Fprintf(out, "%d of %d connections", len(list.Conns), list.Total)
 	if list.Found > len(list.Conns) {
 		fmt.Fprintf(out, "; %d match", list.Found)
@@ -95,40 +89,50 @@ func WriteConns(out io.Writer, list ConnList, width int) {
 	}
 }
 
-// connCells are the texts of a table, its heading first, and the width of each column.
-func connCells(conns []Conn) (cells [][]string, widths []int) {
+// connTable is connections with all columns.
+func connTable(conns []Conn) *table {
 	heading := make([]string, len(connColumns))
-	widths = make([]int, len(connColumns))
 	for i, col := range connColumns {
-		heading[i], widths[i] = col.name, len(col.name)
+		heading[i] = col.name
 	}
-	cells = append(cells, heading)
+	t := &table{rows: make([][]string, 0, len(conns)+1)}
+	t.row(heading...)
 	for n := range conns {
 		row := make([]string, len(connColumns))
 		for i, col := range connColumns {
 			row[i] = plain.Text(col.text(&conns[n]))
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
-		cells = append(cells, row)
+		t.row(row...)
 	}
-	return cells, widths
+	return t
+}
+
+// only returns the cells that are shown, in the array of the row.
+func only(row []string, shown []bool) []string {
+	kept := row[:0]
+	for i, cell := range row {
+		if shown[i] {
+			kept = append(kept, cell)
+		}
+	}
+	return kept
 }
 
 // fitting chooses the columns for a width; 0: all.
 func fitting(widths []int, width int) []bool {
 	shown := make([]bool, len(widths))
-	total := -2
+	total := -gap
 	highest := 0
 	for i, w := range widths {
 		shown[i] = true
-		total += w + 2
+		total += w + gap
 		highest = max(highest, connColumns[i].drop)
 	}
 	for d := highest; d > 0 && width > 0 && total > width; d-- {
 		for i, col := range connColumns {
 			if col.drop == d {
 				shown[i] = false
-				total -= widths[i] + 2
+				total -= widths[i] + gap
 			}
 		}
 	}
@@ -164,21 +168,10 @@ func ratesText(conns []Conn) string {
 
 // WriteAddresses writes a row for each address. out is a buffer, whose errors are not looked at.
 func WriteAddresses(out io.Writer, list AddressList) {
-	rows := [][]string{{"UPSTREAM", "ADDRESS", "STATE", "ACTIVE", "FAILED", "WHY"}}
+	var t table
+	t.row("UPSTREAM", "ADDRESS", "STATE", "ACTIVE", "FAILED", "WHY")
 	for _, a := range list.Addresses {
-		rows = append(rows, []string{plain.Text(a.Upstream), a.Addr.String(), plain.Text(a.State), fmt.Sprint(a.Active), fmt.Sprint(a.Failures), plain.Text(a.Why)})
+		t.row(plain.Text(a.Upstream), a.Addr.String(), plain.Text(a.State), fmt.Sprint(a.Active), fmt.Sprint(a.Failures), plain.Text(a.Why))
 	}
-	var widths [6]int
-	for _, r := range rows {
-		for i, cell := range r {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, r := range rows {
-		line := ""
-		for i, cell := range r {
-			line += fmt.Sprintf("%-*s  ", widths[i], cell)
-		}
-		fmt.Fprintln(out, strings.TrimRight(line, " "))
-	}
+	t.write(out, 0)
 }

@@ -68,10 +68,10 @@ func (t *table) widths(width int) []int {
 // cutMiddle leaves out the middle of a text that is longer than width letters: dais24-a…om:443. Both ends tell names apart. The
 // spaces at its beginning stay.
 func cutMiddle(text string, width int) string {
-	letters := []rune(text)
-	if len(letters) <= width || width < 1 {
+	if width < 1 || utf8.RuneCountInString(text) <= width {
 		return text
 	}
+	letters := []rune(text)
 	indent := len(text) - len(strings.TrimLeft(text, " "))
 	kept := max(width-1-indent, 0)
 	head := indent + (kept+1)/2
