@@ -21,9 +21,7 @@ func (m *model) View() tea.View {
 func (m *model) lines() []string {
 	all := m.head()
 	if m.help {
-		for _, text := range longHelp {
-			all = append(all, plain(text))
-		}
+		all = append(all, longHelp...)
 	} else {
 		all = append(all, m.addresses()...)
 		all = append(all, m.connections()...)
@@ -112,7 +110,8 @@ func (m *model) connections() []string {
 		about += ", with " + fmt.Sprintf("%q", m.filter)
 	}
 	lines := []string{about, strong(heading(cols))}
-	for i := m.offset; i < min(m.offset+m.page(), len(m.rows)); i++ {
+	end := min(m.offset+m.page(), len(m.rows)) // page draws what stands above
+	for i := m.offset; i < end; i++ {
 		line := row(cols, &m.rows[i])
 		if i == m.at {
 			line = selectedLine(line)
