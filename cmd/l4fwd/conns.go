@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/top"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -85,7 +86,7 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 // widthOf is the width of the terminal that out is; 0: it is none.
 func widthOf(out io.Writer) int {
 	if f, ok := out.(*os.File); ok {
-		return admin.TerminalWidth(f)
+		return top.Width(f)
 	}
 	return 0
 }

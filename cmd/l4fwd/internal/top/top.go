@@ -76,6 +76,15 @@ type Options struct {
 // IsTerminal reports whether a file is a terminal, whatever its size.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(f.Fd()) }
 
+// Width is how many columns the terminal behind f has; 0: f is none.
+func Width(f *os.File) int {
+	columns, _, err := term.GetSize(f.Fd())
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
 // Run shows the daemon until q is pressed or ctx ends. first is what has been seen already.
 func Run(ctx context.Context, o Options, first Snapshot) error {
 	_, err := tea.NewProgram(newModel(ctx, o, first), tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out)).Run()
