@@ -18,12 +18,14 @@ let stream = null;
 let again = 0; // the timer of another try
 let refused = ""; // why the daemon refused the stream
 
-// merge adds points that are newer than those there are.
+// merge adds points that are newer than those there are, and returns whether there were any: every other message has none.
 function merge(more) {
   const newest = points.length ? Date.parse(points.at(-1).at) : -Infinity;
-  points.push(...more.filter((p) => Date.parse(p.at) > newest));
-  const oldest = points.length ? Date.parse(points.at(-1).at) - SPAN * 1000 : 0;
-  points = points.filter((p) => Date.parse(p.at) >= oldest);
+  const added = more.filter((p) => Date.parse(p.at) > newest);
+  if (added.length === 0) return false;
+  const oldest = Date.parse(added.at(-1).at) - SPAN * 1000;
+  points = [...points, ...added].filter((p) => Date.parse(p.at) >= oldest);
+  return true;
 }
 
 // recall asks for the whole history.
@@ -48,11 +50,10 @@ function receive(message) {
   const first = message.history.points[0];
   const gap = first && (points.length === 0 || Date.parse(first.at) - Date.parse(points.at(-1).at) > interval * 1500);
   if (restarted || gap) recall();
-  else merge(message.history.points);
+  else if (merge(message.history.points)) drawCharts(points, SPAN, interval);
   showState(message);
   showConns(message);
   showLevel(message.log_level);
-  drawCharts(points, SPAN, interval);
   watch();
 }
 
