@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -143,6 +144,6 @@ func (m *Manifest) Summary(out io.Writer) {
 		by[f.Problem] = append(by[f.Problem], f.Name)
 	}
 	for _, why := range reasons {
-		fmt.Fprintf(out, "not in it, or not whole: %s: %s\n", join(by[why]), why)
+		fmt.Fprintf(out, "not in it, or not whole: %s: %s\n", strings.Join(by[why], ", "), why)
 	}
 }

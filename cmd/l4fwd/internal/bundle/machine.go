@@ -153,17 +153,17 @@ const unitProperties = "LoadState,ActiveState,SubState,Result,NRestarts,MainPID,
 
 // unit asks systemd for the units.
 func unit(ctx context.Context, out io.Writer) error {
-	return command(ctx, out, "/run/systemd/system", "systemctl", "show", "--no-pager", "--property="+unitProperties, "l4fwd.service", "l4fwd.socket")
+	return systemd(ctx, out, "systemctl", "show", "--no-pager", "--property="+unitProperties, "l4fwd.service", "l4fwd.socket")
 }
 
 // journal asks the journal for the unit's lines.
 func journal(ctx context.Context, out io.Writer) error {
-	return command(ctx, out, "/run/systemd/system", "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise", "--lines=1000", "--unit=l4fwd.service")
+	return systemd(ctx, out, "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise", "--lines=1000", "--unit=l4fwd.service")
 }
 
-// command runs a program, where the directory is that shows that it makes sense.
-func command(ctx context.Context, out io.Writer, needs, name string, args ...string) error {
-	if _, err := os.Stat(needs); err != nil {
+// systemd runs a program of systemd, where that is: see sd_booted(3).
+func systemd(ctx context.Context, out io.Writer, name string, args ...string) error {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		return errors.New("systemd does not run here")
 	}
 	path, err := exec.LookPath(name)

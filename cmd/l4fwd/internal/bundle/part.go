@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 )
@@ -112,6 +111,3 @@ func (b *bounded) take() (text []byte, truncated bool) {
 
 // seconds is the time since then, to the millisecond.
 func seconds(since time.Time) float64 { return time.Since(since).Round(time.Millisecond).Seconds() }
-
-// join lists names.
-func join(names []string) string { return strings.Join(names, ", ") }
