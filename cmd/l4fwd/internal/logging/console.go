@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,22 +115,8 @@ func valueText(value any) string {
 			texts = append(texts, quotedIfNeeded(fmt.Sprint(item)))
 		}
 		return strings.Join(texts, ",")
-	case map[string]any:
-		if len(v) == 0 {
-			return ""
-		}
-		return jsonText(v)
 	}
 	return quotedIfNeeded(fmt.Sprint(value))
-}
-
-// jsonText is an object, or what fmt makes of it if JSON cannot have it.
-func jsonText(v map[string]any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return quotedIfNeeded(fmt.Sprint(v))
-	}
-	return string(text)
 }
 
 // quotedIfNeeded is a text in quotes if it could be misread without.
