@@ -22,22 +22,27 @@ const value = `(?:"(?:[^"\\\n]|\\.)*"|\\"(?:[^"\\\n]|\\[^"])*\\"|'[^'\n]*'|[^\s,
 // pattern is what a credential looks like. Its groups are kept: the first stands before the credential, a second after it.
 type pattern struct {
 	marks []string // in lower case; a text without any has none of it, which is quick to see
-	re    *regexp.Regexp
+	re    func() *regexp.Regexp
+}
+
+// lazy is an expression that is compiled when it is first used. The daemon never does, and its start need not wait for this.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
 var credentials = []pattern{
 	// A private key; of one that is cut, all that is left.
-	{[]string{"private key-----"}, regexp.MustCompile(`()(?s:-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z))`)},
+	{[]string{"private key-----"}, lazy(`()(?s:-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z))`)},
 	// A name that says so, and its value: in YAML, JSON, a variable or a header.
 	{
 		[]string{"key", "secret", "token", "passw", "passphrase", "authorization", "signature", "credential"},
-		regexp.MustCompile(`(?i)(` + names + `[\w-]*\\?["']?[ \t]*[:=][ \t]*(?:(?:bearer|basic|sharedkey)[ \t]+)?)` + value),
+		lazy(`(?i)(` + names + `[\w-]*\\?["']?[ \t]*[:=][ \t]*(?:(?:bearer|basic|sharedkey)[ \t]+)?)` + value),
 	},
-	{[]string{"bearer", "basic"}, regexp.MustCompile(`(?i)(\b(?:bearer|basic)[ \t]+)[\w.~+/=-]{12,}`)},
+	{[]string{"bearer", "basic"}, lazy(`(?i)(\b(?:bearer|basic)[ \t]+)[\w.~+/=-]{12,}`)},
 	// A JSON web token, an access key of AWS, a name and password in an URL.
-	{[]string{"eyj"}, regexp.MustCompile(`()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?`)},
-	{[]string{"akia", "asia"}, regexp.MustCompile(`()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`)},
-	{[]string{"://"}, regexp.MustCompile(`(://)[^/\s@"'?#]+(@)`)},
+	{[]string{"eyj"}, lazy(`()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?`)},
+	{[]string{"akia", "asia"}, lazy(`()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`)},
+	{[]string{"://"}, lazy(`(://)[^/\s@"'?#]+(@)`)},
 }
 
 // replace replaces each match by what by makes of its groups. lower is the text in lower case, perhaps from before other replacements.
@@ -45,23 +50,24 @@ func (p *pattern) replace(text, lower []byte, by func(groups [][]byte) []byte) [
 	if !slices.ContainsFunc(p.marks, func(m string) bool { return bytes.Contains(lower, []byte(m)) }) {
 		return text
 	}
-	return p.re.ReplaceAllFunc(text, func(match []byte) []byte { return by(p.re.FindSubmatch(match)) })
+	re := p.re()
+	return re.ReplaceAllFunc(text, func(match []byte) []byte { return by(re.FindSubmatch(match)) })
 }
 
 // query is a parameter of an URL or a path. Any but those in harmless may be a credential.
 var (
-	query    = pattern{[]string{"?", "&"}, regexp.MustCompile(`([?&]([\w.~-]+)=)([^&\s"'#\\]+)`)}
+	query    = pattern{[]string{"?", "&"}, lazy(`([?&]([\w.~-]+)=)([^&\s"'#\\]+)`)}
 	harmless = []string{"api-version", "debug", "seconds"}
 )
 
 // client is the address of a client in a line of the log, a connection or an event.
 var client = pattern{
 	[]string{`"client"`, `"from"`, `"peer"`, `"source_addr"`},
-	regexp.MustCompile(`("(?:client|from|peer|source_addr)":\s*")([^"]*)(")`),
+	lazy(`("(?:client|from|peer|source_addr)":\s*")([^"]*)(")`),
 }
 
 // secretName is the name of an environment variable whose value is removed wherever it stands.
-var secretName = regexp.MustCompile(`(?i)` + names)
+var secretName = lazy(`(?i)` + names)
 
 // shortestSecret is the length below which a value of the environment is too common to be removed everywhere.
 const shortestSecret = 8
@@ -90,7 +96,7 @@ func (r *redactor) learn(env []string) {
 	defer r.mu.Unlock()
 	for _, v := range env {
 		name, value, _ := strings.Cut(v, "=")
-		if secretName.MatchString(name) && len(value) >= shortestSecret {
+		if secretName().MatchString(name) && len(value) >= shortestSecret {
 			r.values = append(r.values, []byte(value))
 		}
 	}
