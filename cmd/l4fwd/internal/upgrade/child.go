@@ -77,9 +77,9 @@ func (c *child) pid() int { return c.cmd.Process.Pid }
 // the process ends at once.
 const lastWords = time.Second
 
-// failed ends the new process and closes the channel but for what it has left in it. It returns why the upgrade failed, in the
-// operator's words. On return the new process has ended: no socket has two readers.
-func (c *child) failed(g *handoff.Giver, cause error) error {
+// failed ends the new process, and returns why the upgrade failed, in the operator's words. On return the new process has ended: no
+// socket has two readers. What it has sent can still be read from the channel.
+func (c *child) failed(cause error) error {
 	var refused *handoff.RefusedError
 	byItself := errors.As(cause, &refused) || handoff.Ended(cause)
 	if byItself {

@@ -49,7 +49,7 @@ type Frozen interface {
 	Release()
 }
 
-// Options configure an Upgrader. All but the functions' zero values are required.
+// Options configure an Upgrader. All but At are required.
 type Options struct {
 	Daemon  Daemon
 	Manager Manager
@@ -183,27 +183,27 @@ func (u *Upgrader) attempt() (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
+	defer g.Close()
 	g.At = u.o.At
 	h, err := g.Meet()
 	if err != nil {
-		return out, c.failed(g, err)
+		return out, c.failed(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	state, release, err := u.o.Daemon.Settle(ctx)
 	cancel()
 	if err != nil {
-		return out, c.failed(g, err)
+		return out, c.failed(err)
 	}
 	if err := g.Offer(state); err != nil {
 		release()
-		return out, c.failed(g, err)
+		return out, c.failed(err)
 	}
 	out = Outcome{Taken: true, PID: c.pid(), Build: h.Build}
 	if err := u.handOver(c, g, &out); err != nil {
 		release()
 		return out, err
 	}
-	_ = g.Close()
 	return out, nil
 }
 
@@ -213,7 +213,7 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 	defer cancel()
 	frozen, err := u.o.Daemon.Freeze(ctx)
 	if err != nil {
-		return c.failed(g, err)
+		return c.failed(err)
 	}
 	still := time.Now()
 	err = u.give(g, frozen)
@@ -221,7 +221,7 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 		err = g.Commit()
 	}
 	if err != nil {
-		if err = c.failed(g, err); !g.Taken() {
+		if err = c.failed(err); !g.Taken() {
 			frozen.Resume()
 			return err
 		}

@@ -62,6 +62,25 @@ func TestARefusalIsTheOutcome(t *testing.T) {
 	require.Equal(t, Counts{Taken: 4, Failed: 2, Refused: 1}, u.Counts())
 }
 
+// A daemon whose upgrades fail one after the other runs out of nothing.
+func TestAFailedUpgradeLeavesNothingOpen(t *testing.T) {
+	if impossible() != nil {
+		t.Skip(impossible())
+	}
+	t.Setenv(asChild, "1")
+	u := New(Options{Daemon: settled{}, Manager: &heard{}, Logger: zap.NewNop()}, Counts{})
+	open := func() int {
+		_, err := u.Upgrade("a test")
+		require.NoError(t, err)
+		all, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return len(all)
+	}
+	first := open()
+	require.Equal(t, first, open())
+	require.Equal(t, Counts{Failed: 2}, u.Counts())
+}
+
 func TestThereIsOneUpgradeAtATime(t *testing.T) {
 	u := New(Options{Logger: zap.NewNop()}, Counts{})
 	u.mu.Lock()
