@@ -68,7 +68,7 @@ type Manager interface {
 type Outcome struct {
 	Taken       bool          // the new process serves; else this one goes on
 	Cause       string        // why it goes on
-	PID         int           // of the process that serves
+	PID         int           // of the process that serves; 0: it took over and was ended, so that this one has to end, too
 	Build       string        // its version
 	Connections int           // that were handed over
 	Pause       time.Duration // how long the connections stood still
@@ -153,8 +153,10 @@ func (u *Upgrader) Upgrade(by string) (Outcome, error) {
 		return out, nil
 	}
 	u.pid, u.closed = out.PID, true
-	u.o.Logger.Info("handed over: the new process serves", zap.Int("pid", out.PID), zap.String("version", out.Build),
-		zap.Int("connections", out.Connections), zap.Duration("pause", out.Pause.Round(10*time.Microsecond)), took)
+	if out.PID != 0 {
+		u.o.Logger.Info("handed over: the new process serves", zap.Int("pid", out.PID), zap.String("version", out.Build),
+			zap.Int("connections", out.Connections), zap.Duration("pause", out.Pause.Round(10*time.Microsecond)), took)
+	}
 	close(u.gone)
 	return out, nil
 }
@@ -230,7 +232,9 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 		u.o.Logger.Error("the new process was silent for too long and was ended, but had taken over: this process ends, too", zap.Error(err))
 	}
 	out.Pause, out.Connections = time.Since(still), frozen.Count()
-	u.o.Daemon.Gone(out.PID)
+	if out.PID != 0 {
+		u.o.Daemon.Gone(out.PID)
+	}
 	frozen.Release()
 	return nil
 }
