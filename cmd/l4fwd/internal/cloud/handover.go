@@ -32,7 +32,7 @@ func (c *Cloud) Pause(ctx context.Context) (state json.RawMessage, resume func()
 		return nil, nil, errors.New("the instance leaves its group")
 	}
 	s := saved{Version: savedVersion, Identity: c.id}
-	var resumeWatcher func()
+	resumeWatcher := func() {}
 	if c.watcher != nil {
 		// First: from now on it gives no order.
 		if s.Watcher, resumeWatcher, err = c.watcher.Pause(ctx); err != nil {
@@ -40,23 +40,16 @@ func (c *Cloud) Pause(ctx context.Context) (state json.RawMessage, resume func()
 		}
 	}
 	var resumeKeeper func()
-	if s.Keeper, resumeKeeper, err = c.keeper.Pause(ctx); err == nil {
-		if state, err = json.Marshal(s); err != nil {
-			resumeKeeper()
-		}
+	if s.Keeper, resumeKeeper, err = c.keeper.Pause(ctx); err != nil {
+		resumeWatcher()
+		return nil, nil, err
 	}
 	resume = func() {
-		if resumeKeeper != nil {
-			resumeKeeper()
-		}
-		if resumeWatcher != nil {
-			resumeWatcher()
-		}
+		resumeKeeper()
+		resumeWatcher()
 	}
-	if err != nil {
-		if resumeWatcher != nil {
-			resumeWatcher()
-		}
+	if state, err = json.Marshal(s); err != nil {
+		resume()
 		return nil, nil, err
 	}
 	return state, resume, nil
