@@ -41,8 +41,10 @@ func (x *examination) testAddress(ctx context.Context, label string, t Target, f
 	return out
 }
 
-// testTLS makes the handshakes, and sends a request. The hello in pieces goes beside the other steps.
+// testTLS makes the handshakes, and sends a request. The hello in pieces goes beside the other steps, and is given up where no handshake
+// can be made.
 func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Target, s Step) []Step {
+	ctx, giveUp := context.WithCancel(ctx)
 	var pieces Step
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -52,6 +54,7 @@ func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Tar
 		}
 	})
 	defer wg.Wait()
+	defer giveUp()
 	hello := measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { f.tls = helloWhole(ctx, r, t, s) })
 	if f.tls.Certificate == nil {
 		because := "the server speaks no TLS"
@@ -65,6 +68,9 @@ func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Tar
 	judgeCertificate(&certificate, t, f.tls)
 	https := measure(ctx, answerTime, s.as(HTTPS), func(ctx context.Context, s *Step) { f.ask(ctx, r, t, s) })
 	wg.Wait()
+	if hello.State == Failed { // after the certificate: then pieces say nothing about hellos in two segments
+		pieces = skip(s.as(HelloPieces), failedStep(Hello))
+	}
 	return []Step{hello, pieces, certificate, https}
 }
 

@@ -175,7 +175,7 @@ func (c *cloudFindings) list(ctx context.Context, o *Cloud, a *account, s *Step)
 	case errors.As(err, &denied):
 		*s = skip(*s, denied.Action+" is not permitted")
 		return
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		s.Evidence = unanswered(ctx, err)
 		s.fail("EC2; it does not answer", "without a way to EC2 no address can be claimed, and those that are held cannot be verified",
 			"aws ec2 describe-addresses", "check AWS_REGION and the route to EC2: an interface endpoint for ec2, or a public address")

@@ -65,7 +65,7 @@ func (x *examination) ask(ctx context.Context, t Target, server netip.AddrPort, 
 	s.Took = milliseconds(r.Took)
 	s.Evidence = describeLookup(r)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		s.Evidence = "no answer in " + nameTime.String()
 		explainLookup(s, t, server, r)
 	case err != nil:

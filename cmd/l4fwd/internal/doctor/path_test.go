@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"crypto/tls"
 	"net"
 	"path/filepath"
 	"slices"
@@ -151,6 +152,10 @@ var pathStates = []state{
 		verdict: "broken at: TCP; {origin} refuses connections\n", mend: []string{"nc -vz -w 4 127.0.0.1 {port}"}, lines: []string{`^skipped +hello {origin} .* because the step connect failed$`}},
 	{name: "reset at the ClientHello", make: standIn(standin.Options{Fault: standin.FaultReset}),
 		verdict: "broken at: TLS; the connection to {origin} is cut at the ClientHello\n", mend: []string{"openssl s_client"}},
+	{name: "a server that refuses after its certificate", make: func(t *testing.T) setup {
+		own := tls.Config{Certificates: []tls.Certificate{selfSigned(t, name)}, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
+		return targeting(t, name, serveEach(t, func(c net.Conn) { _ = tls.Server(c, &own).Handshake() }))
+	}, verdict: "broken at: TLS; the handshake with {origin} fails (2 more steps failed)\n", lines: []string{`^skipped +hello pieces .* because the step hello failed$`}},
 	{name: "the clock of this machine is behind", make: standIn(standin.Options{Clock: 30 * time.Minute}),
 		verdict: "broken at: the clock of this machine; it is 30m0s behind\n", mend: []string{"timedatectl set-ntp true"}},
 	{name: "the clock is behind and the certificate not valid yet", make: standIn(standin.Options{Clock: 3 * time.Hour}),
