@@ -91,17 +91,11 @@ kill -KILL "$pid"
 another_process "$pid"
 expect "one that took over and was killed is replaced, too" ok "$(through)"
 
-exec 3<>/dev/tcp/127.0.0.1/443 # open through the drain, for longer than TimeoutStopSec and WatchdogSec
-printf 'GET / HTTP/1.1\r\n\r\n' >&3
-read -r -u 3 line
-for _ in 1 2 3; do read -r -t 5 -u 3 line; done
-expect "a connection is open" ok "$line"
+open_connection # through the drain, for longer than TimeoutStopSec and WatchdogSec
 systemctl stop --no-block $unit
 sleep 7
 expect "it drains for longer than TimeoutStopSec" deactivating "$(show ActiveState)"
-printf 'GET / HTTP/1.1\r\n\r\n' >&3
-for _ in 1 2 3 4; do line= && read -r -t 5 -u 3 line; done
-expect "what it had accepted is still served" ok "$line"
+expect "what it had accepted is still served" ok "$(ask)"
 exec 3>&-
 until_is ActiveState inactive 10
 expect "the drain is a success" success "$(show Result)"

@@ -134,7 +134,7 @@ func (r *Reloader) Reload(ctx context.Context, by string) (State, error) {
 	}
 }
 
-// Pause waits until no reload is under way, and lets none begin until resume is called. The error is that of ctx, or ErrEnded.
+// Pause waits until no reload is under way, and lets none begin until resume is called. The error is the cause of ctx's end, or ErrEnded.
 func (r *Reloader) Pause(ctx context.Context) (resume func(), err error) {
 	over := make(chan struct{})
 	select {
@@ -143,7 +143,7 @@ func (r *Reloader) Pause(ctx context.Context) (resume func(), err error) {
 	case <-r.ended:
 		return nil, ErrEnded
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 

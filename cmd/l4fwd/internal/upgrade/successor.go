@@ -184,7 +184,8 @@ func (s *Successor) alone() bool {
 	return false
 }
 
-// closeRest closes the sockets that nobody wants: their listener is not in the configuration any more.
+// closeRest closes the sockets that Listener has given to nobody: those of the relay, which has duplicates by now, and those whose
+// listener is not in the configuration any more.
 func (s *Successor) closeRest() {
 	for i, socket := range s.state.Sockets {
 		if !s.given[i] {

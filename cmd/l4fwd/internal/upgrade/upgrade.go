@@ -16,6 +16,7 @@ package upgrade
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -179,6 +180,9 @@ func (u *Upgrader) begin(by string) error {
 // settleTime is how long what is under way, such as a claim, may take to end.
 const settleTime = 10 * time.Second
 
+// errSlow is why what is under way is not waited for any more.
+var errSlow = fmt.Errorf("it did not end within %s", settleTime)
+
 // attempt starts the new process and hands over. After an error everything is as before.
 func (u *Upgrader) attempt() (out Outcome, err error) {
 	c, g, err := startChild()
@@ -191,7 +195,7 @@ func (u *Upgrader) attempt() (out Outcome, err error) {
 	if err != nil {
 		return out, c.failed(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), settleTime, errSlow)
 	state, release, err := u.o.Daemon.Settle(ctx)
 	cancel()
 	if err != nil {
