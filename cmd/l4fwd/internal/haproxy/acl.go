@@ -154,7 +154,7 @@ func (im *importer) flags(at line, words []string) (f aclFlags, values []pattern
 			}
 			for _, l := range lines {
 				if columns {
-					l, _, _ = strings.Cut(l, " ")
+					l, _ = firstColumn(l)
 				}
 				values = append(values, pattern{text: l, fold: fold})
 			}

@@ -83,7 +83,10 @@ func (im *importer) bothFamilies(all []bound) []bound {
 			all[i].dual = true
 			all[i].at = all[min(i, other)].at
 			all = slices.Delete(all, other, other+1)
-			i = -1
+			if other < i {
+				i--
+			}
+			i-- // there may be another one
 			continue
 		}
 		if !all[i].dual {

@@ -2,6 +2,7 @@ package haproxy_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,7 +193,14 @@ func TestHostileFilesEndInSeconds(t *testing.T) {
 	for i := range 1_200 {
 		rules.WriteString("use_backend app if { req.ssl_sni -i -m end ." + name(i) + " } !{ src 10." + strings.Repeat("1", i%2+1) + ".0.0/16 }\n")
 	}
+	var domains, binds strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&domains, " .d%d.example", i)
+		fmt.Fprintf(&binds, "bind :::%d\nbind :%d\n", i+1, i+1)
+	}
 	for what, text := range map[string]string{
+		"domains":     sniRules("use_backend b if { req.ssl_sni -m end" + domains.String() + " }"),
+		"families":    app(binds.String(), "server s 10.0.0.1:3"),
 		"one word":    "global\n " + strings.Repeat("x", 1<<20),
 		"words":       "global\n " + strings.Repeat("x ", 1<<20),
 		"lines":       "global\n" + strings.Repeat("x y\n", 300_000),

@@ -67,7 +67,13 @@ var (
 func (t *test) regular() *test {
 	if len(t.patterns) == 1 {
 		p := &t.patterns[0]
-		plain := func(m []string) string { return strings.ReplaceAll(m[1], `\`, "") }
+		plain := func(m []string) string {
+			text := strings.ReplaceAll(m[1], `\`, "")
+			if p.fold {
+				text = strings.ToLower(text)
+			}
+			return text
+		}
 		if m := literalName.FindStringSubmatch(p.text); m != nil && strings.HasPrefix(p.text, "^") {
 			t.method, p.text = "str", plain(m)
 			t.index()

@@ -136,6 +136,9 @@ func (im *importer) readOptions(at line, words []string, table map[string]option
 		if base, negated := strings.CutPrefix(name, "no-"); negated {
 			delete(o, base)
 		}
+		if name == "enabled" {
+			delete(o, "disabled")
+		}
 		i = end - 1
 		if !usable {
 			return false // what follows, such as the certificate of ssl, goes with it

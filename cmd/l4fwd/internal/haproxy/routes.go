@@ -25,7 +25,7 @@ func (im *importer) routes(p *proxy, ln *listener, a *access) {
 		}
 		ln.routes[i].names = append(ln.routes[i].names, name)
 	}
-	split := overlap(a)
+	split, refused := overlap(a), refusedUnder(a)
 	for i, k := range a.kinds {
 		v := a.verdicts[i]
 		switch {
@@ -35,7 +35,7 @@ func (im *importer) routes(p *proxy, ln *listener, a *access) {
 		case !strings.HasPrefix(k.pattern, "*."):
 			add("", k.pattern, v)
 		default:
-			if under := refusedUnder(a, k.pattern); under != "" {
+			if under := refused[k.pattern]; under != "" {
 				im.changed(v.at, v.at.text(), k.pattern+": refused, since HAProxy refuses "+under+", and a route makes no exception")
 				continue
 			}
@@ -66,14 +66,16 @@ func overlap(a *access) bool {
 	return false
 }
 
-// refusedUnder is a listed name under a wildcard that HAProxy refuses; "" if there is none.
-func refusedUnder(a *access, wildcard string) string {
+// refusedUnder is for each wildcard the first listed name under it that HAProxy refuses, if there is one.
+func refusedUnder(a *access) map[string]string {
+	first := map[string]string{}
 	for i, k := range a.kinds {
-		if _, rest, _ := strings.Cut(k.pattern, "."); "*."+rest == wildcard && k.pattern != wildcard && a.verdicts[i].proxy == nil {
-			return k.pattern
+		label, rest, found := strings.Cut(k.pattern, ".")
+		if wild := "*." + rest; found && label != "*" && a.verdicts[i].proxy == nil && first[wild] == "" {
+			first[wild] = k.pattern
 		}
 	}
-	return ""
+	return first
 }
 
 // serveAll takes a listener all of whose TLS clients go to one place: it has no routes.

@@ -169,6 +169,7 @@ func TestNamesBecomeRoutes(t *testing.T) {
 			says: []string{"clients that send no name: l4fwd refuses them", "clients that speak no TLS: l4fwd refuses them"}},
 		{text: sniRules("use_backend b if { req.ssl_sni -m reg ^a\\.example$ }"), has: []string{"sni: [a.example]"}, exact: true},
 		{text: sniRules("use_backend b if { req.ssl_sni -m reg ^[^.]+\\.example\\.com$ }"), has: []string{"sni: ['*.example.com']"}, exact: true},
+		{text: sniRules("use_backend b if { req.ssl_sni -i -m reg ^[^.]+\\.Example\\.COM$ }"), has: []string{"sni: ['*.example.com']"}, exact: true},
 		{text: sniRules("use_backend b if { req.ssl_sni -m reg \\.example\\.com$ }"), has: []string{"sni: ['*.example.com']"},
 			says: []string{"names more than one label below example.com: l4fwd refuses them"}},
 		{text: sniRules("use_backend b if { req.ssl_sni -m reg ^(a|b)\\.example$ }", "use_backend c if { req.ssl_sni b.example c.example }"), has: []string{"sni: [b.example]\n        upstream: b", "sni: [c.example]\n        upstream: c"},
@@ -238,11 +239,12 @@ func TestPortsChooseUnlessAHeaderNamesThem(t *testing.T) {
 
 // Maps choose by the name; a map that cannot be read is reported. A list with opt@ may be missing, as in HAProxy.
 func TestMapsAndOptionalLists(t *testing.T) {
-	files := map[string]string{"m.map": "a.example b\nc.example none\n# x\nd.example c\n"}
+	files := map[string]string{"m.map": "a.example b\nc.example none\n# x\nd.example c\n", "tabs.map": "a.example\tb\nd.example \t c\n"}
 	for text, want := range map[string]struct{ has, says string }{
-		sniRules("use_backend %[req.ssl_sni,lower,map(m.map)]"): {"sni: [a.example]\n        upstream: b\n      - sni: [d.example]\n        upstream: c", ""},
-		sniRules("use_backend %[req.ssl_sni,map_str(m.map,d)]"): {"sni: [a.example]\n        upstream: b", "other names: l4fwd refuses them"},
-		sniRules("use_backend %[req.ssl_sni,map_end(m.map)]"):   {"sni: [a.example, '*.a.example']\n        upstream: b", "names more than one label below"},
+		sniRules("use_backend %[req.ssl_sni,lower,map(m.map)]"):    {"sni: [a.example]\n        upstream: b\n      - sni: [d.example]\n        upstream: c", ""},
+		sniRules("use_backend %[req.ssl_sni,lower,map(tabs.map)]"): {"sni: [a.example]\n        upstream: b\n      - sni: [d.example]\n        upstream: c", ""},
+		sniRules("use_backend %[req.ssl_sni,map_str(m.map,d)]"):    {"sni: [a.example]\n        upstream: b", "other names: l4fwd refuses them"},
+		sniRules("use_backend %[req.ssl_sni,map_end(m.map)]"):      {"sni: [a.example, '*.a.example']\n        upstream: b", "names more than one label below"},
 		sniRules("use_backend %[req.ssl_sni,map_reg(m.map)]", "default_backend d"): {"upstream: d",
 			"l4fwd does not convert the name by map_reg"},
 		sniRules("use_backend %[req.ssl_sni,map(none.map)]", "default_backend d"): {"upstream: d", "l4fwd cannot read none.map"},
@@ -252,6 +254,7 @@ func TestMapsAndOptionalLists(t *testing.T) {
 		sniRules("acl x req.ssl_sni -f opt@none.lst", "use_backend b if x", "default_backend d"): {"upstream: d", ""},
 		sniRules("acl x req.ssl_sni -f none.lst", "use_backend b if x", "default_backend d"):     {"upstream: d", "l4fwd cannot read none.lst"},
 		sniRules("acl x req.ssl_sni -i -f m.map -M a.example", "use_backend b if x"):             {"upstream: b", ""},
+		sniRules("acl x req.ssl_sni -i -M -f tabs.map", "use_backend b if x"):                    {"sni: [a.example, d.example]\n        upstream: b", ""},
 	} {
 		o := options("x.cfg", text)
 		o.Read = func(path string) ([]byte, error) {

@@ -134,6 +134,9 @@ func (p *proxy) settle() {
 		if negated {
 			words = words[1:]
 		}
+		if words[0] == "enabled" {
+			words, negated = []string{"disabled"}, true // the later one of both is in force
+		}
 		if slices.Contains(repeated, words[0]) {
 			if negated {
 				p.off[words[0]] = true

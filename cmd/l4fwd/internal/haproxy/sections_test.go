@@ -81,6 +81,8 @@ func TestInheritance(t *testing.T) {
 		{text: listening("option transparent", "no option transparent", oneServer), saysNot: []string{"transparent"}, exact: true},
 		{text: listening("option transparent", oneServer),
 			says: []string{"dropped: option transparent: l4fwd goes only to hosts that are listed"}},
+		{text: listening("disabled", "enabled", oneServer), has: []string{"upstream: app"}, exact: true},
+		{text: listening("enabled", "disabled", oneServer), says: []string{"listen app: it is disabled in HAProxy, too"}, exact: true},
 		{text: listening("disabled", oneServer), says: []string{"warning: dropped: listen app: it is disabled in HAProxy, too"}, exact: true},
 		{text: "defaults\n mode http\n" + listening(oneServer)[len("defaults\n"):], says: []string{"dropped: listen app: it is in mode http"}},
 		{text: listening(oneServer) + "frontend web\n mode http\n bind :2\n stats enable\n",

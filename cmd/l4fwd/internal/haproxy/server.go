@@ -137,7 +137,7 @@ func (im *importer) carriable(s *server) bool {
 	case o.has("ssl"):
 		im.dropped(s.at, s.at.text(), whyServerTLS)
 		return false
-	case o.has("disabled") && !o.has("enabled"):
+	case o.has("disabled"):
 		im.harmless(s.at, s.at.text(), "HAProxy sends it no clients, either")
 		return false
 	case o.value("weight") == "0":

@@ -34,6 +34,14 @@ func (im *importer) list(at line, path string) ([]string, error) {
 	return all, nil
 }
 
+// firstColumn cuts a line of a map at its first space or tab.
+func firstColumn(l string) (key, rest string) {
+	if i := strings.IndexAny(l, " \t"); i >= 0 {
+		return l[:i], l[i:]
+	}
+	return l, ""
+}
+
 // beside reads a file by its name, or beside the haproxy.cfg.
 func (im *importer) beside(path string) ([]byte, error) {
 	path = strings.TrimPrefix(strings.TrimPrefix(path, "opt@"), "file@")
@@ -93,7 +101,7 @@ func (im *importer) byMap(converter string, add func(method, name, backend strin
 		return err.Error()
 	}
 	for _, l := range lines {
-		key, value, _ := strings.Cut(l, " ")
+		key, value := firstColumn(l)
 		add(method, key, strings.TrimSpace(value))
 	}
 	if hasDefault {

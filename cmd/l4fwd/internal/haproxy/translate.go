@@ -88,7 +88,7 @@ func (im *importer) leftOut(p *proxy) bool {
 	at := p.section.at
 	p.skip = true
 	switch mode := p.mode(); {
-	case p.has("disabled") && !p.has("enabled"):
+	case p.has("disabled"):
 		im.harmless(at, at.text(), "it is disabled in HAProxy, too")
 	case mode == "tcp":
 		p.skip = false

@@ -60,9 +60,11 @@ func (im *importer) upstream(t target, at uint16) (name string, ok bool) {
 	}
 	u := &upstream{name: name, sendProxy: primaries[0].sendProxy(), outlierFailures: -1}
 	for _, s := range primaries {
-		u.addresses = append(u.addresses, s.endpoint(at))
+		if e := s.endpoint(at); !slices.Contains(u.addresses, e) {
+			u.addresses = append(u.addresses, e)
+		}
 	}
-	u.address, u.addresses = u.addresses[0], slices.Compact(u.addresses)[1:]
+	u.address, u.addresses = u.addresses[0], u.addresses[1:]
 	for _, s := range backups {
 		if e := s.endpoint(at); e != u.address && !slices.Contains(u.addresses, e) && !slices.Contains(u.backups, e) {
 			u.backups = append(u.backups, e)
