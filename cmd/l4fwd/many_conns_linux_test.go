@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,4 +58,39 @@ func TestConnsOfManyConnections(t *testing.T) {
 			require.Less(t, held[4], 1.0, "ms")
 		})
 	}
+}
+
+// A thousand listings at once are answered, with the list or with the word that others are under way. Connections go on meanwhile,
+// and nothing of the callers is left.
+func TestAThousandListingsAtOnce(t *testing.T) {
+	p := started(t, nil, "--upstream", peers(t, "server"))
+	require.Equal(t, "ready", peers(t, "client "+p.listen+" 300"))
+	files := func() int {
+		all, err := os.ReadDir("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/fd")
+		require.NoError(t, err)
+		return len(all)
+	}
+	before := files()
+	var listed, busy atomic.Int64
+	var others sync.Map
+	var wg sync.WaitGroup
+	for range 1000 {
+		wg.Go(func() {
+			list, _, err := admin.NewClient("conns", "tcp", p.admin).Within(30 * time.Second).Conns(admin.ConnQuery{})
+			switch {
+			case err == nil && len(list.Conns) == 300:
+				listed.Add(1)
+			case err != nil && strings.Contains(err.Error(), "listings of the connections are under way"):
+				busy.Add(1)
+			default:
+				others.Store(fmt.Sprintf("%d connections, %v", len(list.Conns), err), true)
+			}
+		})
+	}
+	wg.Wait()
+	others.Range(func(what, _ any) bool { t.Error(what); return true })
+	t.Logf("%d listed, %d told to come again", listed.Load(), busy.Load())
+	require.Positive(t, listed.Load())
+	p.eventually(t, func() bool { return files() <= before+2 })
+	require.Len(t, p.conns(t, "").Conns, 300)
 }

@@ -84,6 +84,7 @@ type portableConn struct {
 	first   atomic.Int64    // when the upstream's first byte came, since opened
 	broken  [2]atomic.Bool  // a write found that this end was reset
 	finSent [2]atomic.Bool  // this end was sent the other's FIN
+	lingers atomic.Bool     // one end was reset; the other is still to acknowledge what it was sent
 	debts   [2]debt         // by side; of the goroutine that watches over both halves
 	proof   atomic.Uint32   // a proof, of the upstream's connection
 	replay  []byte          // what the client sent while it was unproved; its half's while that runs

@@ -128,8 +128,12 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 	}
 	// One end was reset. The other is reset as well, but not before it has acknowledged what it was sent: a reset
 	// discards what is still on its way.
+	c.lingers.Store(true)
 	for s, sock := range c.ends {
 		awaitAcked(c.ctx, sock, side(s))
+	}
+	if c.ctx.Err() != nil { // meanwhile
+		return c.killed(), false
 	}
 	return Reason(c.reason.Load()), false
 }

@@ -53,7 +53,7 @@ func (c *portableConn) lookState() LookState {
 	// A direction has ended once its FIN was passed on.
 	up, down := c.finSent[upstream].Load(), c.finSent[client].Load()
 	switch {
-	case up && down:
+	case up && down, c.lingers.Load():
 		return LookClosing
 	case up:
 		return LookHalfClosedUp

@@ -30,7 +30,7 @@ func TestScenarios(t *testing.T) {
 // scenarios is the whole table.
 func scenarios() []scenario {
 	return slices.Concat(basicScenarios, closeScenarios, resetScenarios, dialScenarios, raceScenarios, instantScenarios,
-		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, linuxScenarios)
+		admitScenarios, prefaceScenarios, headerScenarios, timeoutScenarios, lifeScenarios, changeScenarios, liveScenarios, slowScenarios, warmScenarios, operatorScenarios, linuxScenarios)
 }
 
 // runTable tells the stories of a table to an engine. during: see rig.

@@ -196,7 +196,7 @@ func (h handlers) conns(w http.ResponseWriter, r *http.Request) {
 		failed(w, http.StatusServiceUnavailable, errLooksBusy)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), lookTime)
+	ctx, cancel := context.WithTimeout(r.Context(), h.looks.limit)
 	defer cancel()
 	list, err := h.looks.take(ctx, h.Connections)
 	if err != nil {
@@ -214,7 +214,7 @@ func (h handlers) conns(w http.ResponseWriter, r *http.Request) {
 		failed(w, http.StatusInternalServerError, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lookTime)) // not there in tests without a connection
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.looks.limit)) // not there in tests without a connection
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(plain.JSON(body.Bytes())) // the caller may be gone
 }

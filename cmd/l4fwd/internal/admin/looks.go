@@ -12,6 +12,7 @@ import (
 // looks makes listings of the connections, one at a time, and keeps what the rates of the next one need.
 type looks struct {
 	places chan struct{} // of size looksAtOnce
+	limit  time.Duration // lookTime
 
 	mu     sync.Mutex
 	bases  [2]base // the newest first
@@ -29,7 +30,7 @@ const (
 	keepBases    = time.Minute // what nobody has asked for again is forgotten
 )
 
-func newLooks() *looks { return &looks{places: make(chan struct{}, looksAtOnce)} }
+func newLooks() *looks { return &looks{places: make(chan struct{}, looksAtOnce), limit: lookTime} }
 
 // take makes a listing of all connections.
 func (l *looks) take(ctx context.Context, look func(context.Context) (proxy.Listing, error)) (ConnList, error) {
