@@ -119,7 +119,7 @@ func (f *bundleFlags) options(cmd *cobra.Command, host string) bundle.Options {
 	l := config.Load(cmd.Flags())
 	o := bundle.Options{Version: thisBuild().Version, Host: host, Full: f.full, Apart: scrapesApart, Parts: []bundle.Part{
 		{Name: "version.txt", About: "this binary, which may not be the daemon's", Get: func(_ context.Context, out io.Writer) error {
-			_, err := io.WriteString(out, versionText(thisBuild())+"\n"+modules())
+			_, err := io.WriteString(out, thisBuild().Text()+"\n"+modules())
 			return err
 		}},
 		{Name: "config.yaml", About: "the configuration as flags, environment and file of this command give it", Get: func(_ context.Context, out io.Writer) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,4 +104,37 @@ func written(err error) error {
 func printed(cmd *cobra.Command, text []byte) error {
 	_, err := cmd.OutOrStdout().Write(text)
 	return written(err)
+}
+
+// printVersion prints the build in a format that checkOutput has seen.
+func printVersion(cmd *cobra.Command, output string) error {
+	text := thisBuild().Text()
+	if output == "json" {
+		b, err := json.Marshal(thisBuild())
+		if err != nil {
+			return failure(err)
+		}
+		text = string(b) + "\n"
+	}
+	return printed(cmd, []byte(text))
+}
+
+// newVersion is the verb version.
+func newVersion() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print version, commit, Go version, platform and FIPS module",
+		Example: "  l4fwd version\n  l4fwd version --output json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			return printVersion(cmd, output)
+		},
+	}
+	config.AddFileFlag(cmd.Flags())
+	addOutputFlag(cmd.Flags(), &output)
+	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/doctor"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/proxy"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -215,7 +216,7 @@ func machineOf(l *config.Loaded) *doctor.Machine {
 		Wanted: cfg.Limits.MaxConnections, Buffered: cfg.Limits.Buffered,
 		Engine: func() (string, string, error) { return relay.ExplainEngine(string(cfg.Engine), loops) },
 		ExplainListen: func(in doctor.ListenerAt, err error) error {
-			return explainListen(fmt.Sprintf("listener %q", in.Name), "--listen", 8443, in.Addr, err)
+			return ports.ExplainListen(fmt.Sprintf("listener %q", in.Name), "--listen", 8443, in.Addr, err)
 		},
 		Files: func(pid int) (files, connections int) {
 			b := budgetOf(fileLimit(pid), loops, len(cfg.Listeners))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/pool"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/eip/instance"
 	"github.com/l4fwd/l4fwd/eip/lifecycle"
@@ -93,7 +94,7 @@ func (p *place) complete(ctx context.Context) error {
 	case errors.Is(err, instance.ErrNotEC2), errors.Is(err, instance.ErrDisabled):
 		return nil
 	case err != nil:
-		return advise(err, "%s; or name the place with --interface and --private-ip", err)
+		return ports.Advise(err, "%s; or name the place with --interface and --private-ip", err)
 	}
 	p.eni = cmp.Or(p.eni, id.Interface)
 	if p.eni == id.Interface {

@@ -16,7 +16,7 @@ const module = "github.com/l4fwd/l4fwd/"
 // and health do not know each other, and the leaves know nobody.
 var mayImport = map[string][]string{
 	"cmd/l4fwd": {"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/bundle", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/doctor", "cmd/l4fwd/internal/hangup", "cmd/l4fwd/internal/haproxy", "cmd/l4fwd/internal/logging",
-		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/plain", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd", "cmd/l4fwd/internal/top", "cmd/l4fwd/internal/upgrade",
+		"cmd/l4fwd/internal/manual", "cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/plain", "cmd/l4fwd/internal/pool", "cmd/l4fwd/internal/ports", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/systemd", "cmd/l4fwd/internal/top", "cmd/l4fwd/internal/upgrade",
 		"proxy", "proxy/relay", "proxy/handoff", "eip", "eip/instance", "eip/lifecycle", "health", "health/probe"},
 	"cmd/l4fwd/internal/admin":   {"cmd/l4fwd/internal/metrics", "cmd/l4fwd/internal/plain", "proxy", "eip", "eip/instance", "eip/lifecycle", "health"}, // types of the state
 	"cmd/l4fwd/internal/bundle":  {},
@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"cmd/l4fwd/internal/metrics": {"proxy", "proxy/relay", "eip", "eip/lifecycle"},
 	"cmd/l4fwd/internal/plain":   {},
 	"cmd/l4fwd/internal/pool":    {"eip", "eip/lifecycle"},
+	"cmd/l4fwd/internal/ports":   {"proxy", "proxy/relay"}, // their errors
 	"cmd/l4fwd/internal/reload":  {},
 	"cmd/l4fwd/internal/systemd": {},
 	"cmd/l4fwd/internal/top":     {},

@@ -5,8 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 )
 
@@ -141,14 +138,6 @@ func TestVersionNamesTheBuild(t *testing.T) {
 	require.Equal(t, exitOK, o.code)
 	require.Regexp(t, `^\{"version":".+","commit":".+","go":"go1\..+","platform":".+/.+"\}\n$`, o.stdout)
 	require.Equal(t, exitUsage, l4fwd(t, nil, "version", "--output", "xml").code)
-}
-
-// A binary built with GOFIPS140 is told from others; GODEBUG=fips140=on takes the module that this Go version has, which has no certificate.
-func TestVersionTellsTheFIPSModule(t *testing.T) {
-	require.Equal(t, "v1.0.0-c2097c7c", fipsModule([]debug.BuildSetting{{Key: "GOARCH", Value: "arm64"}, {Key: "GOFIPS140", Value: "v1.0.0-c2097c7c"}}))
-	require.Equal(t, "of "+runtime.Version(), fipsModule(nil))
-	require.Contains(t, versionText(metrics.Build{FIPS140: "v1.0.0"}), "\nFIPS 140-3 module v1.0.0\n")
-	require.NotContains(t, versionText(metrics.Build{}), "FIPS")
 }
 
 func TestHelpOfAVerb(t *testing.T) {

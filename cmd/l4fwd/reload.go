@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
-
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
+	"github.com/l4fwd/l4fwd/proxy"
 )
 
 // reloads loads the configuration again and puts it in place of the one in use. Only the goroutine of the reloader uses it.
@@ -122,4 +126,20 @@ func (d *daemon) Reload(ctx context.Context, by string) (admin.Reloaded, error) 
 		InUse: len(s.Faults) == 0, Faults: append([]string{}, s.Faults...),
 		Changed: append([]string{}, s.Changed...), Fixed: append([]string{}, s.Fixed...),
 	}, nil
+}
+
+// explainReload says what to do about an error of a reload; used is where the daemon listens. All that the forwarder refuses in
+// a configuration without faults may pass by itself, but for a port that the daemon has itself.
+func explainReload(err error, used []netip.AddrPort) error {
+	var le *proxy.ListenError
+	if !errors.As(err, &le) {
+		return reload.Passing(err)
+	}
+	for _, own := range used {
+		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
+			return ports.Advise(err, "listener %q cannot listen on %s: this daemon listens on %s; to change one for the other takes a restart, or another port",
+				le.Listener, le.Addr, own)
+		}
+	}
+	return reload.Passing(ports.ExplainStart(err))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/eip"
@@ -89,7 +90,7 @@ func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successo
 	}
 	d.sockets.unnamed = l.DefaultListener
 	if d.fwd, err = d.forward(); err != nil {
-		return d.cannotStart(explainStart(err))
+		return d.cannotStart(ports.ExplainStart(err))
 	}
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
 	d.reload = d.newReloader(l, again)

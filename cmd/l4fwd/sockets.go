@@ -4,15 +4,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"sync"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
+	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // sockets knows which listeners accept from a socket of the service manager. The zero value is for a daemon that got none.
@@ -125,4 +131,66 @@ func (s *sockets) source(listener string) string {
 		return admin.SourceSystemd
 	}
 	return admin.SourceOpened
+}
+
+// nowhere is the listener of a port that is off.
+type nowhere struct{}
+
+func (nowhere) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (nowhere) Close() error              { return nil }
+func (nowhere) Addr() net.Addr            { return &net.UnixAddr{Name: "off", Net: "unix"} }
+
+var noPort = &port{Listener: nowhere{}}
+
+// maxAdminConnections bounds the operators' port, as health.MaxConnections does the other.
+const maxAdminConnections = 64
+
+// listenHealth opens health.address, or takes it over.
+func listenHealth(cfg config.Health, from *upgrade.Successor) (*port, error) {
+	e := cfg.Address
+	if e.Off() {
+		return noPort, nil
+	}
+	p := &port{use: handoff.UseHealth, network: "tcp", address: e.Addr.String()}
+	err := p.open(from, func() (net.Listener, error) { return net.Listen(p.network, p.address) })
+	if err != nil {
+		return nil, ports.ExplainListen("the health port", "--health", 8081, e.Addr, err)
+	}
+	p.Listener = health.Listener(p.raw)
+	return p, nil
+}
+
+// listenAdmin opens admin.address, or takes it over. A socket in the file system belongs to the user of the process alone; one
+// that a daemon left behind is replaced.
+func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
+	e := cfg.Address
+	if e.Off() {
+		return noPort, nil
+	}
+	p := &port{use: handoff.UseAdmin, network: e.Network(), address: e.Address()}
+	err := p.open(from, func() (net.Listener, error) {
+		if e.Unix != "" {
+			return ports.Unix(e.Unix)
+		}
+		l, err := net.Listen(p.network, p.address)
+		if err != nil {
+			err = ports.ExplainListen("the admin port", "--admin", 9902, e.Addr, err)
+		}
+		return l, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Listener = netutil.LimitListener(p.raw, maxAdminConnections)
+	return p, nil
+}
+
+// open takes the port's socket over, or has listen open it.
+func (p *port) open(from *upgrade.Successor, listen func() (net.Listener, error)) (err error) {
+	if p.raw, err = from.Listener(p.use, p.network, p.address); p.raw == nil && err == nil {
+		p.raw, err = listen()
+	} else if u, ok := p.raw.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(true) // as if it had been opened here
+	}
+	return err
 }
