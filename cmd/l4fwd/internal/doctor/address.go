@@ -66,11 +66,11 @@ func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Tar
 	certificate := s.as(Certificate)
 	certificate.State = OK
 	judgeCertificate(&certificate, t, f.tls)
+	if hello.State == Failed { // after the certificate: then pieces say nothing about hellos in two segments
+		return []Step{hello, skip(s.as(HelloPieces), failedStep(Hello)), certificate, skip(s.as(HTTPS), failedStep(Hello))}
+	}
 	https := measure(ctx, answerTime, s.as(HTTPS), func(ctx context.Context, s *Step) { f.ask(ctx, r, t, s) })
 	wg.Wait()
-	if hello.State == Failed { // after the certificate: then pieces say nothing about hellos in two segments
-		pieces = skip(s.as(HelloPieces), failedStep(Hello))
-	}
 	return []Step{hello, pieces, certificate, https}
 }
 
