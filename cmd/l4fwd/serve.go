@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/cloud"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
@@ -60,6 +59,34 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 		return silent(exitUsage)
 	}
 	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) }, from)
+}
+
+// newCheck is the verb check.
+func newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration and print what is in effect",
+		Long: "Loads and validates the configuration exactly as serve would. Every fault is reported at once on stderr,\n" +
+			"with file, line and key, and the exit status is 2. Otherwise the effective configuration is printed as YAML,\n" +
+			"which itself passes check unchanged.",
+		Example: "  l4fwd check --config /etc/l4fwd/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l := config.Load(cmd.Flags())
+			l.Faults.Print(cmd.ErrOrStderr())
+			if l.Faults.Bad() {
+				return silent(exitUsage)
+			}
+			effective, err := config.Render(l.Config)
+			if err != nil {
+				return failure(err)
+			}
+			return printed(cmd, effective)
+		},
+	}
+	config.AddFileFlag(cmd.Flags())
+	config.AddFlags(cmd.Flags())
+	return cmd
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again. from is
@@ -219,61 +246,13 @@ func (d *daemon) locate() (*cloud.Cloud, error) {
 // lifecycleInterval is how often the instance metadata are asked; 0: the watcher's own 5 s. Tests are in more of a hurry.
 var lifecycleInterval time.Duration
 
-// healthHandler answers the requests to the health port.
-func (d *daemon) healthHandler() http.Handler {
-	mux := http.NewServeMux()
-	health.Handle(mux, d.health, d.fwd.Alive)
-	mux.Handle("GET /metrics", d.metrics)
-	return admin.Named(admin.HealthPort, mux)
-}
-
-// adminServer answers the requests to the admin port. A profile takes longer than the other port allows.
-func (d *daemon) adminServer(port net.Listener) *http.Server {
-	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
-	srv.WriteTimeout, srv.ConnContext = admin.WriteTimeout, admin.ConnContext
-	return srv
-}
-
-// answerLast accepts no further caller and answers those that were accepted: one of them asked for the upgrade. done is closed when
-// the server has stopped accepting; only then does it know all its callers. Server.Shutdown would drop requests that are still on
-// their way.
-func (p *port) answerLast(srv *http.Server, done <-chan struct{}) {
-	_ = p.Close()
-	<-done
-	srv.SetKeepAlivesEnabled(false)
-	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
-	defer cancel()
-	for p.callers.Load() > 0 && ctx.Err() == nil {
-		sleep(ctx, 5*time.Millisecond)
-	}
-}
-
-// countCallers has the port know how many callers a server has.
-func (p *port) countCallers(srv *http.Server) {
-	before := srv.ConnState
-	srv.ConnState = func(c net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			p.callers.Add(1)
-		case http.StateClosed, http.StateHijacked:
-			p.callers.Add(-1)
-		}
-		if before != nil {
-			before(c, state)
-		}
-	}
-}
-
-// lastAnswers is how long a process that has handed over still answers requests that it has begun to serve.
-const lastAnswers = time.Second
-
 // serveHTTP serves until the function it returns is called, which closes the port and every connection to it.
 func (d *daemon) serveHTTP(name string, port *port, srv *http.Server) (stop func()) {
 	if port == noPort {
 		return func() {}
 	}
 	done := make(chan struct{})
-	port.countCallers(srv)
+	port.callers.Count(srv)
 	go func() {
 		defer close(done)
 		if err := srv.Serve(port); err != http.ErrServerClosed && !errors.Is(err, net.ErrClosed) {
@@ -282,7 +261,7 @@ func (d *daemon) serveHTTP(name string, port *port, srv *http.Server) (stop func
 	}()
 	return func() {
 		if d.upgrades.Close() != 0 {
-			port.answerLast(srv, done)
+			port.callers.AnswerLast(port, srv, done, ports.LastAnswers)
 		}
 		_ = srv.Close() // what it was about to answer is worth nothing now
 		<-done

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -9,8 +10,10 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
+	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -122,4 +125,19 @@ func (d *daemon) EjectAddress(upstream string, addr netip.AddrPort, length time.
 }
 func (d *daemon) RestoreAddress(upstream string, addr netip.AddrPort) (proxy.Ejection, error) {
 	return d.fwd.RestoreAddress(upstream, addr)
+}
+
+// healthHandler answers the requests to the health port.
+func (d *daemon) healthHandler() http.Handler {
+	mux := http.NewServeMux()
+	health.Handle(mux, d.health, d.fwd.Alive)
+	mux.Handle("GET /metrics", d.metrics)
+	return admin.Named(admin.HealthPort, mux)
+}
+
+// adminServer answers the requests to the admin port. A profile takes longer than the other port allows.
+func (d *daemon) adminServer(port net.Listener) *http.Server {
+	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
+	srv.WriteTimeout, srv.ConnContext = admin.WriteTimeout, admin.ConnContext
+	return srv
 }
