@@ -24,12 +24,14 @@ build: ## build/l4fwd for this machine
 
 # Packages are begun in the order they are named in: the longest at the end would run alone.
 longest-first := ./proxy/relay ./cmd/l4fwd ./cmd/l4fwd/soak ./eip ./proxy
-# Most tests wait for something: more packages at once than there are processors. Not under the race detector, which has them work.
+# Most tests wait for something: more packages, and more parallel tests of each, at once than there are processors. Not under the race
+# detector, which has them work.
 beside := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+waiting := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
 test: ## all tests
 	@$(need-go)
-	go test -p $(beside) -count=1 $(longest-first) ./...
+	go test -p $(beside) -parallel $(waiting) -count=1 $(longest-first) ./...
 
 race: ## all tests under the race detector
 	@$(need-go)
