@@ -26,16 +26,35 @@ func dialFrom(t *testing.T, from, to string) net.Conn {
 // asks makes a load balancer's check on a connection of its own, and returns how long it took.
 func asks(t *testing.T, from, to string) time.Duration {
 	t.Helper()
-	tr := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext}
 	begun := time.Now()
-	c := http.Client{Timeout: 5 * time.Second, Transport: tr}
-	r, err := c.Get("http://" + to + "/readyz")
+	c := dialFrom(t, from, to)
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(begun.Add(5*time.Second)))
+	_, err := io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	require.NoError(t, err)
-	defer r.Body.Close()
-	require.Equal(t, 200, r.StatusCode)
-	_, err = io.Copy(io.Discard, r.Body)
+	text, err := io.ReadAll(c)
 	require.NoError(t, err)
+	require.Contains(t, string(text), "200 OK")
 	return time.Since(begun)
+}
+
+// requirePrompt has 12 checks made, each of which is to take 100 ms at most. Others may use the machine, so it is enough that one
+// of ten such rounds succeeds: callers in the way are so in each.
+func requirePrompt(t *testing.T, from, to string) {
+	t.Helper()
+	var rounds []time.Duration // the slowest check of each
+	for range 10 {
+		var slowest time.Duration
+		for range 12 {
+			slowest = max(slowest, asks(t, from, to))
+		}
+		rounds = append(rounds, slowest)
+		if slowest <= 100*time.Millisecond {
+			t.Logf("the slowest check of each round took %v", rounds)
+			return
+		}
+	}
+	t.Fatalf("the slowest of 12 checks took %v, round by round", rounds)
 }
 
 // Callers that connect and say nothing took every place, or every place of a source that they share with the load balancer, and
@@ -60,7 +79,7 @@ func TestChecksAreAnsweredBesideSilentCallers(t *testing.T) {
 				dialFrom(t, "127.0.0.1", to)
 			}
 		}},
-		"640 connections of one /64, that of the load balancer": {"[::1]:0", "::1", func(t *testing.T, to string) {
+		"640 connections of one IPv6 address, that of the load balancer": {"[::1]:0", "::1", func(t *testing.T, to string) {
 			for range 640 {
 				dialFrom(t, "::1", to)
 			}
@@ -79,12 +98,7 @@ func TestChecksAreAnsweredBesideSilentCallers(t *testing.T) {
 			}
 			to := serveOn(t, ln, New(), fine)
 			c.crowd(t, to)
-			var slowest time.Duration
-			for range 12 {
-				slowest = max(slowest, asks(t, c.balancer, to))
-			}
-			require.Less(t, slowest, time.Second, "100 ms on a machine that has nothing else to do")
-			t.Logf("the slowest of 12 checks took %s", slowest)
+			requirePrompt(t, c.balancer, to)
 		})
 	}
 }
