@@ -1,7 +1,6 @@
 package handoff
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -87,9 +86,7 @@ func (c *Channel) Send(k Kind, payload []byte, fds []int, limit time.Duration) e
 		return fmt.Errorf("send %s: %d descriptors and %d bytes are too much for a message", k, len(fds), len(payload))
 	}
 	_ = c.c.SetWriteDeadline(time.Now().Add(limit))
-	head := [headerSize]byte{0: byte(k)}
-	binary.BigEndian.PutUint16(head[2:], uint16(len(fds)))
-	binary.BigEndian.PutUint32(head[4:], uint32(len(payload)))
+	head := header(k, payload, fds)
 	var rights []byte
 	if len(fds) > 0 {
 		rights = syscall.UnixRights(fds...)
@@ -140,13 +137,12 @@ func (c *Channel) receive(limit time.Duration) (m Message, err error) {
 	if _, err := io.ReadFull(c.c, head[n:]); err != nil {
 		return m, fmt.Errorf("receive: %w", err)
 	}
-	m.Kind = Kind(head[0])
-	if want := int(binary.BigEndian.Uint16(head[2:])); want != len(m.FDs) || head[1] != 0 {
-		return m, fmt.Errorf("receive %s: %d descriptors came, %d were announced", m.Kind, len(m.FDs), want)
+	var want, size int
+	if m.Kind, want, size, err = readHeader(head, c.limit); err != nil {
+		return m, err
 	}
-	size := binary.BigEndian.Uint32(head[4:])
-	if int64(size) > int64(c.limit) {
-		return m, fmt.Errorf("receive %s: %d bytes are announced, more than %d", m.Kind, size, c.limit)
+	if want != len(m.FDs) {
+		return m, fmt.Errorf("receive %s: %d descriptors came, %d were announced", m.Kind, len(m.FDs), want)
 	}
 	m.Payload = make([]byte, size)
 	if _, err := io.ReadFull(c.c, m.Payload); err != nil {

@@ -32,14 +32,9 @@ func (g *Giver) Meet() (h Hello, err error) {
 // Offer sends the state and the listening sockets, whose descriptors stay the caller's, and waits until the new process has
 // loaded its configuration and is ready for the connections.
 func (g *Giver) Offer(s *State) error {
-	s.Version = Version
-	var fds []int
-	for i := range s.Sockets {
-		fds = append(fds, s.Sockets[i].FD)
-	}
-	payload, err := json.Marshal(s)
+	payload, fds, err := packState(s)
 	if err != nil {
-		return fmt.Errorf("write state: %w", err)
+		return err
 	}
 	for len(fds) > MaxDescriptors { // those that one message cannot carry go before it, in order
 		if err := g.Send(KindBatch, nil, fds[:MaxDescriptors], StillTimeout); err != nil {
@@ -54,6 +49,18 @@ func (g *Giver) Offer(s *State) error {
 		return err
 	}
 	return g.await(KindReady, ReadyTimeout)
+}
+
+// packState returns the state as it is sent, and the descriptors of its sockets, in order.
+func packState(s *State) (payload []byte, fds []int, err error) {
+	s.Version = Version
+	for i := range s.Sockets {
+		fds = append(fds, s.Sockets[i].FD)
+	}
+	if payload, err = json.Marshal(s); err != nil {
+		return nil, nil, fmt.Errorf("write state: %w", err)
+	}
+	return payload, fds, nil
 }
 
 // Connection hands one connection over; its descriptors stay the caller's. It is sent with others, at the latest by Finish.

@@ -9,7 +9,6 @@ import (
 // Taker is the new process's side. Its methods are called in the order of the protocol.
 type Taker struct {
 	*Channel
-	dec *batchDecoder
 }
 
 // NewTaker takes over the inherited end of the pair.
@@ -30,9 +29,14 @@ func (t *Taker) Greet(build string) (*State, error) {
 	if err := t.Send(KindHello, hello, nil, StartTimeout); err != nil {
 		return nil, err
 	}
+	return greeted(func() (Message, error) { return t.Receive(StartTimeout) }, func() error { return t.Send(KindAck, nil, nil, StillTimeout) })
+}
+
+// greeted reads the state from messages. Those before it are acknowledged.
+func greeted(next func() (Message, error), acknowledge func() error) (*State, error) {
 	var fds []int
 	for {
-		m, err := t.Receive(StartTimeout)
+		m, err := next()
 		if err != nil {
 			closeAll(fds)
 			return nil, fmt.Errorf("wait for state: %w", err)
@@ -40,7 +44,7 @@ func (t *Taker) Greet(build string) (*State, error) {
 		fds = append(fds, m.FDs...)
 		switch m.Kind {
 		case KindBatch: // more listening sockets than one message carries
-			if err := t.Send(KindAck, nil, nil, StillTimeout); err != nil {
+			if err := acknowledge(); err != nil {
 				closeAll(fds)
 				return nil, err
 			}
@@ -91,17 +95,22 @@ func (t *Taker) Ready(adopt func([]Conn) error) (*Final, error) {
 	if err := t.Send(KindReady, nil, nil, StartTimeout); err != nil {
 		return nil, err
 	}
-	t.dec = newBatchDecoder()
+	return connections(func() (Message, error) { return t.Receive(ReadyTimeout) }, t.acknowledge, adopt)
+}
+
+// connections reads connections and the final figures from messages. acknowledge and adopt are called with each batch.
+func connections(next func() (Message, error), acknowledge, adopt func([]Conn) error) (*Final, error) {
+	dec := newBatchDecoder()
 	for {
-		m, err := t.Receive(ReadyTimeout)
+		m, err := next()
 		if err != nil {
 			return nil, fmt.Errorf("wait for connections: %w", err)
 		}
 		switch m.Kind {
 		case KindBatch:
-			conns, err := t.dec.decode(m.Payload, m.FDs)
+			conns, err := dec.decode(m.Payload, m.FDs)
 			if err == nil {
-				err = t.acknowledge(conns)
+				err = acknowledge(conns)
 			}
 			if err == nil {
 				err = adopt(conns)
