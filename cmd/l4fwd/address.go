@@ -142,8 +142,9 @@ func newLogLevel() *cobra.Command {
 		Long: "Changes the level of the running daemon's log: " + strings.Join(admin.LogLevels, ", ") + ". After --for the level of the\n" +
 			"configuration is in force again. A reload ends it earlier: what the file has is in force then. The access log has no level.\n" +
 			"Exit status: 0 done, 1 no daemon answers.",
-		Example: "  l4fwd log-level debug --for 10m\n  l4fwd log-level info",
-		Args:    arguments("LEVEL", 1, 1),
+		Example:   "  l4fwd log-level debug --for 10m\n  l4fwd log-level info",
+		Args:      arguments("LEVEL", 1, 1),
+		ValidArgs: admin.LogLevels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(admin.LogLevels, args[0]) {
 				return usage(fmt.Errorf("level %q is not a choice; use one of %s", args[0], strings.Join(admin.LogLevels, ", ")))

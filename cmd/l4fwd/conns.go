@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,11 +34,14 @@ func newConns() *cobra.Command {
 			if cmd.Flags().Changed("close") {
 				return closeConn(cmd, id)
 			}
-			if err := errors.Join(checkOutput(output), q.Check()); err != nil {
-				return usage(err)
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if err := q.Check(); err != nil {
+				return usage(fmt.Errorf("flag --%w", err))
 			}
 			if q.Limit < 0 {
-				return usage(errors.New("flag --limit: use 0, for all, or more"))
+				return usage(fmt.Errorf("flag --limit: %d is below 0; use 0, for all, or more", q.Limit))
 			}
 			return listConns(cmd, q, output)
 		},
@@ -54,6 +56,9 @@ func newConns() *cobra.Command {
 	fs.StringVar(&q.State, "state", "", "Only those in this `STATE`: "+strings.Join(proxy.ConnectionStates(), ", ")+".")
 	fs.StringVar(&q.Stalls, "stalls", "", "Only those that `WHO` stalls: "+strings.Join(proxy.Stalls(), ", ")+", or any.")
 	fs.StringVar(&q.Sort, "sort", "id", "Order by `KEY`: "+strings.Join(admin.Sorts(), ", ")+"; the largest first, except id.")
+	offer(fs, "state", proxy.ConnectionStates()...)
+	offer(fs, "stalls", append(proxy.Stalls(), "any")...)
+	offer(fs, "sort", admin.Sorts()...)
 	fs.BoolVar(&q.Reverse, "reverse", false, "Turn the order around.")
 	fs.IntVar(&q.Limit, "limit", 0, "List at most `N`; 0: all.")
 	addOutputFlag(fs, &output)

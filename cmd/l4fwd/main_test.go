@@ -98,6 +98,9 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"of a verb":  {[]string{"status", "-o", "json", "--output=text"}, `l4fwd: flag --output is given twice: "json", "text"; write it once`},
 		"of a sub":   {[]string{"eip", "list", "--format=json", "--format=json"}, `l4fwd: flag --format is given twice: "json", "json"; write it once`},
 		"asked":      {[]string{"status", "--admin=:1", "--admin=:2"}, `l4fwd: flag --admin is given twice: ":1", ":2"; write it once`},
+		"conns sort": {[]string{"conns", "--sort", "size", "--output", "text"}, `l4fwd: flag --sort: "size" is not a choice; use one of id, age, `},
+		"two wrong":  {[]string{"conns", "--state", "x", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
+		"conns few":  {[]string{"conns", "--limit", "-1"}, "l4fwd: flag --limit: -1 is below 0; use 0, for all, or more"},
 		"bogus help": {[]string{"bogus", "--help"}, `l4fwd: unknown verb "bogus"; verbs: `},
 		"help bogus": {[]string{"help", "bogus"}, `l4fwd: unknown verb "bogus"; verbs: `},
 	}

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"net"
 	"path/filepath"
 	"slices"
@@ -111,7 +112,13 @@ var pathStates = []state{
 	{name: "certificate self-signed", make: standIn(standin.Options{Fault: standin.FaultSelfSigned}), verdict: "broken at: the certificate; it is self-signed\n", mend: []string{"openssl s_client"}},
 	{name: "certificate re-signed on the way", make: standIn(standin.Options{Fault: standin.FaultResigned}),
 		verdict: "broken at: TLS inspection on the way; Example Corp TLS Inspection signed the certificate anew\n", mend: []string{"exempt " + name + " from TLS inspection"}},
-	{name: "authority unknown", make: func(t *testing.T) setup {
+	{name: "certificate re-signed on the way, by an authority that this machine trusts", make: inspected, verdict: "broken at: TLS inspection on the way; ", mend: []string{"exempt " + name + " from TLS inspection"}},
+	{name: "a private authority that this machine does not know", make: func(t *testing.T) setup {
+		_, s := origin(t, standin.Options{})
+		return trusting(t, nil, s)
+	}, verdict: "broken at: the certificate; this machine does not know the authority l4fwd stand-in CA (tests only)\n", mend: []string{"SSL_CERT_FILE=/path/to/ca.pem l4fwd doctor"},
+		lines: []string{`^ok +https {origin} .* 401 Unauthorized`}},
+	{name: "a private authority, and another name", make: func(t *testing.T) setup {
 		far, _ := origin(t, standin.Options{})
 		return trusting(t, nil, targeting(t, "localhost.example", far.Addr().String()))
 	}, verdict: "broken at: the certificate; it is for *.openai.azure.com"},
@@ -189,6 +196,13 @@ var pathStates = []state{
 		s.nobody = true
 		return s
 	}, verdict: "no fault found: 7 steps passed, 2 skipped\n"},
+}
+
+// inspected is behind a proxy that signs certificates anew, whose authority was installed on this machine, as companies do.
+func inspected(t *testing.T) setup {
+	own := selfSigned(t, name)
+	at := tlsServer(t, own, answer("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
+	return trusting(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}), targeting(t, name, at))
 }
 
 // closed is an address where nothing listens.
