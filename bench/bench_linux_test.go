@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, []string{"ping_pong", "beside"}, o.only)
 	assert.Len(t, o.extra, 1)
 	assert.Equal(t, []string{"uring", "epoll", "portable"}, o.engines)
-	assert.Equal(t, []string{"l4fwd-uring", "l4fwd-epoll", "l4fwd-uring-sni", "l4fwd-epoll-sni", "l4fwd-uring-log", "l4fwd-epoll-log", "l4fwd-warm"}, o.judged)
+	assert.Equal(t, []string{"l4fwd-uring", "l4fwd-epoll", "l4fwd-uring-sni", "l4fwd-epoll-sni", "l4fwd-uring-log", "l4fwd-epoll-log", "l4fwd-uring-upgrade", "l4fwd-epoll-upgrade", "l4fwd-warm"}, o.judged)
 	assert.Equal(t, []string{"loopback"}, o.nets, "with -quick")
 	b := &bench{options: o}
 	assert.True(t, b.wants("haproxy-plain") && b.wants("direct"))

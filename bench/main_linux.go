@@ -111,7 +111,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.duration, "duration", 0, "length of a window (default 2s, 400ms with -quick)")
 	f.StringVar(&o.binary, "l4fwd", "", "l4fwd binary (default: build ./cmd/l4fwd)")
 	f.StringVar(&engines, "l4fwd-engines", "uring,epoll,portable", "engines of l4fwd, each a peer of its own, comma-separated")
-	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll,l4fwd-uring-sni,l4fwd-epoll-sni,l4fwd-uring-log,l4fwd-epoll-log,l4fwd-warm", "the peers held against their engine's targets, comma-separated")
+	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll,l4fwd-uring-sni,l4fwd-epoll-sni,l4fwd-uring-log,l4fwd-epoll-log,l4fwd-uring-upgrade,l4fwd-epoll-upgrade,l4fwd-warm", "the peers held against their engine's targets, comma-separated")
 	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,veth,far (default all, loopback with -quick)")
 	f.StringVar(&o.out, "out", "bench/results", "where latest.json, latest.md and the charts go")
 	f.Func("peer", "another peer, repeatable: 'name=command with {listen} {upstream}', {health} and {admin} being free addresses, too", func(s string) error {

@@ -55,7 +55,15 @@ func (b *bench) specs() (specs []peer.Spec, cleanup func(), err error) {
 			specs = append(specs, peer.L4fwdLog(b.binary, engine, why))
 		}
 	}
+	for _, engine := range b.engines {
+		if engine != portable {
+			specs = append(specs, peer.L4fwdUpgrade(b.binary, engine, why))
+		}
+	}
 	specs = append(specs, peer.L4fwdWarm(b.binary, why), peer.HAProxyLog())
+	for _, bounded := range []bool{false, true} {
+		specs = append(specs, peer.HAProxyReload(bounded), peer.NginxReload(bounded))
+	}
 	specs = append(specs, peer.HAProxy(true), peer.HAProxy(false), peer.Nginx(),
 		peer.IOCopy(self, []string{roleEnv + "=iocopy"}, b.files), peer.DirectSpec())
 	specs = slices.DeleteFunc(specs, func(s peer.Spec) bool { return !b.wants(s.Name) })

@@ -116,6 +116,11 @@ var scenarios = []scenario{
 				{Name: "growth", Plain: true}, {Name: "growth_same", Plain: true}}},
 		fresh: (*bench).openCost, fewer: 2,
 	}, {
+		Scenario: report.Scenario{Name: "replace", Title: "A fresh process is replaced: l4fwd by upgrade, HAProxy and nginx by a reload, once as they are and once bounded, so that their old processes are gone within 2 s, too. 100 connections do an exchange of 256 bytes every 20 ms, 400 idle, 500 clients a second connect anew. alive: of the 500, after 10 s (with -quick 2.5 s); served, refused: of the new clients; pause: the longest exchange of a live connection in the 2 s from the beginning, usual: in the second before; old: how long the old processes lived on, or were seen to.",
+			Metrics: []report.Metric{{Name: "alive", Unit: "%", Plain: true}, {Name: "served", Unit: "%", Plain: true}, {Name: "refused", Plain: true},
+				{Name: "pause", Unit: "ms", Plain: true}, {Name: "usual", Unit: "ms", Plain: true}, {Name: "old", Unit: "s", Plain: true}}},
+		fresh: (*bench).replace, fewer: 4, variant: peer.Renew, alone: true, allInQuick: true,
+	}, {
 		Scenario: report.Scenario{Name: "handshake", Title: "Connect and shake hands by TLS 1.3 with an origin 20 ms away, then close; 4 at once. Latency is that of all of it, until the client may send its request. l4fwd-warm keeps connections to the origin ready.",
 			Metrics: []report.Metric{p50, p99}},
 		groups: []load.Group{{Kind: load.TLS, Conns: 4}}, far: true, variant: peer.Warm, beside: peer.Direct,

@@ -68,8 +68,11 @@ func TestVariantsTakePartInOneScenario(t *testing.T) {
 		{peer.L4fwdWarm("", "not built"), []string{"handshake"}, []string{"far"}},
 		{peer.L4fwdLog("", "epoll", "not built"), []string{"conn_rate_log", "conn_reset_log"}, []string{"loopback"}},
 		{peer.HAProxyLog(), []string{"conn_rate_log", "conn_reset_log"}, []string{"loopback"}},
-		{peer.L4fwd("", "epoll", "not built"), without("conn_rate_log", "conn_reset_log"), o.nets},
-		{peer.DirectSpec(), without("conn_rate_log", "conn_reset_log", "idle_memory", "open_cost"), o.nets},
+		{peer.L4fwdUpgrade("", "epoll", "not built"), []string{"replace"}, []string{"loopback"}},
+		{peer.HAProxyReload(true), []string{"replace"}, []string{"loopback"}},
+		{peer.NginxReload(false), []string{"replace"}, []string{"loopback"}},
+		{peer.L4fwd("", "epoll", "not built"), without("replace", "conn_rate_log", "conn_reset_log"), o.nets},
+		{peer.DirectSpec(), without("replace", "conn_rate_log", "conn_reset_log", "idle_memory", "open_cost"), o.nets},
 	} {
 		var in, over []string
 		for _, s := range scenarios {

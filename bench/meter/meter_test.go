@@ -2,8 +2,10 @@ package meter
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,13 +74,26 @@ func TestParseSmaps(t *testing.T) {
 	assert.Equal(t, Footprint{Private: 1000 << 10, Pss: 1500 << 10, Rss: 2000 << 10}, f)
 }
 
-func TestParseParent(t *testing.T) {
-	pid, parent, ok := parseParent([]byte("42 (a ) (b) S 7 42 42 0"))
+func TestParseKin(t *testing.T) {
+	k, ok := parseKin([]byte("42 (a ) (b) S 7 43 44 0"))
 	assert.True(t, ok)
-	assert.Equal(t, 42, pid)
-	assert.Equal(t, 7, parent)
-	_, _, ok = parseParent([]byte("garbage"))
-	assert.False(t, ok)
+	assert.Equal(t, kin{pid: 42, parent: 7, group: 43}, k)
+	for _, bad := range []string{"garbage", "42 (a) S 7", "42 (a) S 7 x 1"} {
+		_, ok = parseKin([]byte(bad))
+		assert.False(t, ok, bad)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no /proc")
+	}
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	assert.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	assert.Equal(t, []int{cmd.Process.Pid}, Group(cmd.Process.Pid))
+	assert.Contains(t, Tree(os.Getpid()), cmd.Process.Pid)
 }
 
 func TestOwnCPUIsSeen(t *testing.T) {

@@ -3,6 +3,7 @@ package meter
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,15 +14,8 @@ import (
 // Tree is pid and all its descendants, from the parents in /proc/*/stat.
 func Tree(pid int) []int {
 	children := map[int][]int{}
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		if child, parent, ok := parseParent(b); ok {
-			children[parent] = append(children[parent], child)
-		}
+	for _, k := range relatives() {
+		children[k.parent] = append(children[k.parent], k.pid)
 	}
 	tree := []int{pid}
 	for i := 0; i < len(tree); i++ {
@@ -30,20 +24,50 @@ func Tree(pid int) []int {
 	return tree
 }
 
-// parseParent reads pid and parent from a stat file, whose second field may hold spaces and parentheses.
-func parseParent(b []byte) (pid, parent int, ok bool) {
+// Group is the processes of a process group.
+func Group(id int) (pids []int) {
+	for _, k := range relatives() {
+		if k.group == id {
+			pids = append(pids, k.pid)
+		}
+	}
+	return pids
+}
+
+// kin is whom a process belongs to.
+type kin struct{ pid, parent, group int }
+
+// relatives is that of all processes.
+func relatives() (all []kin) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		if k, ok := parseKin(b); ok {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// parseKin reads a stat file, whose second field may hold spaces and parentheses.
+func parseKin(b []byte) (k kin, ok bool) {
 	end := bytes.LastIndexByte(b, ')')
 	if end < 0 {
-		return 0, 0, false
+		return k, false
 	}
 	head, _, _ := strings.Cut(string(b), " ")
 	rest := strings.Fields(string(b[end+1:]))
-	if len(rest) < 2 {
-		return 0, 0, false
+	if len(rest) < 3 {
+		return k, false
 	}
-	pid, err1 := strconv.Atoi(head)
-	parent, err2 := strconv.Atoi(rest[1])
-	return pid, parent, err1 == nil && err2 == nil
+	var errs [3]error
+	k.pid, errs[0] = strconv.Atoi(head)
+	k.parent, errs[1] = strconv.Atoi(rest[1])
+	k.group, errs[2] = strconv.Atoi(rest[2])
+	return k, errors.Join(errs[:]...) == nil
 }
 
 // Footprint is what some processes hold. Memory is in bytes; kernel socket buffers belong to no process and are not in it.

@@ -40,6 +40,8 @@ type Spec struct {
 	command func(i Instance) (*exec.Cmd, error)
 	// endSignal asks for an end at once, children included.
 	endSignal syscall.Signal
+	// renew replaces the processes that serve by new ones; nil: it can't.
+	renew func(p *Proxy) error
 }
 
 // Site is where a relay is to run: the network it is in and the one its clients are in, its address and its origin's.
@@ -157,12 +159,36 @@ func (p *Proxy) Alive() error {
 	}
 }
 
-// Stop ends the relay and its children. It may be called twice.
+// Serving is the processes that serve: of those with a master, its children.
+func (p *Proxy) Serving() []int {
+	if all := p.Pids(); len(all) > 1 {
+		return all[1:]
+	}
+	return p.Pids()
+}
+
+// Group is the relay's processes and those that took over from them; none for direct.
+func (p *Proxy) Group() []int {
+	if p.cmd == nil {
+		return nil
+	}
+	return meter.Group(p.cmd.Process.Pid)
+}
+
+// Renew replaces the processes that serve by new ones. It returns once that is under way, or over.
+func (p *Proxy) Renew() error {
+	if p.Spec.renew == nil {
+		return fmt.Errorf("%s cannot be replaced while it runs", p.Spec.Name)
+	}
+	return p.Spec.renew(p)
+}
+
+// Stop ends the relay and its children, also one that took over from it. It may be called twice.
 func (p *Proxy) Stop() {
 	if p.cmd == nil {
 		return
 	}
-	_ = syscall.Kill(p.cmd.Process.Pid, p.Spec.endSignal)
+	_ = syscall.Kill(-p.cmd.Process.Pid, p.Spec.endSignal)
 	select {
 	case <-p.ended:
 	case <-time.After(2 * time.Second):

@@ -33,11 +33,10 @@ func l4fwd(s Spec, binary, engine, why string, args func(i Instance) ([]string, 
 	s.command = func(i Instance) (*exec.Cmd, error) {
 		more, err0 := args(i)
 		health, err1 := freeAddr(localhost)
-		admin, err2 := freeAddr(localhost)
-		if err := errors.Join(err0, err1, err2); err != nil {
+		if err := errors.Join(err0, err1); err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(binary, append([]string{"serve", "--health", health.String(), "--admin", admin.String(),
+		cmd := exec.Command(binary, append([]string{"serve", "--health", health.String(), "--admin", adminSocket(i.Dir),
 			"--engine", engine, "--log-level", "warn"}, more...)...)
 		cmd.Env = withoutOwn(os.Environ())
 		return cmd, nil
@@ -79,6 +78,13 @@ func HAProxy(splice bool) Spec {
 	return haproxy("haproxy-plain", "")
 }
 
+// haproxyConf is the path of an instance's configuration, which it writes.
+func haproxyConf(i Instance, options string) (string, error) {
+	conf := fmt.Sprintf(haproxyConfig, i.Cores, (i.Files-700)/2, options, i.Listen, i.Upstream)
+	file := filepath.Join(i.Dir, "haproxy.cfg")
+	return file, os.WriteFile(file, []byte(conf), 0o600)
+}
+
 // haproxy is HAProxy with more lines in its section defaults.
 func haproxy(name, options string) Spec {
 	s := Spec{Name: name, endSignal: syscall.SIGKILL}
@@ -89,12 +95,8 @@ func haproxy(name, options string) Spec {
 	}
 	s.Version = firstLine(path, "-v")
 	s.command = func(i Instance) (*exec.Cmd, error) {
-		conf := fmt.Sprintf(haproxyConfig, i.Cores, (i.Files-700)/2, options, i.Listen, i.Upstream)
-		file := filepath.Join(i.Dir, "haproxy.cfg")
-		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-			return nil, err
-		}
-		return exec.Command(path, "-db", "-f", file), nil
+		file, err := haproxyConf(i, options)
+		return exec.Command(path, "-db", "-f", file), err
 	}
 	return s
 }
@@ -124,9 +126,12 @@ var streamModules = []string{
 }
 
 // Nginx is nginx's stream module.
-func Nginx() Spec {
+func Nginx() Spec { return nginx("nginx", "") }
+
+// nginx is nginx with more lines at the head of its configuration.
+func nginx(name, lines string) Spec {
 	// SIGTERM: a master that is killed leaves its workers behind.
-	s := Spec{Name: "nginx", endSignal: syscall.SIGTERM}
+	s := Spec{Name: name, endSignal: syscall.SIGTERM}
 	path, ok := find("nginx")
 	if !ok {
 		s.Missing = "apt-get install nginx libnginx-mod-stream"
@@ -140,7 +145,7 @@ func Nginx() Spec {
 	}
 	s.Version = firstLine(path, "-v")
 	s.command = func(i Instance) (*exec.Cmd, error) {
-		conf := fmt.Sprintf(nginxConfig, module, i.Cores, i.Files, i.Dir, i.Dir, i.Files-100, i.Listen, i.Upstream)
+		conf := fmt.Sprintf(nginxConfig, module+lines, i.Cores, i.Files, i.Dir, i.Dir, i.Files-100, i.Listen, i.Upstream)
 		file := filepath.Join(i.Dir, "nginx.conf")
 		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 			return nil, err

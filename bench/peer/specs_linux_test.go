@@ -83,3 +83,23 @@ func TestTheReasonIsTheLastLine(t *testing.T) {
 		assert.Equal(t, want, out.last())
 	}
 }
+
+func TestRelaysThatAreReplaced(t *testing.T) {
+	at := Instance{Listen: netip.MustParseAddrPort("127.0.0.1:1"), Upstream: netip.MustParseAddrPort("127.0.0.1:2"), Dir: t.TempDir()}
+	for file, of := range map[string]func(bool) Spec{"haproxy.cfg": HAProxyReload, "nginx.conf": NginxReload} {
+		for _, bounded := range []bool{false, true} {
+			s := of(bounded)
+			assert.Equal(t, Renew, s.Variant)
+			assert.Equal(t, bounded, strings.HasSuffix(s.Name, "-2s"))
+			if s.Missing != "" {
+				t.Skip(s.Missing)
+			}
+			_, err := s.command(at)
+			require.NoError(t, err)
+			config, err := os.ReadFile(filepath.Join(at.Dir, file))
+			require.NoError(t, err)
+			assert.Equal(t, bounded, strings.Contains(string(config), "hard-stop-after 2s\n") || strings.Contains(string(config), "worker_shutdown_timeout 2s;\n"))
+		}
+	}
+	assert.ErrorContains(t, (&Proxy{Spec: DirectSpec()}).Renew(), "cannot be replaced")
+}

@@ -13,6 +13,8 @@ const (
 	SNI  = "sni"  // routes by the host name of the ClientHello
 	Warm = "warm" // keeps connections to the origin ready
 	Log  = "log"  // writes a line for each connection to a file
+	// Renew is one whose processes are replaced while it serves: see Proxy.Renew.
+	Renew = "renew"
 )
 
 // RoutedName is the host name that L4fwdSNI has a route for.

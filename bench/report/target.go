@@ -77,11 +77,21 @@ var targets = map[string][]target{
 		absolute("open_cost", "growth", 1.15),
 		absolute("open_cost", "growth_same", 1.15),
 	},
-	"epoll-sni": {atMostOf("l4fwd-epoll", "sni_rate", "cpu", 1.1)},
-	"uring-sni": {atMostOf("l4fwd-uring", "sni_rate", "cpu", 1.1)},
-	"uring-log": {atMost("conn_rate_log", "cpu", 0.70), atMost("conn_reset_log", "cpu", 0.70)},
-	"epoll-log": {atMost("conn_rate_log", "cpu", 0.85), atMost("conn_reset_log", "cpu", 0.85)},
-	"warm":      {atMostOf("direct", "handshake", "p50", 0.6), atMost("handshake", "p50", 0.55)},
+	"epoll-sni":     {atMostOf("l4fwd-epoll", "sni_rate", "cpu", 1.1)},
+	"uring-sni":     {atMostOf("l4fwd-uring", "sni_rate", "cpu", 1.1)},
+	"uring-log":     {atMost("conn_rate_log", "cpu", 0.70), atMost("conn_reset_log", "cpu", 0.70)},
+	"epoll-log":     {atMost("conn_rate_log", "cpu", 0.85), atMost("conn_reset_log", "cpu", 0.85)},
+	"uring-upgrade": replaced,
+	"epoll-upgrade": replaced,
+	"warm":          {atMostOf("direct", "handshake", "p50", 0.6), atMost("handshake", "p50", 0.55)},
+}
+
+// replaced is what an upgrade may cost.
+var replaced = []target{
+	{scenario: "replace", metric: "alive", limit: 100, absolute: true, atLeast: true},
+	{scenario: "replace", metric: "served", limit: 100, absolute: true, atLeast: true},
+	absolute("replace", "pause", 50),
+	absolute("replace", "old", 2),
 }
 
 // targetsOf is the targets of a peer's engine. A peer that is not an engine with targets of its own is held against
