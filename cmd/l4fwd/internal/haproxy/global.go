@@ -87,38 +87,48 @@ func (im *importer) proxyLimits(p *proxy) {
 	if !p.front {
 		return
 	}
-	o := &im.out
-	var own []*listener
-	for _, l := range o.listeners {
-		if slices.ContainsFunc(p.each("bind"), func(b line) bool { return b.n == l.bound.at.n }) {
-			own = append(own, l)
-		}
+	binds := p.each("bind")
+	alone := !slices.ContainsFunc(im.out.listeners, func(l *listener) bool {
+		return !slices.ContainsFunc(binds, func(b line) bool { return b.n == l.bound.at.n })
+	})
+	im.maxConnections(p, alone)
+	im.sessionRate(p, alone)
+}
+
+// maxConnections carries maxconn of a frontend. alone means that every listener is the frontend's.
+func (im *importer) maxConnections(p *proxy, alone bool) {
+	text, at := p.argument("maxconn")
+	if text == "" {
+		return
 	}
-	alone := len(own) == len(o.listeners)
-	if text, at := p.argument("maxconn"); text != "" {
-		n, err := strconv.Atoi(text)
-		switch {
-		case err != nil || n < 0:
-			im.dropped(at, at.text(), "it is no number")
-		case n == 0 || o.maxConnections > 0 && n >= o.maxConnections:
-			im.harmless(at, at.text(), "the limit of all connections is no larger")
-		case alone:
-			o.maxConnections = n
-			im.note(at, at.text(), "a client beyond limits.max_connections is refused and does not wait")
-		default:
-			im.dropped(at, at.text(),
-				"l4fwd limits connections of all listeners (limits.max_connections) or of an upstream (max_connections), not of one listener")
-		}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n < 0:
+		im.dropped(at, at.text(), "it is no number")
+	case n == 0 || im.out.maxConnections > 0 && n >= im.out.maxConnections:
+		im.harmless(at, at.text(), "the limit of all connections is no larger")
+	case alone:
+		im.out.maxConnections = n
+		im.note(at, at.text(), "a client beyond limits.max_connections is refused and does not wait")
+	default:
+		im.dropped(at, at.text(),
+			"l4fwd limits connections of all listeners (limits.max_connections) or of an upstream (max_connections), not of one listener")
 	}
-	if text, at := p.argument("rate-limit sessions"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n <= 0 || !alone || o.acceptRate > 0 && o.acceptRate < n {
-			im.dropped(at, at.text(), "l4fwd limits the rate of all listeners together (limits.accept_rate)")
-			return
-		}
-		o.acceptRate = min(n, 1_000_000)
-		im.note(at, at.text(), "a client beyond limits.accept_rate is refused and does not wait")
+}
+
+// sessionRate carries rate-limit sessions of a frontend. alone means that every listener is the frontend's.
+func (im *importer) sessionRate(p *proxy, alone bool) {
+	text, at := p.argument("rate-limit sessions")
+	if text == "" {
+		return
 	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 || !alone || im.out.acceptRate > 0 && im.out.acceptRate < n {
+		im.dropped(at, at.text(), "l4fwd limits the rate of all listeners together (limits.accept_rate)")
+		return
+	}
+	im.out.acceptRate = min(n, 1_000_000)
+	im.note(at, at.text(), "a client beyond limits.accept_rate is refused and does not wait")
 }
 
 // keepalives carries clitcpka-idle and its kin: l4fwd has one setting for both legs.
@@ -182,21 +192,7 @@ func (im *importer) logging(p *proxy) {
 
 // resolving carries the resolvers that servers use.
 func (im *importer) resolving() {
-	var used []string
-	var plain *server
-	for _, p := range im.proxies {
-		for _, s := range p.serverList {
-			if s.faulty || !s.isName() || !p.used {
-				continue
-			}
-			name := s.options.value("resolvers")
-			if name == "" {
-				plain = s
-			} else if !slices.Contains(used, name) {
-				used = append(used, name)
-			}
-		}
-	}
+	used, plain := im.usedResolvers()
 	for _, name := range slices.Sorted(maps.Keys(im.resolvers)) {
 		if sec := im.resolvers[name]; !slices.Contains(used, name) {
 			im.harmless(sec.at, sec.at.text(), "no server uses it")
@@ -215,6 +211,24 @@ func (im *importer) resolving() {
 	if len(used) > 0 && plain != nil && len(im.out.dns.servers) > 0 {
 		im.changed(plain.at, plain.at.text(), "l4fwd asks dns.servers for this name, too, and not those of /etc/resolv.conf")
 	}
+}
+
+// usedResolvers lists the resolvers that servers name, in their order. plain is a server with a host name and without resolvers.
+func (im *importer) usedResolvers() (used []string, plain *server) {
+	for _, p := range im.proxies {
+		for _, s := range p.serverList {
+			if s.faulty || !s.isName() || !p.used {
+				continue
+			}
+			name := s.options.value("resolvers")
+			if name == "" {
+				plain = s
+			} else if !slices.Contains(used, name) {
+				used = append(used, name)
+			}
+		}
+	}
+	return used, plain
 }
 
 // resolver carries one resolvers section.

@@ -65,28 +65,8 @@ var (
 
 // regular turns simple regular expressions into exact names and suffixes. Others are tried on the names that are listed.
 func (t *test) regular() *test {
-	if len(t.patterns) == 1 {
-		p := &t.patterns[0]
-		plain := func(m []string) string {
-			text := strings.ReplaceAll(m[1], `\`, "")
-			if p.fold {
-				text = strings.ToLower(text)
-			}
-			return text
-		}
-		if m := literalName.FindStringSubmatch(p.text); m != nil && strings.HasPrefix(p.text, "^") {
-			t.method, p.text = "str", plain(m)
-			t.index()
-			return t
-		}
-		if m := suffixName.FindStringSubmatch(p.text); m != nil {
-			t.method, p.text = "end", plain(m)
-			return t
-		}
-		if m := oneLabel.FindStringSubmatch(p.text); m != nil {
-			t.method, p.text = "label", plain(m)
-			return t
-		}
+	if len(t.patterns) == 1 && t.simple(&t.patterns[0]) {
+		return t
 	}
 	for i, p := range t.patterns {
 		text := p.text
@@ -100,6 +80,28 @@ func (t *test) regular() *test {
 		t.patterns[i].re = re
 	}
 	return t
+}
+
+// simple replaces the only pattern, if it stands for a name or a suffix, by these and the method that compares them.
+func (t *test) simple(p *pattern) bool {
+	for _, form := range []struct {
+		method string
+		re     *regexp.Regexp
+	}{{"str", literalName}, {"end", suffixName}, {"label", oneLabel}} {
+		m := form.re.FindStringSubmatch(p.text)
+		if m == nil || form.method == "str" && !strings.HasPrefix(p.text, "^") {
+			continue
+		}
+		t.method, p.text = form.method, strings.ReplaceAll(m[1], `\`, "")
+		if p.fold {
+			p.text = strings.ToLower(p.text)
+		}
+		if t.method == "str" {
+			t.index()
+		}
+		return true
+	}
+	return false
 }
 
 // matchesName reports whether the name matches. name is in lower case, as all clients send it.
@@ -149,47 +151,57 @@ type kind struct {
 
 // kindsOf lists every kind of client that the tests tell apart, exact names first.
 func kindsOf(tests []*test) []kind {
-	var exact, below []kind
-	seen := map[string]bool{}
-	add := func(list *[]kind, k kind) {
-		if key := k.name + "|" + k.pattern; !seen[key] {
-			seen[key] = true
-			*list = append(*list, k)
-		}
-	}
-	single := func(name string) {
-		name = strings.ToLower(strings.TrimSuffix(name, "."))
-		if preface.CheckPattern(name) == "" && !strings.HasPrefix(name, "*") {
-			add(&exact, kind{true, name, name, name})
-		}
-	}
+	l := kindList{seen: map[string]bool{}}
 	for _, t := range tests {
-		if t.subject != sni {
-			continue
-		}
-		for _, p := range t.patterns {
-			suffix := strings.ToLower(strings.Trim(p.text, "."))
-			switch t.method {
-			case "str", "dir":
-				single(p.text)
-				continue
-			case "end", "dom", "label":
-			default:
-				continue
-			}
-			if !strings.HasPrefix(p.text, ".") || t.method == "dom" {
-				single(suffix)
-			}
-			for _, k := range around(suffix) {
-				add(&below, k)
+		if t.subject == sni {
+			for _, p := range t.patterns {
+				l.tellApart(t.method, p.text)
 			}
 		}
 	}
-	return slices.Concat(exact, below, []kind{
+	return slices.Concat(l.exact, l.below, []kind{
 		{true, stranger + ".invalid", "", "other names"},
 		{true, "", "", "clients that send no name"},
 		{false, "", "", "clients that speak no TLS"},
 	})
+}
+
+// kindList collects kinds of clients, each once.
+type kindList struct {
+	exact, below []kind
+	seen         map[string]bool
+}
+
+// tellApart adds the kinds that a pattern of a method tells apart: its own name, and names below a suffix.
+func (l *kindList) tellApart(method, pattern string) {
+	switch method {
+	case "str", "dir":
+		l.name(pattern)
+	case "end", "dom", "label":
+		suffix := strings.ToLower(strings.Trim(pattern, "."))
+		if !strings.HasPrefix(pattern, ".") || method == "dom" {
+			l.name(suffix)
+		}
+		for _, k := range around(suffix) {
+			l.add(&l.below, k)
+		}
+	}
+}
+
+// name adds an exact name, if a route can have it.
+func (l *kindList) name(name string) {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if preface.CheckPattern(name) == "" && !strings.HasPrefix(name, "*") {
+		l.add(&l.exact, kind{true, name, name, name})
+	}
+}
+
+// add appends a kind that is not there yet to one of the two lists.
+func (l *kindList) add(to *[]kind, k kind) {
+	if key := k.name + "|" + k.pattern; !l.seen[key] {
+		l.seen[key] = true
+		*to = append(*to, k)
+	}
 }
 
 // around are the kinds of names that a test on the end of a name may tell apart.

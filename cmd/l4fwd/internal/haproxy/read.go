@@ -24,42 +24,46 @@ func (im *importer) read() error {
 	if i := bytes.IndexByte(im.Text, 0); i >= 0 {
 		return fmt.Errorf("%s:%d: a NUL byte: this is no text", im.File, 1+bytes.Count(im.Text[:i], []byte("\n")))
 	}
-	var blocks []block
-	sec := newSection("", "", line{file: im.File})
-	text := string(im.Text)
-	for n := 1; text != ""; n++ {
-		var raw string
-		raw, text, _ = strings.Cut(text, "\n")
-		active := len(blocks) == 0 || blocks[len(blocks)-1].on
-		words, unset, err := split(raw, func(name string) (string, bool) { return im.variable(name, n, sec) })
-		if err != nil {
-			if active {
-				return fmt.Errorf("%s:%d: %w", im.File, n, err)
-			}
-			continue
-		}
-		at := line{im.File, n, words}
-		if len(words) == 0 {
-			continue
-		}
-		if strings.HasPrefix(words[0], ".") {
-			if blocks, err = im.directive(at, blocks); err != nil {
-				return fmt.Errorf("%s:%d: %w", im.File, n, err)
-			}
-			continue
-		}
-		if !active {
-			continue
-		}
-		im.tellUnset(at, unset)
-		if sec, err = im.file(at, sec); err != nil {
+	r := &reading{importer: im, section: newSection("", "", line{file: im.File})}
+	n := 0
+	for raw := range strings.Lines(string(im.Text)) {
+		n++
+		if err := r.line(n, strings.TrimSuffix(raw, "\n")); err != nil {
 			return fmt.Errorf("%s:%d: %w", im.File, n, err)
 		}
 	}
-	if len(blocks) > 0 {
-		return fmt.Errorf("%s:%d: .if has no .endif", im.File, blocks[len(blocks)-1].at)
+	if open := len(r.blocks); open > 0 {
+		return fmt.Errorf("%s:%d: .if has no .endif", im.File, r.blocks[open-1].at)
 	}
 	return nil
+}
+
+// reading is where the reader of a file is: in which section and in which blocks.
+type reading struct {
+	*importer
+	section *section
+	blocks  []block // the innermost last
+}
+
+// line takes line n. A line of a block that does not count is passed over, even one that is malformed.
+func (r *reading) line(n int, raw string) error {
+	active := len(r.blocks) == 0 || r.blocks[len(r.blocks)-1].on
+	words, unset, err := split(raw, func(name string) (string, bool) { return r.variable(name, n, r.section) })
+	switch {
+	case err != nil && !active:
+		return nil
+	case err != nil || len(words) == 0:
+		return err
+	}
+	at := line{r.File, n, words}
+	switch {
+	case strings.HasPrefix(words[0], "."):
+		r.blocks, err = r.directive(at, r.blocks)
+	case active:
+		r.tellUnset(at, unset)
+		r.section, err = r.file(at, r.section)
+	}
+	return err
 }
 
 // variable is the value of an environment variable at a line, or of one of HAProxy's own.

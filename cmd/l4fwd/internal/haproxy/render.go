@@ -177,37 +177,47 @@ func routeNodes(routes []routed) *yaml.Node {
 func (o *output) upstreamNodes() *yaml.Node {
 	all := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, u := range o.upstreams {
-		m := newMapping(0)
-		m.text("name", u.name)
-		m.text("address", u.address)
-		m.list("addresses", u.addresses)
-		m.list("backups", u.backups)
-		m.text("balance", u.balance)
-		m.number("max_connections", u.maxConnections)
-		c := newMapping(yaml.FlowStyle)
-		c.duration("timeout", u.connectTimeout)
-		c.number("attempts", u.attempts)
-		if u.oneByOne {
-			c.put("stagger", plain("0s"))
-		}
-		m.section("connect", c)
-		m.section("check", u.check.node())
-		if u.outlierFailures >= 0 {
-			out := newMapping(yaml.FlowStyle)
-			out.put("failures", plain(strconv.Itoa(u.outlierFailures)))
-			m.section("outlier", out)
-		}
-		var sources []string
-		for _, a := range u.sources {
-			sources = append(sources, a.String())
-		}
-		m.list("source_addresses", sources)
-		if u.sendProxy != "off" {
-			m.text("send_proxy", u.sendProxy)
-		}
-		all.Content = append(all.Content, m.node)
+		all.Content = append(all.Content, u.node())
 	}
 	return all
+}
+
+// node is the entry of one upstream.
+func (u *upstream) node() *yaml.Node {
+	m := newMapping(0)
+	m.text("name", u.name)
+	m.text("address", u.address)
+	m.list("addresses", u.addresses)
+	m.list("backups", u.backups)
+	m.text("balance", u.balance)
+	m.number("max_connections", u.maxConnections)
+	m.section("connect", u.connectNode())
+	m.section("check", u.check.node())
+	if u.outlierFailures >= 0 {
+		out := newMapping(yaml.FlowStyle)
+		out.put("failures", plain(strconv.Itoa(u.outlierFailures)))
+		m.section("outlier", out)
+	}
+	var sources []string
+	for _, a := range u.sources {
+		sources = append(sources, a.String())
+	}
+	m.list("source_addresses", sources)
+	if u.sendProxy != "off" {
+		m.text("send_proxy", u.sendProxy)
+	}
+	return m.node
+}
+
+// connectNode is the section connect of an upstream.
+func (u *upstream) connectNode() mapping {
+	c := newMapping(yaml.FlowStyle)
+	c.duration("timeout", u.connectTimeout)
+	c.number("attempts", u.attempts)
+	if u.oneByOne {
+		c.put("stagger", plain("0s"))
+	}
+	return c
 }
 
 // node is the check of an upstream.

@@ -11,41 +11,49 @@ func (im *importer) routes(p *proxy, ln *listener, a *access) {
 	if im.serveAll(p, ln, a) {
 		return
 	}
-	place := map[string]int{}
-	add := func(group, name string, v verdict) {
-		up, ok := im.reached(p, v, ln)
-		if !ok {
-			return
-		}
-		i, there := place[group+up]
-		if !there {
-			i = len(ln.routes)
-			place[group+up] = i
-			ln.routes = append(ln.routes, routed{upstream: up})
-		}
-		ln.routes[i].names = append(ln.routes[i].names, name)
+	r := &routing{im: im, proxy: p, listener: ln, place: map[string]int{}}
+	below := ""
+	if overlap(a) {
+		below = "*"
 	}
-	split, refused := overlap(a), refusedUnder(a)
+	refused := refusedUnder(a)
 	for i, k := range a.kinds {
 		v := a.verdicts[i]
-		switch {
+		switch under := refused[k.pattern]; {
 		case v.proxy == nil:
 		case k.pattern == "":
 			im.changed(v.at, strings.TrimSpace(v.at.text()), k.what+": l4fwd refuses them, since routes list names, with *. for one label")
 		case !strings.HasPrefix(k.pattern, "*."):
-			add("", k.pattern, v)
+			r.add("", k.pattern, v)
+		case under != "":
+			im.changed(v.at, v.at.text(), k.pattern+": refused, since HAProxy refuses "+under+", and a route makes no exception")
 		default:
-			if under := refused[k.pattern]; under != "" {
-				im.changed(v.at, v.at.text(), k.pattern+": refused, since HAProxy refuses "+under+", and a route makes no exception")
-				continue
-			}
-			group := ""
-			if split {
-				group = "*"
-			}
-			add(group, k.pattern, v)
+			r.add(below, k.pattern, v)
 		}
 	}
+}
+
+// routing adds the routes of one listener.
+type routing struct {
+	im       *importer
+	proxy    *proxy
+	listener *listener
+	place    map[string]int // of a route, by its group and its upstream
+}
+
+// add lets a name lead where the verdict sends it. Names of one group with the same upstream share a route.
+func (r *routing) add(group, name string, v verdict) {
+	up, ok := r.im.reached(r.proxy, v, r.listener)
+	if !ok {
+		return
+	}
+	i, there := r.place[group+up]
+	if !there {
+		i = len(r.listener.routes)
+		r.place[group+up] = i
+		r.listener.routes = append(r.listener.routes, routed{upstream: up})
+	}
+	r.listener.routes[i].names = append(r.listener.routes[i].names, name)
 }
 
 // overlap reports whether a listed name lies under a wildcard that leads elsewhere: then names come before wildcards.

@@ -41,8 +41,24 @@ type rule struct {
 // ruleSet are the rules of a proxy in the order in which HAProxy tries them.
 type ruleSet struct{ connection, session, content, backends, servers []*rule }
 
+// all returns the rules of every layer, in the order in which HAProxy tries the layers.
 func (s *ruleSet) all() []*rule {
 	return slices.Concat(s.connection, s.session, s.content, s.backends, s.servers)
+}
+
+// add files a rule of tcp-request in its layer. It reports false if HAProxy has no such layer.
+func (s *ruleSet) add(r *rule) bool {
+	switch r.layer {
+	case "connection":
+		s.connection = append(s.connection, r)
+	case "session":
+		s.session = append(s.session, r)
+	case "content":
+		s.content = append(s.content, r)
+	default:
+		return false
+	}
+	return true
 }
 
 // builtin are ACLs that HAProxy defines itself.
@@ -94,40 +110,50 @@ func (im *importer) readCondition(p *proxy, at line, words []string, unless bool
 	}
 	var all []term
 	for i := 0; i < len(words); i++ {
-		w := words[i]
-		if w == "or" || w == "||" {
+		if words[i] == "or" || words[i] == "||" {
 			c.any, all = append(c.any, all), nil
 			continue
 		}
-		t := term{}
-		for strings.HasPrefix(w, "!") {
-			t.negated, w = !t.negated, w[1:]
+		t, last, err := im.readTerm(p, at, words, i)
+		if err != nil {
+			return c, err
 		}
-		if w == "" && i+1 < len(words) {
-			i++
-			w = words[i]
-		}
-		if w == "{" {
-			end := slices.Index(words[i:], "}")
-			if end < 2 {
-				return c, fmt.Errorf("%s: { has no expression or no }", brief(words))
-			}
-			t.tests = []*test{im.newTest(at, words[i+1:i+end])}
-			i += end
-		} else if t.tests = p.acls[w]; t.tests == nil {
-			expression, ok := builtin[w]
-			if !ok {
-				return c, fmt.Errorf("there is no ACL %q", w)
-			}
-			t.tests = []*test{im.newTest(at, expression)}
-		}
-		all = append(all, t)
+		all, i = append(all, t), last
 	}
 	c.any = append(c.any, all)
 	if slices.ContainsFunc(c.any, func(and []term) bool { return len(and) == 0 }) {
 		return c, fmt.Errorf("a part of the condition is empty: %s", brief(words))
 	}
 	return c, nil
+}
+
+// readTerm reads the term that begins with word i of a condition: an ACL or an expression in braces, negated or not. last is the
+// place of its last word.
+func (im *importer) readTerm(p *proxy, at line, words []string, i int) (t term, last int, err error) {
+	w := words[i]
+	for strings.HasPrefix(w, "!") {
+		t.negated, w = !t.negated, w[1:]
+	}
+	if w == "" && i+1 < len(words) {
+		i++
+		w = words[i]
+	}
+	if w == "{" {
+		end := slices.Index(words[i:], "}")
+		if end < 2 {
+			return t, i, fmt.Errorf("%s: { has no expression or no }", brief(words))
+		}
+		t.tests = []*test{im.newTest(at, words[i+1:i+end])}
+		return t, i + end, nil
+	}
+	if t.tests = p.acls[w]; t.tests == nil {
+		expression, ok := builtin[w]
+		if !ok {
+			return t, i, fmt.Errorf("there is no ACL %q", w)
+		}
+		t.tests = []*test{im.newTest(at, expression)}
+	}
+	return t, i, nil
 }
 
 // tests returns all tests of a condition.
@@ -176,14 +202,7 @@ func (im *importer) tcpRequest(p *proxy, l line) error {
 	if r.when, err = im.readCondition(p, l, words, unless); err != nil {
 		return err
 	}
-	switch layer {
-	case "connection":
-		p.rules.connection = append(p.rules.connection, r)
-	case "session":
-		p.rules.session = append(p.rules.session, r)
-	case "content":
-		p.rules.content = append(p.rules.content, r)
-	default:
+	if !p.rules.add(r) {
 		im.dropped(l, l.text(), "l4fwd does not know this directive")
 	}
 	return nil

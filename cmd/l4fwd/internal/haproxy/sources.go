@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,38 +20,34 @@ var wholeSpace = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustPa
 // regionsOf cuts the address space along the prefixes of the tests. The tests are numbered by their place.
 func regionsOf(tests []*test) []region {
 	sets := make([]map[netip.Prefix]bool, len(tests))
-	seen := map[netip.Prefix]bool{}
-	var all []netip.Prefix
-	add := func(p netip.Prefix) {
-		if !seen[p] {
-			seen[p] = true
-			all = append(all, p)
-		}
-	}
+	every := map[netip.Prefix]bool{}
 	for _, p := range wholeSpace {
-		add(p)
+		every[p] = true
 	}
 	for i, t := range tests {
 		sets[i] = map[netip.Prefix]bool{}
 		for _, p := range asHAProxyMatches(t.prefixes) {
-			sets[i][p] = true
-			add(p)
+			sets[i][p], every[p] = true, true
 		}
 	}
-	slices.SortFunc(all, comparePrefixes)
-	regions := make([]region, len(all))
-	for i, p := range all {
-		var facts strings.Builder
-		for _, set := range sets {
-			if within(set, p) {
-				facts.WriteByte('1')
-			} else {
-				facts.WriteByte('0')
-			}
-		}
-		regions[i] = region{p, facts.String()}
+	var regions []region
+	for _, p := range slices.SortedFunc(maps.Keys(every), comparePrefixes) {
+		regions = append(regions, region{p, factsOf(p, sets)})
 	}
 	return regions
+}
+
+// factsOf says which of the sets hold the prefix, as region.facts does.
+func factsOf(p netip.Prefix, sets []map[netip.Prefix]bool) string {
+	var facts strings.Builder
+	for _, set := range sets {
+		if within(set, p) {
+			facts.WriteByte('1')
+		} else {
+			facts.WriteByte('0')
+		}
+	}
+	return facts.String()
 }
 
 // asHAProxyMatches adds what HAProxy matches beyond the prefix: an IPv4 client is also compared, as ::ffff:a.b.c.d, with IPv6

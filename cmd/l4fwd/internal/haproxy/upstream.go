@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -59,6 +58,20 @@ func (im *importer) upstream(t target, at uint16) (name string, ok bool) {
 		primaries, backups = backups, nil
 	}
 	u := &upstream{name: name, sendProxy: primaries[0].sendProxy(), outlierFailures: -1}
+	u.setAddresses(primaries, backups, at)
+	all := slices.Concat(primaries, backups)
+	im.balance(p, t, u, primaries, backups)
+	im.connecting(p, u, all)
+	im.checking(p, u, all)
+	im.passive(u, all)
+	im.serverLimits(p, u, primaries)
+	im.leaving(p, u, all)
+	im.out.upstreams = append(im.out.upstreams, u)
+	return name, true
+}
+
+// setAddresses fills in where the upstream leads, each address once.
+func (u *upstream) setAddresses(primaries, backups []*server, at uint16) {
 	for _, s := range primaries {
 		if e := s.endpoint(at); !slices.Contains(u.addresses, e) {
 			u.addresses = append(u.addresses, e)
@@ -70,15 +83,6 @@ func (im *importer) upstream(t target, at uint16) (name string, ok bool) {
 			u.backups = append(u.backups, e)
 		}
 	}
-	all := slices.Concat(primaries, backups)
-	im.balance(p, t, u, primaries, backups)
-	im.connecting(p, u, all)
-	im.checking(p, u, all)
-	im.passive(u, all)
-	im.serverLimits(p, u, primaries)
-	im.leaving(p, u, all)
-	im.out.upstreams = append(im.out.upstreams, u)
-	return name, true
 }
 
 // standing sorts the servers of a target into primaries and backups, without those that cannot be carried or would be sent
@@ -141,26 +145,8 @@ func inOrder(p *proxy, primaries, backups []*server) bool {
 
 // balance carries balance, weights and what binds a client to a server.
 func (im *importer) balance(p *proxy, t target, u *upstream, primaries, backups []*server) {
-	method, at := p.argument("balance")
 	several := len(primaries) > 1 || primaries[0].isName()
-	switch method {
-	case "leastconn":
-		u.balance = "least_conn"
-	case "roundrobin", "static-rr", "":
-		u.balance = "round_robin"
-	case "first":
-		u.balance = "first"
-	case "random":
-		u.balance = "least_conn"
-		im.note(at, at.text(), "least_conn takes the server with the fewest connections of all, not of two drawn at random")
-	default:
-		u.balance = "least_conn"
-		if several {
-			im.changed(at, at.text(), "a client does not stay with one server: l4fwd balances by least_conn")
-		} else {
-			im.harmless(at, at.text(), "there is one server only")
-		}
-	}
+	u.balance = im.balanceMethod(p, several)
 	switch {
 	case inOrder(p, primaries, backups):
 		u.balance = "first"
@@ -176,10 +162,33 @@ func (im *importer) balance(p *proxy, t target, u *upstream, primaries, backups 
 		if len(primaries) > 1 {
 			im.dropped(l, l.text(), "a client does not stay with one server: l4fwd has no stick tables")
 		} else {
-			im.harmless(l, l.text(), "there is one server only")
+			im.harmless(l, l.text(), onlyServer)
 		}
 	}
 }
+
+// balanceMethod returns l4fwd's balance for that of HAProxy.
+func (im *importer) balanceMethod(p *proxy, several bool) string {
+	switch method, at := p.argument("balance"); method {
+	case "leastconn":
+	case "roundrobin", "static-rr", "":
+		return "round_robin"
+	case "first":
+		return "first"
+	case "random":
+		im.note(at, at.text(), "least_conn takes the server with the fewest connections of all, not of two drawn at random")
+	default:
+		if several {
+			im.changed(at, at.text(), "a client does not stay with one server: l4fwd balances by least_conn")
+		} else {
+			im.harmless(at, at.text(), onlyServer)
+		}
+	}
+	return "least_conn"
+}
+
+// onlyServer is why a directive that distributes clients is harmless.
+const onlyServer = "there is one server only"
 
 // connecting carries timeout connect, retries and redispatch.
 func (im *importer) connecting(p *proxy, u *upstream, all []*server) {
@@ -257,42 +266,5 @@ func (im *importer) passive(u *upstream, all []*server) {
 		if v := s.options.value("on-error"); v != "" && observe == "layer4" && v != "mark-down" {
 			im.note(s.at, "on-error "+v, "an address that fails so often is ejected")
 		}
-	}
-}
-
-// leaving carries source, of the servers or of the backend.
-func (im *importer) leaving(p *proxy, u *upstream, all []*server) {
-	common, at := p.argument("source")
-	if l, ok := p.setting("source"); ok && len(l.words) > 2 {
-		im.dropped(l, brief(l.words[2:]), "l4fwd connects from its own addresses")
-	}
-	for _, s := range all {
-		text, where := s.options.value("source"), s.at
-		if text == "" {
-			text, where = common, at
-		}
-		if text == "" {
-			continue
-		}
-		host, ports, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(text, "ipv4@"), "]"), ":")
-		addr, err := netip.ParseAddr(host)
-		if other, e := netip.ParseAddr(strings.Trim(text, "[]")); e == nil {
-			addr, err, ports = other, nil, ""
-		}
-		switch {
-		case err != nil || addr.IsMulticast():
-			im.dropped(where, "source "+text, "it is no IP address")
-			continue
-		case addr.IsUnspecified():
-			continue
-		case ports != "":
-			im.harmless(where, "source "+text, "the kernel chooses the port")
-		}
-		if !slices.Contains(u.sources, addr) {
-			u.sources = append(u.sources, addr)
-		}
-	}
-	if len(u.sources) > 1 {
-		im.changed(p.section.at, "source", "l4fwd connects to every server of the upstream from each of the addresses in turn")
 	}
 }

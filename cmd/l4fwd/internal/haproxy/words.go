@@ -132,15 +132,7 @@ func (s *scanner) escape() error {
 	case 't':
 		s.put('\t')
 	case 'x':
-		if s.i+2 > len(s.in) {
-			return errors.New(`\x needs two hexadecimal digits`)
-		}
-		b, err := strconv.ParseUint(s.in[s.i:s.i+2], 16, 8)
-		if err != nil {
-			return fmt.Errorf(`\x%s is not hexadecimal`, s.in[s.i:s.i+2])
-		}
-		s.put(byte(b))
-		s.i += 2
+		return s.escapeHex()
 	default:
 		s.put('\\')
 		s.put(c)
@@ -148,36 +140,42 @@ func (s *scanner) escape() error {
 	return nil
 }
 
+// escapeHex takes the two digits after \x.
+func (s *scanner) escapeHex() error {
+	if s.i+2 > len(s.in) {
+		return errors.New(`\x needs two hexadecimal digits`)
+	}
+	digits := s.in[s.i : s.i+2]
+	b, err := strconv.ParseUint(digits, 16, 8)
+	if err != nil {
+		return fmt.Errorf(`\x%s is not hexadecimal`, digits)
+	}
+	s.put(byte(b))
+	s.i += 2
+	return nil
+}
+
 // expand takes $NAME, ${NAME}, ${NAME-default} or ${NAME[*]}, which are known inside double quotes only.
 func (s *scanner) expand() error {
-	rest := s.in[s.i+1:]
-	braced := strings.HasPrefix(rest, "{")
+	s.i++
+	braced := strings.HasPrefix(s.in[s.i:], "{")
 	if braced {
-		rest = rest[1:]
+		s.i++
 	}
-	n := 0
-	for n < len(rest) && (isNameByte(rest[n]) || n == 0 && rest[n] == '.') {
-		n++
+	begin := s.i
+	for s.i < len(s.in) && (isNameByte(s.in[s.i]) || s.i == begin && s.in[s.i] == '.') {
+		s.i++
 	}
-	name := rest[:n]
+	name := s.in[begin:s.i]
 	if name == "" || name[0] >= '0' && name[0] <= '9' {
 		return errors.New(`a $ in double quotes begins no name: write \$`)
 	}
-	s.i += 1 + n
-	rest = rest[n:]
 	list, fallback, hasDefault := false, "", false
 	if braced {
-		end := strings.IndexByte(rest, '}')
-		if end < 0 {
-			return fmt.Errorf("the brace of ${%s is not closed", name)
+		var err error
+		if list, fallback, hasDefault, err = s.closeBrace(name); err != nil {
+			return err
 		}
-		inner := rest[:end]
-		inner, list = strings.CutPrefix(inner, "[*]")
-		fallback, hasDefault = strings.CutPrefix(inner, "-")
-		if !hasDefault && inner != "" {
-			return fmt.Errorf("after ${%s comes %q, where } or -default belongs", name, inner)
-		}
-		s.i += 2 + end
 	}
 	value, ok := s.variable(name)
 	if !ok {
@@ -187,6 +185,21 @@ func (s *scanner) expand() error {
 	}
 	s.insert(value, list)
 	return nil
+}
+
+// closeBrace takes what stands between a name in braces and the closing brace.
+func (s *scanner) closeBrace(name string) (list bool, fallback string, hasDefault bool, err error) {
+	inner, _, closed := strings.Cut(s.in[s.i:], "}")
+	if !closed {
+		return false, "", false, fmt.Errorf("the brace of ${%s is not closed", name)
+	}
+	s.i += len(inner) + 1
+	inner, list = strings.CutPrefix(inner, "[*]")
+	fallback, hasDefault = strings.CutPrefix(inner, "-")
+	if !hasDefault && inner != "" {
+		return list, "", false, fmt.Errorf("after ${%s comes %q, where } or -default belongs", name, inner)
+	}
+	return list, fallback, hasDefault, nil
 }
 
 // insert adds the value of a variable; with list each part between spaces becomes a word.
