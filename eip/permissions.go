@@ -30,34 +30,30 @@ func Permissions(ctx context.Context, client Client, pool Selector, eni string, 
 	} else if !errors.As(err, new(*PermissionError)) {
 		return nil, err
 	}
-	dry := aws.Bool(true)
-	asks := []struct {
-		op  operation
-		ask func() error
-	}{
-		{opDescribe, func() error {
-			_, err := client.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{DryRun: dry})
-			return err
-		}},
-		{opAssociate, func() error {
-			_, err := client.AssociateAddress(ctx, &ec2.AssociateAddressInput{DryRun: dry, AllocationId: &allocation, NetworkInterfaceId: &eni,
-				PrivateIpAddress: aws.String(private.String()), AllowReassociation: aws.Bool(false)})
-			return err
-		}},
-		{opDisassociate, func() error {
-			_, err := client.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: aws.String(noAssociation)})
-			return err
-		}},
-	}
 	var all []Permission
-	for _, a := range asks {
-		p := Permission{Action: a.op.action(), Err: ErrNoAddress}
-		if a.op != opAssociate || allocation != "" {
-			p.Err = permitted(a.ask(), a.op, allocation, eni)
+	for _, op := range []operation{opDescribe, opAssociate, opDisassociate} {
+		p := Permission{Action: op.action(), Err: ErrNoAddress}
+		if op != opAssociate || allocation != "" {
+			p.Err = permitted(dryRun(ctx, client, op, allocation, eni, private), op, allocation, eni)
 		}
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// dryRun makes the call of an operation with DryRun: EC2 answers as it would, and changes nothing.
+func dryRun(ctx context.Context, client Client, op operation, allocation, eni string, private netip.Addr) (err error) {
+	dry := aws.Bool(true)
+	switch op {
+	case opDescribe:
+		_, err = client.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{DryRun: dry})
+	case opAssociate:
+		_, err = client.AssociateAddress(ctx, &ec2.AssociateAddressInput{DryRun: dry, AllocationId: &allocation, NetworkInterfaceId: &eni,
+			PrivateIpAddress: aws.String(private.String()), AllowReassociation: aws.Bool(false)})
+	case opDisassociate:
+		_, err = client.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: aws.String(noAssociation)})
+	}
+	return err
 }
 
 // permitted returns nil if the answer to a call with DryRun says that the call is permitted.

@@ -52,30 +52,8 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{log: o.Log, prober: o.Prober, counters: newCounters(o.Loops), policy: &policy{log: o.Log, access: newAccessLog(o.Access, access)}}
 	s.policy.server = s
-	known, err := readSaved(o.Known)
-	if err != nil {
-		s.policy.access.close()
+	if err := s.prepare(o); err != nil {
 		return nil, err
-	}
-	s.known = known
-	s.egress.recall(known)
-	first, fresh, err := s.compile(o, nil)
-	s.known = saved{} // what a reload makes later goes on from the target before
-	if err != nil {
-		s.policy.access.close()
-		return nil, err
-	}
-	s.policy.table.Store(first)
-	s.limit(o)
-	s.policy.limits.Take(known.Taken)
-	s.resolver = resolve.New(resolve.Options{
-		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp, Saved: known.Names,
-	})
-	for _, t := range fresh {
-		if err := t.watch(s.resolver); err != nil {
-			s.unwind()
-			return nil, err
-		}
 	}
 	r, err := relay.Start(s.relayOptions(o))
 	if err != nil {
@@ -83,15 +61,54 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.relay = r
+	pools := s.policy.table.Load().pools()
 	if f := r.Adopted(); f != nil {
-		f.SetPools(first.pools())
+		f.SetPools(pools)
 	} else {
 		s.started.Store(true)
-		r.SetWarm(first.pools())
+		r.SetWarm(pools)
 	}
 	s.progress = newProgress(s)
 	s.logAs(o)
 	return s, nil
+}
+
+// prepare makes the first table and begins to look its names up. After an error nothing of it runs.
+func (s *Server) prepare(o Options) error {
+	var fresh []*target
+	known, err := readSaved(o.Known)
+	if err == nil {
+		fresh, err = s.compileFirst(o, known)
+	}
+	if err != nil {
+		s.policy.access.close()
+		return err
+	}
+	s.resolver = resolve.New(resolve.Options{
+		Servers: o.DNS.Servers, MinTTL: o.DNS.MinTTL, MaxTTL: o.DNS.MaxTTL, Timeout: o.DNS.Timeout, OnLookup: s.lookedUp, Saved: known.Names,
+	})
+	for _, t := range fresh {
+		if err := t.watch(s.resolver); err != nil {
+			s.unwind()
+			return err
+		}
+	}
+	return nil
+}
+
+// compileFirst puts the first table and the limits in force, with what the process before knew. fresh are the targets, to be watched.
+func (s *Server) compileFirst(o Options, known saved) (fresh []*target, err error) {
+	s.known = known
+	s.egress.recall(known)
+	first, fresh, err := s.compile(o, nil)
+	s.known = saved{} // what a reload makes later goes on from the target before
+	if err != nil {
+		return nil, err
+	}
+	s.policy.table.Store(first)
+	s.limit(o)
+	s.policy.limits.Take(known.Taken)
+	return fresh, nil
 }
 
 // relayOptions are the options of the relay that serves o.

@@ -43,17 +43,22 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 		forget()
 		return err
 	}
-	s.limit(o)
+	s.follow(next, old)
+	return nil
+}
+
+// follow has all the rest of the server do as the table says that has come into force. Nothing of it fails.
+func (s *Server) follow(next, old *table) {
+	s.limit(next.opts)
 	if !s.noWarm {
 		s.relay.SetWarm(next.pools())
 	}
-	s.relay.Tune(o.tuning())
-	s.logAs(o)
+	s.relay.Tune(next.opts.tuning())
+	s.logAs(next.opts)
 	for _, t := range next.targets {
-		t.listenersAre(o.Listeners)
+		t.listenersAre(next.opts.Listeners)
 	}
 	next.succeed(old)
-	return nil
 }
 
 // succeed ends the targets of old that are not in t. One of the same name goes on as the new one.

@@ -37,10 +37,11 @@ func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*targe
 		counters: s.counters.listener(ln.Name), perSource: o.PerSource != 0, sources: preface.NewSources(ln.AllowSources),
 		preface: preface.Config{Proxy: ln.AcceptProxy, Hello: len(ln.Routes) > 0},
 	}
-	if r.endpoints, err = preface.NewEndpoints(ln.AllowVPCE); err != nil {
+	r.endpoints, err = preface.NewEndpoints(ln.AllowVPCE)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if r.endpoints != nil && ln.AcceptProxy == ProxyOff {
+	case r.endpoints != nil && ln.AcceptProxy == ProxyOff:
 		return nil, errors.New("VPC endpoints can be judged only where PROXY headers are accepted")
 	}
 	for _, name := range ln.upstreams() {
@@ -57,12 +58,17 @@ func (s *Server) compileRule(o Options, ln Listener, upstreams map[string]*targe
 		return r, nil
 	}
 	r.unrouted = r.counters.unrouted
+	r.matcher, err = ln.matcher()
+	return r, err
+}
+
+// matcher finds the route of a server name.
+func (ln Listener) matcher() (*preface.Matcher, error) {
 	var names [][]string
 	for _, route := range ln.Routes {
 		names = append(names, route.SNI)
 	}
-	r.matcher, err = preface.NewMatcher(names)
-	return r, err
+	return preface.NewMatcher(names)
 }
 
 // checkLimits reports limits that limit could not put into force.

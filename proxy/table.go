@@ -32,10 +32,9 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 	for _, u := range o.Upstreams {
 		t := old.same(u)
 		if t == nil {
-			if err := cmp.Or(s.checkable(u), bindable(u.SourceAddresses)); err != nil {
+			if t, err = s.compileTarget(o, u, old); err != nil {
 				return nil, nil, fmt.Errorf("upstream %q: %w", u.Name, err)
 			}
-			t = newTarget(u, s, o.Listeners, old.named(u.Name))
 			fresh = append(fresh, t)
 		}
 		byName[u.Name] = t
@@ -52,6 +51,14 @@ func (s *Server) compile(o Options, old *table) (next *table, fresh []*target, e
 		next.add(r)
 	}
 	return next, fresh, nil
+}
+
+// compileTarget makes the target of an upstream that is new or has other options than in old.
+func (s *Server) compileTarget(o Options, u Upstream, old *table) (*target, error) {
+	if err := cmp.Or(s.checkable(u), bindable(u.SourceAddresses)); err != nil {
+		return nil, err
+	}
+	return newTarget(u, s, o.Listeners, old.named(u.Name)), nil
 }
 
 // add puts a rule where the relay's listeners find it.

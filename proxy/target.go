@@ -59,17 +59,11 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 		opts:       o,
 		server:     s,
 		log:        s.log,
-		sources:    []*source{{host: o.Host, port: o.Port}},
+		sources:    sourcesOf(o),
 		hasBackups: len(o.Backups) > 0,
 		counters:   s.counters.upstream(o.Name),
 		listeners:  listeners,
 		answered:   make(chan struct{}),
-	}
-	for _, p := range o.Others {
-		t.sources = append(t.sources, &source{host: p.Host, port: p.Port})
-	}
-	for _, b := range o.Backups {
-		t.sources = append(t.sources, &source{host: b.Host, port: b.Port, backup: true})
 	}
 	if o.Check.Type == CheckHTTPS && o.Admission != AdmissionOff {
 		t.admission = newAdmission(s.egress.current())
@@ -80,6 +74,18 @@ func newTarget(o Upstream, s *Server, listeners []Listener, before *target) *tar
 	t.set = upstream.NewSet(t.setOptions(before))
 	t.keepWarm()
 	return t
+}
+
+// sourcesOf lists where the addresses of an upstream come from: its own host, the others, the backups.
+func sourcesOf(o Upstream) []*source {
+	all := []*source{{host: o.Host, port: o.Port}}
+	for _, p := range o.Others {
+		all = append(all, &source{host: p.Host, port: p.Port})
+	}
+	for _, b := range o.Backups {
+		all = append(all, &source{host: b.Host, port: b.Port, backup: true})
+	}
+	return all
 }
 
 // succeed puts the target in the place of an older one of that name, which ends. What is known of the upstream stays known.

@@ -37,6 +37,7 @@ func newAddress() *cobra.Command {
 	return talksToDaemon(cmd)
 }
 
+// newAddressList is the verb address list.
 func newAddressList() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
@@ -45,31 +46,35 @@ func newAddressList() *cobra.Command {
 		Long:    "Lists the addresses of all upstreams, or of one, with their standing.",
 		Example: "  l4fwd address list dais24",
 		Args:    arguments("[UPSTREAM]", 0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			c, err := adminClient(cmd)
-			if err != nil {
-				return err
-			}
-			list, raw, err := c.Addresses(strings.Join(args, ""))
-			if err != nil {
-				return failure(err)
-			}
-			var out bytes.Buffer
-			if output == "json" {
-				out.Write(append(raw, '\n'))
-			} else {
-				admin.WriteAddresses(&out, list)
-			}
-			return printed(cmd, out.Bytes())
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return listAddresses(cmd, args, output) },
 	}
 	addOutputFlag(cmd.Flags(), &output)
 	return talksToDaemon(cmd)
 }
 
+// listAddresses prints the addresses of all upstreams, or of the one that args names.
+func listAddresses(cmd *cobra.Command, args []string, output string) error {
+	if err := checkOutput(output); err != nil {
+		return err
+	}
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	list, raw, err := c.Addresses(strings.Join(args, ""))
+	if err != nil {
+		return failure(err)
+	}
+	var out bytes.Buffer
+	if output == "json" {
+		out.Write(append(raw, '\n'))
+	} else {
+		admin.WriteAddresses(&out, list)
+	}
+	return printed(cmd, out.Bytes())
+}
+
+// newEject is the verb address eject.
 func newEject() *cobra.Command {
 	var length time.Duration
 	cmd := &cobra.Command{
@@ -92,6 +97,7 @@ func newEject() *cobra.Command {
 	return talksToDaemon(cmd)
 }
 
+// newRestore is the verb address restore.
 func newRestore() *cobra.Command {
 	return talksToDaemon(&cobra.Command{
 		Use:     "restore UPSTREAM ADDRESS",
@@ -145,34 +151,37 @@ func newLogLevel() *cobra.Command {
 		Example:   "  l4fwd log-level debug --for 10m\n  l4fwd log-level info",
 		Args:      arguments("LEVEL", 1, 1),
 		ValidArgs: admin.LogLevels,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(admin.LogLevels, args[0]) {
-				return usage(fmt.Errorf("level %q is not a choice; use one of %s", args[0], strings.Join(admin.LogLevels, ", ")))
-			}
-			if err := checkFor(cmd, length); err != nil {
-				return err
-			}
-			c, err := adminClient(cmd)
-			if err != nil {
-				return err
-			}
-			l, err := c.SetLogLevel(args[0], length)
-			if err != nil {
-				return failure(err)
-			}
-			until := "until the next reload or restart, which sets " + l.Configured
-			if !l.Until.IsZero() {
-				until = "until " + l.Until.UTC().Format(time.RFC3339) + ", then " + l.Configured
-			}
-			if l.Level == l.Configured {
-				until = "as configured"
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "log level %s, %s\n", l.Level, until)
-			return nil
-		},
+		RunE:      func(cmd *cobra.Command, args []string) error { return setLogLevel(cmd, args[0], length) },
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "Return to the configured level after `D`, 1s to 720h; without it: at a reload.")
 	return talksToDaemon(cmd)
+}
+
+// setLogLevel changes the level of the running daemon and prints what holds now.
+func setLogLevel(cmd *cobra.Command, level string, length time.Duration) error {
+	if !slices.Contains(admin.LogLevels, level) {
+		return usage(fmt.Errorf("level %q is not a choice; use one of %s", level, strings.Join(admin.LogLevels, ", ")))
+	}
+	if err := checkFor(cmd, length); err != nil {
+		return err
+	}
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	l, err := c.SetLogLevel(level, length)
+	if err != nil {
+		return failure(err)
+	}
+	until := "until the next reload or restart, which sets " + l.Configured
+	if !l.Until.IsZero() {
+		until = "until " + l.Until.UTC().Format(time.RFC3339) + ", then " + l.Configured
+	}
+	if l.Level == l.Configured {
+		until = "as configured"
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "log level %s, %s\n", l.Level, until)
+	return nil
 }
 
 // checkFor reports a value of --for that is out of range.

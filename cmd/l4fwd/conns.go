@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/top"
@@ -16,9 +17,7 @@ import (
 
 // newConns is the verb conns.
 func newConns() *cobra.Command {
-	var q admin.ConnQuery
-	var output string
-	var id uint64
+	var f connsFlags
 	cmd := &cobra.Command{
 		Use:   "conns",
 		Short: "List the live connections of the running daemon, or close one",
@@ -30,39 +29,53 @@ func newConns() *cobra.Command {
 			"Exit status: 0 done, 1 no daemon answers, or no connection of that id is open.",
 		Example: "  l4fwd conns --sort rate --limit 20\n  l4fwd conns --upstream dais24 --stalls any\n  l4fwd conns --close 4711\n  l4fwd conns --output json | jq '.conns[] | select(.idle_seconds > 600)'",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("close") {
-				return closeConn(cmd, id)
-			}
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			if err := q.Check(); err != nil {
-				return usage(fmt.Errorf("flag --%w", err))
-			}
-			if q.Limit < 0 {
-				return usage(fmt.Errorf("flag --limit: %d is below 0; use 0, for all, or more", q.Limit))
-			}
-			return listConns(cmd, q, output)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	fs := cmd.Flags()
-	fs.Uint64Var(&id, "close", 0, "Close the connection with this `ID`. It goes with no other flag but --admin and --config.")
-	fs.StringVar(&q.Upstream, "upstream", "", "Only those to the upstream of this `NAME`.")
-	fs.StringVar(&q.Listener, "listener", "", "Only those of the listener of this `NAME`.")
-	fs.StringVar(&q.Address, "address", "", "Only those to this upstream `ADDRESS`, with or without its port.")
-	fs.StringVar(&q.Client, "client", "", "Only those of this client's `ADDRESS`, with or without its port.")
-	fs.StringVar(&q.SNI, "sni", "", "Only those with this server `NAME`; a listener without routes reads none.")
-	fs.StringVar(&q.State, "state", "", "Only those in this `STATE`: "+strings.Join(proxy.ConnectionStates(), ", ")+".")
-	fs.StringVar(&q.Stalls, "stalls", "", "Only those that `WHO` stalls: "+strings.Join(proxy.Stalls(), ", ")+", or any.")
-	fs.StringVar(&q.Sort, "sort", "id", "Order by `KEY`: "+strings.Join(admin.Sorts(), ", ")+"; the largest first, except id.")
+	f.addTo(cmd.Flags())
+	return talksToDaemon(cmd)
+}
+
+// connsFlags are the flags of conns.
+type connsFlags struct {
+	q      admin.ConnQuery
+	output string
+	id     uint64 // of the connection to be closed
+}
+
+// addTo adds the flags to those of the verb.
+func (f *connsFlags) addTo(fs *pflag.FlagSet) {
+	fs.Uint64Var(&f.id, "close", 0, "Close the connection with this `ID`. It goes with no other flag but --admin and --config.")
+	fs.StringVar(&f.q.Upstream, "upstream", "", "Only those to the upstream of this `NAME`.")
+	fs.StringVar(&f.q.Listener, "listener", "", "Only those of the listener of this `NAME`.")
+	fs.StringVar(&f.q.Address, "address", "", "Only those to this upstream `ADDRESS`, with or without its port.")
+	fs.StringVar(&f.q.Client, "client", "", "Only those of this client's `ADDRESS`, with or without its port.")
+	fs.StringVar(&f.q.SNI, "sni", "", "Only those with this server `NAME`; a listener without routes reads none.")
+	fs.StringVar(&f.q.State, "state", "", "Only those in this `STATE`: "+strings.Join(proxy.ConnectionStates(), ", ")+".")
+	fs.StringVar(&f.q.Stalls, "stalls", "", "Only those that `WHO` stalls: "+strings.Join(proxy.Stalls(), ", ")+", or any.")
+	fs.StringVar(&f.q.Sort, "sort", "id", "Order by `KEY`: "+strings.Join(admin.Sorts(), ", ")+"; the largest first, except id.")
 	offer(fs, "state", proxy.ConnectionStates()...)
 	offer(fs, "stalls", append(proxy.Stalls(), "any")...)
 	offer(fs, "sort", admin.Sorts()...)
-	fs.BoolVar(&q.Reverse, "reverse", false, "Turn the order around.")
-	fs.IntVar(&q.Limit, "limit", 0, "List at most `N`; 0: all.")
-	addOutputFlag(fs, &output)
-	return talksToDaemon(cmd)
+	fs.BoolVar(&f.q.Reverse, "reverse", false, "Turn the order around.")
+	fs.IntVar(&f.q.Limit, "limit", 0, "List at most `N`; 0: all.")
+	addOutputFlag(fs, &f.output)
+}
+
+// run lists connections, or closes one.
+func (f *connsFlags) run(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("close") {
+		return closeConn(cmd, f.id)
+	}
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	if err := f.q.Check(); err != nil {
+		return usage(fmt.Errorf("flag --%w", err))
+	}
+	if f.q.Limit < 0 {
+		return usage(fmt.Errorf("flag --limit: %d is below 0; use 0, for all, or more", f.q.Limit))
+	}
+	return listConns(cmd, f.q, f.output)
 }
 
 // listConns prints the connections.

@@ -48,29 +48,32 @@ func newEIPList() *cobra.Command {
 			"  RG=my-group NAME=my-openai sh -c \"$(l4fwd eip list --eip-pool tag:l4fwd-pool=aoai --format azure-cli)\"\n" +
 			"  l4fwd eip list --config /etc/l4fwd/l4fwd.yaml --format tfvars > ip_rules.auto.tfvars",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			printed, known := pool.Formats[format]
-			if !known {
-				return usage(fmt.Errorf("flag --format: %q is not a choice; use one of table, json, azure-cli, tfvars", format))
-			}
-			return withPool(cmd, time.Minute, func(ctx context.Context, aws clients, which eip.Selector) error {
-				all, err := eip.List(ctx, aws.ec2, which)
-				if err != nil {
-					return err
-				}
-				entries := pool.Entries(all)
-				if printed.States {
-					entries = pool.EntriesWithStates(ctx, cmd.ErrOrStderr(), aws.autoScaling, all)
-				}
-				return printed.Write(cmd.OutOrStdout(), entries)
-			})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return listPool(cmd, format) },
 	}
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags(), "eip-pool")
 	cmd.Flags().StringVar(&format, "format", "table", "How to print it: `FORMAT` table, json, azure-cli or tfvars.")
 	offer(cmd.Flags(), "format", "table", "json", "azure-cli", "tfvars")
 	return cmd
+}
+
+// listPool prints the addresses of the pool.
+func listPool(cmd *cobra.Command, format string) error {
+	printed, known := pool.Formats[format]
+	if !known {
+		return usage(fmt.Errorf("flag --format: %q is not a choice; use one of table, json, azure-cli, tfvars", format))
+	}
+	return withPool(cmd, time.Minute, func(ctx context.Context, aws clients, which eip.Selector) error {
+		all, err := eip.List(ctx, aws.ec2, which)
+		if err != nil {
+			return err
+		}
+		entries := pool.Entries(all)
+		if printed.States {
+			entries = pool.EntriesWithStates(ctx, cmd.ErrOrStderr(), aws.autoScaling, all)
+		}
+		return printed.Write(cmd.OutOrStdout(), entries)
+	})
 }
 
 // place is where an address is to be: our interface and its private address.
@@ -135,28 +138,31 @@ func newEIPClaim() *cobra.Command {
 		Example: "  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai\n" +
 			"  l4fwd eip claim --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if timeout <= 0 {
-				return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
-			}
-			return withPool(cmd, timeout, func(ctx context.Context, aws clients, which eip.Selector) error {
-				o, err := at.options(ctx, aws.ec2, which)
-				if err != nil {
-					return err
-				}
-				hold, err := eip.Claim(ctx, o)
-				if err != nil {
-					return err
-				}
-				return printHold(cmd, hold)
-			})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return at.claim(cmd, timeout) },
 	}
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags(), "eip-pool")
 	at.addFlags(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "How long, `D`, to wait for a free address.")
 	return cmd
+}
+
+// claim associates a free address of the pool with the place.
+func (p *place) claim(cmd *cobra.Command, timeout time.Duration) error {
+	if timeout <= 0 {
+		return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
+	}
+	return withPool(cmd, timeout, func(ctx context.Context, aws clients, which eip.Selector) error {
+		o, err := p.options(ctx, aws.ec2, which)
+		if err != nil {
+			return err
+		}
+		hold, err := eip.Claim(ctx, o)
+		if err != nil {
+			return err
+		}
+		return printHold(cmd, hold)
+	})
 }
 
 // newEIPRelease is the verb eip release.
@@ -171,27 +177,30 @@ func newEIPRelease() *cobra.Command {
 		Example: "  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai\n" +
 			"  l4fwd eip release --eip-pool tag:l4fwd-pool=aoai --interface eni-0123456789abcdef0 --private-ip 10.0.1.7",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, which eip.Selector) error {
-				o, err := at.options(ctx, aws.ec2, which)
-				if err != nil {
-					return err
-				}
-				hold, err := eip.ReleaseOwn(ctx, o)
-				switch {
-				case err != nil:
-					return err
-				case hold.Allocation == "":
-					return fmt.Errorf("%s on %s has no address of the pool %s", at.private, at.eni, which)
-				}
-				return printHold(cmd, hold)
-			})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return at.release(cmd) },
 	}
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags(), "eip-pool")
 	at.addFlags(cmd)
 	return cmd
+}
+
+// release gives back the address of the pool that the place has.
+func (p *place) release(cmd *cobra.Command) error {
+	return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, which eip.Selector) error {
+		o, err := p.options(ctx, aws.ec2, which)
+		if err != nil {
+			return err
+		}
+		hold, err := eip.ReleaseOwn(ctx, o)
+		switch {
+		case err != nil:
+			return err
+		case hold.Allocation == "":
+			return fmt.Errorf("%s on %s has no address of the pool %s", p.private, p.eni, which)
+		}
+		return printHold(cmd, hold)
+	})
 }
 
 // printHold prints an address and its allocation.

@@ -23,7 +23,14 @@ func newImport() *cobra.Command {
 			return usage(errors.New("import: name the program: l4fwd import haproxy FILE"))
 		},
 	}
-	from := &cobra.Command{
+	config.AddFileFlag(cmd.Flags())
+	cmd.AddCommand(newImportHAProxy())
+	return cmd
+}
+
+// newImportHAProxy is the verb import haproxy.
+func newImportHAProxy() *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "haproxy FILE",
 		Short: "Print the configuration that does what a haproxy.cfg does",
 		Long: "Reads a haproxy.cfg and prints the configuration that does the same, which passes l4fwd check. On stderr stands a\n" +
@@ -40,8 +47,6 @@ func newImport() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return importHAProxy(cmd, args[0]) },
 	}
 	config.AddFileFlag(cmd.Flags())
-	config.AddFileFlag(from.Flags())
-	cmd.AddCommand(from)
 	return cmd
 }
 

@@ -102,24 +102,27 @@ func newDrain() *cobra.Command {
 			"drain.timeout, exit 0. The verb returns at once; status shows how it goes on.",
 		Example: "  l4fwd drain\n  l4fwd drain --admin unix:/run/l4fwd/admin.sock",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := adminClient(cmd)
-			if err != nil {
-				return err
-			}
-			begun, err := c.Drain()
-			if err != nil {
-				return failure(err)
-			}
-			said := "a drain runs already"
-			if begun {
-				said = "draining"
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), said)
-			return nil
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return beginDrain(cmd) },
 	}
 	return talksToDaemon(cmd)
+}
+
+// beginDrain has the running daemon drain, and does not wait for the end.
+func beginDrain(cmd *cobra.Command) error {
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	begun, err := c.Drain()
+	if err != nil {
+		return failure(err)
+	}
+	said := "a drain runs already"
+	if begun {
+		said = "draining"
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), said)
+	return nil
 }
 
 // newReload is the verb reload.

@@ -65,13 +65,8 @@ func (a *AutoScaling) call(action string, form url.Values) (string, error) {
 	if a.onCall != nil {
 		a.onCall(said)
 	}
-	if len(a.faults) > 0 {
-		code := a.faults[0]
-		a.faults = a.faults[1:]
-		return "", &asgFault{400, code, "injected"}
-	}
-	if a.denied[action] {
-		return "", &asgFault{403, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/l4fwd/i is not authorized to perform: autoscaling:" + action}
+	if f := a.refusal(action); f != nil {
+		return "", f
 	}
 	switch action {
 	case "DescribeAutoScalingInstances":
@@ -88,6 +83,19 @@ func (a *AutoScaling) call(action string, form url.Values) (string, error) {
 		return "", a.act(group, form.Get("InstanceId"), hook, "")
 	}
 	return "", &asgFault{400, "InvalidAction", action}
+}
+
+// refusal is the fault that a test wants of this call; nil: none. mu is held.
+func (a *AutoScaling) refusal(action string) *asgFault {
+	if len(a.faults) > 0 {
+		code := a.faults[0]
+		a.faults = a.faults[1:]
+		return &asgFault{400, code, "injected"}
+	}
+	if a.denied[action] {
+		return &asgFault{403, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/l4fwd/i is not authorized to perform: autoscaling:" + action}
+	}
+	return nil
 }
 
 // describe answers DescribeAutoScalingInstances: the instances of the form that are in a group. The caller holds mu.

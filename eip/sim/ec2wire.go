@@ -76,22 +76,12 @@ func (s *EC2) decide(o *EC2Options, fault Fault, action string, form url.Values)
 		defer s.mu.Unlock()
 		s.calls[action+" "+result]++
 	}()
-	bucket := o.Buckets[action]
-	if bucket == nil {
-		bucket = o.Buckets[""]
-	}
-	switch {
-	case fault == Unreachable:
+	if fault == Unreachable {
 		result = "unreachable"
 		return nil, nil
-	case fault == Internal:
-		return nil, errInternal
-	case fault == Throttle, bucket != nil && !bucket.Take():
-		return nil, errThrottled
-	case o.Denied[action]:
-		return nil, errDenied(action)
-	case form.Get("DryRun") == "true":
-		return nil, errDryRun
+	}
+	if err := o.refusal(fault, action, form); err != nil {
+		return nil, err
 	}
 	body, err = s.act(o, action, form)
 	switch {
@@ -101,6 +91,25 @@ func (s *EC2) decide(o *EC2Options, fault Fault, action string, form url.Values)
 		result = "lost"
 	}
 	return body, err
+}
+
+// refusal is what EC2 answers before it looks at what the action would do; nil: it does the action.
+func (o *EC2Options) refusal(fault Fault, action string, form url.Values) *apiError {
+	bucket := o.Buckets[action]
+	if bucket == nil {
+		bucket = o.Buckets[""]
+	}
+	switch {
+	case fault == Internal:
+		return errInternal
+	case fault == Throttle, bucket != nil && !bucket.Take():
+		return errThrottled
+	case o.Denied[action]:
+		return errDenied(action)
+	case form.Get("DryRun") == "true":
+		return errDryRun
+	}
+	return nil
 }
 
 // act carries out an action and returns the body of the answer, or the error.

@@ -67,20 +67,7 @@ func (t *TLSResult) secure(ctx context.Context, raw net.Conn, r TLSRequest) (*tl
 		}
 	}
 	var invalid error
-	settings := &tls.Config{
-		ServerName: r.ServerName,
-		NextProtos: r.protos,
-		// The certificate is verified below, as crypto/tls would do it, so that an invalid one can be shown.
-		InsecureSkipVerify: true,
-		VerifyConnection: func(s tls.ConnectionState) error {
-			err := verify(s.PeerCertificates, r)
-			t.Certificate = certificate(s.PeerCertificates[0], err)
-			if err != nil && !r.Unverified {
-				invalid = &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
-			}
-			return invalid
-		},
-	}
+	settings := t.settings(r, &invalid)
 	c := tls.Client(r.Hello.prepare(raw, settings), settings)
 	err := c.HandshakeContext(ctx)
 	switch {
@@ -92,6 +79,24 @@ func (t *TLSResult) secure(ctx context.Context, raw net.Conn, r TLSRequest) (*tl
 	s := c.ConnectionState()
 	t.Version, t.Cipher = tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite)
 	return c, nil
+}
+
+// settings are those of the handshake. They note the certificate in t, and what is wrong with it in invalid.
+func (t *TLSResult) settings(r TLSRequest, invalid *error) *tls.Config {
+	return &tls.Config{
+		ServerName: r.ServerName,
+		NextProtos: r.protos,
+		// The certificate is verified below, as crypto/tls would do it, so that an invalid one can be shown.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			err := verify(s.PeerCertificates, r)
+			t.Certificate = certificate(s.PeerCertificates[0], err)
+			if err != nil && !r.Unverified {
+				*invalid = &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
+			}
+			return *invalid
+		},
+	}
 }
 
 // verify checks a chain that begins with the server's certificate.

@@ -29,15 +29,24 @@ func AppendHeader(b []byte, version int, from, to netip.AddrPort, tlvs []byte) (
 	if version == 1 {
 		return out, nil
 	}
-	field := 0
+	out, field, err := appendTLVs(out, start, tlvs)
+	if err != nil {
+		return b, fmt.Errorf("write PROXY header: %w", err)
+	}
+	return finish(b, out[start:], out, field)
+}
+
+// appendTLVs appends TLVs to the header that begins at start, without padding. field is where its checksum belongs, counted from
+// start; 0: it has none.
+func appendTLVs(out []byte, start int, tlvs []byte) (_ []byte, field int, err error) {
 	for len(tlvs) > 0 {
 		tlv, n := nextTLV(tlvs)
 		switch {
 		case n == 0:
-			return b, errors.New("write PROXY header: a truncated TLV")
+			return nil, 0, errors.New("a truncated TLV")
 		case tlv.Type == proxyproto.PP2_TYPE_NOOP, tlv.Type == proxyproto.PP2_TYPE_CRC32C && field != 0:
 		case tlv.Type == proxyproto.PP2_TYPE_CRC32C && n != 7:
-			return b, errors.New("write PROXY header: a malformed checksum")
+			return nil, 0, errors.New("a malformed checksum")
 		default:
 			if tlv.Type == proxyproto.PP2_TYPE_CRC32C {
 				field = len(out) - start + 3
@@ -46,7 +55,7 @@ func AppendHeader(b []byte, version int, from, to netip.AddrPort, tlvs []byte) (
 		}
 		tlvs = tlvs[n:]
 	}
-	return finish(b, out[start:], out, field)
+	return out, field, nil
 }
 
 // finish enters length and checksum into header, the new part of out.

@@ -1,6 +1,7 @@
 package preface
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -46,6 +47,12 @@ func serverName(message []byte) (name []byte, ok bool) {
 	if !body.ReadUint16LengthPrefixed(&extensions) || !body.Empty() {
 		return nil, false
 	}
+	return nameAmong(extensions)
+}
+
+// nameAmong returns the host name of the extension server_name, nil if it is not there. ok is false if an extension is malformed or
+// there twice.
+func nameAmong(extensions cryptobyte.String) (name []byte, ok bool) {
 	var seen [maxExtensions]uint16
 	for n := 0; !extensions.Empty(); n++ {
 		var kind uint16
@@ -53,10 +60,8 @@ func serverName(message []byte) (name []byte, ok bool) {
 		if n == maxExtensions || !extensions.ReadUint16(&kind) || !extensions.ReadUint16LengthPrefixed(&data) {
 			return nil, false
 		}
-		for _, before := range seen[:n] {
-			if before == kind {
-				return nil, false
-			}
+		if slices.Contains(seen[:n], kind) {
+			return nil, false
 		}
 		seen[n] = kind
 		if kind == extServerName {

@@ -72,6 +72,11 @@ func (c *portableConn) preface() ([]byte, Reason) {
 	unhook := context.AfterFunc(c.ctx, func() { sock.SetReadDeadline(past) })
 	defer unhook()
 
+	return c.readPreface(sock)
+}
+
+// readPreface reads until there is a verdict on the first bytes, or, without a preface, until the client has sent anything.
+func (c *portableConn) readPreface(sock *net.TCPConn) ([]byte, Reason) {
 	buf := make([]byte, bufferMin)
 	closed, expired := Probe, c.flow.silent()
 	for n := 0; ; {

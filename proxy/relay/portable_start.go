@@ -36,20 +36,9 @@ func (e *portable) addrs() []netip.AddrPort {
 
 // setListeners: see Relay.SetListeners. One change at a time is the caller's care.
 func (e *portable) setListeners(next []listening, opened func()) error {
-	var fresh []*portableListener
-	for i := range next {
-		if next[i].from != nil {
-			continue
-		}
-		l, err := openPortable(e, next[i].ln)
-		if err != nil {
-			for _, l := range fresh {
-				l.tcp.Close()
-			}
-			return err
-		}
-		next[i].addr = addrPort(l.tcp.Addr())
-		fresh = append(fresh, l)
+	fresh, err := e.openListeners(next)
+	if err != nil {
+		return err
 	}
 	opened()
 	var kept, gone []*portableListener
@@ -68,6 +57,25 @@ func (e *portable) setListeners(next []listening, opened func()) error {
 	}
 	stopListeners(gone)
 	return nil
+}
+
+// openListeners opens those of next that no listener of now goes on as, and notes their addresses. After an error none is open.
+func (e *portable) openListeners(next []listening) (fresh []*portableListener, err error) {
+	for i := range next {
+		if next[i].from != nil {
+			continue
+		}
+		l, err := openPortable(e, next[i].ln)
+		if err != nil {
+			for _, l := range fresh {
+				l.tcp.Close()
+			}
+			return nil, err
+		}
+		next[i].addr = addrPort(l.tcp.Addr())
+		fresh = append(fresh, l)
+	}
+	return fresh, nil
 }
 
 func (e *portable) stopAccepting() { stopListeners(e.lns) }

@@ -89,15 +89,20 @@ func (o Options) withDefaults() Options {
 	if o.OnLookup == nil {
 		o.OnLookup = func(Lookup) {}
 	}
-	servers := make([]netip.AddrPort, len(o.Servers))
-	for i, s := range o.Servers {
+	o.Servers = withPorts(o.Servers)
+	return o
+}
+
+// withPorts returns the servers, those without a port with the port of DNS.
+func withPorts(given []netip.AddrPort) []netip.AddrPort {
+	servers := make([]netip.AddrPort, len(given))
+	for i, s := range given {
 		if s.Port() == 0 {
 			s = netip.AddrPortFrom(s.Addr(), dnsPort)
 		}
 		servers[i] = s
 	}
-	o.Servers = servers
-	return o
+	return servers
 }
 
 // Resolver looks names up and keeps them fresh. Its methods may be called from

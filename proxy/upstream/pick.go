@@ -158,14 +158,7 @@ const (
 // rank is lower the better the address is for this attempt; weight is its share of the connections, see Address.weight.
 func (c *choice) rank(i int) (rank int, weight int64) {
 	a := c.snap.list[i]
-	if len(c.tried) > 0 {
-		if slices.Contains(c.tried, a) {
-			rank |= rankTried
-		}
-		if c.tried[len(c.tried)-1].Addr.Addr().Is4() == a.Addr.Addr().Is4() {
-			rank |= rankFamily
-		}
-	}
+	rank = c.rankAfter(a)
 	if i >= c.snap.primaries {
 		rank |= rankBackup
 	}
@@ -190,4 +183,18 @@ func (c *choice) rank(i int) (rank int, weight int64) {
 		rank |= rankRamp
 	}
 	return rank, weight
+}
+
+// rankAfter is what the attempts before add to the rank of an address: it was tried, or has the family of the last one.
+func (c *choice) rankAfter(a *Address) (rank int) {
+	if len(c.tried) == 0 {
+		return 0
+	}
+	if slices.Contains(c.tried, a) {
+		rank |= rankTried
+	}
+	if c.tried[len(c.tried)-1].Addr.Addr().Is4() == a.Addr.Addr().Is4() {
+		rank |= rankFamily
+	}
+	return rank
 }

@@ -28,6 +28,20 @@ func (s *Set) Succeed(sameNames bool) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ownInherited()
+	if !sameNames {
+		return
+	}
+	for _, a := range had {
+		if indexOf(s.cur.Load().list, a.Addr) < 0 && indexOf(s.gone, a.Addr) < 0 {
+			s.left(a)
+		}
+	}
+}
+
+// ownInherited begins to check the addresses that Before has checked until now. A standing that this set's options would never
+// end is lifted. mu is held.
+func (s *Set) ownInherited() {
 	for _, a := range s.cur.Load().list {
 		if !a.inherited {
 			continue
@@ -41,13 +55,5 @@ func (s *Set) Succeed(sameNames bool) {
 			a.ejected.Store(0)
 		}
 		s.joined(a)
-	}
-	if !sameNames {
-		return
-	}
-	for _, a := range had {
-		if indexOf(s.cur.Load().list, a.Addr) < 0 && indexOf(s.gone, a.Addr) < 0 {
-			s.left(a)
-		}
 	}
 }

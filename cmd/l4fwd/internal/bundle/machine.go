@@ -100,8 +100,7 @@ func writeFiles(out io.Writer, paths []string) error {
 	return nil
 }
 
-// processes describes the daemon's process; if it is not known, every other process of that name. Environment and command line
-// are left out; credentials in the environment are removed from all texts.
+// processes describes the daemon's process; if it is not known, every other process of that name.
 func processes(ctx context.Context, out io.Writer, known func(context.Context) int, r *redactor) error {
 	var pids []int
 	if known != nil {
@@ -113,17 +112,7 @@ func processes(ctx context.Context, out io.Writer, known func(context.Context) i
 		pids = named("l4fwd")
 	}
 	for _, pid := range pids[:min(len(pids), 4)] {
-		dir := filepath.Join("/proc", strconv.Itoa(pid))
-		env, _ := os.ReadFile(filepath.Join(dir, "environ")) // another user's cannot be read
-		r.learn(strings.Split(string(env), "\x00"))
-		if open, err := os.ReadDir(filepath.Join(dir, "fd")); err == nil {
-			fmt.Fprintf(out, "process %d has %d open files\n", pid, len(open))
-		}
-		var paths []string
-		for _, name := range []string{"limits", "status", "sched", "smaps_rollup", "cgroup", "wchan"} {
-			paths = append(paths, filepath.Join(dir, name))
-		}
-		if err := writeFiles(out, paths); err != nil {
+		if err := process(out, pid, r); err != nil {
 			return err
 		}
 	}
@@ -131,6 +120,22 @@ func processes(ctx context.Context, out io.Writer, known func(context.Context) i
 		return errors.New("no other process is named l4fwd, or this system does not say")
 	}
 	return nil
+}
+
+// process describes one process. Its environment and command line are left out; credentials that are in the environment are removed
+// from all texts.
+func process(out io.Writer, pid int, r *redactor) error {
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	env, _ := os.ReadFile(filepath.Join(dir, "environ")) // another user's cannot be read
+	r.learn(strings.Split(string(env), "\x00"))
+	if open, err := os.ReadDir(filepath.Join(dir, "fd")); err == nil {
+		fmt.Fprintf(out, "process %d has %d open files\n", pid, len(open))
+	}
+	var paths []string
+	for _, name := range []string{"limits", "status", "sched", "smaps_rollup", "cgroup", "wchan"} {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return writeFiles(out, paths)
 }
 
 // named are the other processes of that name.

@@ -19,28 +19,12 @@ func (im *importer) judge(front *proxy, proxied bool, at uint16) (*access, error
 	j := &judge{im, front, proxied}
 	rules := j.reach()
 	a := &access{regions: regionsOf(testsOf(rules, source)), kinds: kindsOf(testsOf(rules, sni))}
-	for {
-		table := map[string][]verdict{}
-		a.admitted = map[string]bool{}
-		for _, r := range a.regions {
-			if table[r.facts] != nil {
-				continue
-			}
-			row := make([]verdict, len(a.kinds))
-			for i, k := range a.kinds {
-				row[i] = j.decide(client{k, r.facts, at})
-				if row[i].proxy != nil {
-					a.admitted[r.facts] = true
-				}
-				if im.work < 0 {
-					return nil, fmt.Errorf("%s: the rules have more cases than can be tried: split the file", im.File)
-				}
-			}
-			table[r.facts] = row
+	for again := true; again; {
+		table, ok := j.table(a, at)
+		if !ok {
+			return nil, fmt.Errorf("%s: the rules have more cases than can be tried: split the file", im.File)
 		}
-		if !im.unify(a, table) {
-			break
-		}
+		again = im.unify(a, table)
 	}
 	for _, r := range rules {
 		if r.fact != "" {
@@ -49,6 +33,29 @@ func (im *importer) judge(front *proxy, proxied bool, at uint16) (*access, error
 		}
 	}
 	return a, nil
+}
+
+// table decides for every region and every kind, and notes which regions are admitted. It reports false if that is too much work.
+func (j *judge) table(a *access, at uint16) (rows map[string][]verdict, ok bool) {
+	rows = map[string][]verdict{}
+	a.admitted = map[string]bool{}
+	for _, r := range a.regions {
+		if rows[r.facts] != nil {
+			continue
+		}
+		row := make([]verdict, len(a.kinds))
+		for i, k := range a.kinds {
+			row[i] = j.decide(client{k, r.facts, at})
+			if row[i].proxy != nil {
+				a.admitted[r.facts] = true
+			}
+			if j.im.work < 0 {
+				return nil, false
+			}
+		}
+		rows[r.facts] = row
+	}
+	return rows, true
 }
 
 // unify finds one verdict for each kind of client, whatever address it comes from. again: a rule that sends clients elsewhere by

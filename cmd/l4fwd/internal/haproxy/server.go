@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -40,9 +41,7 @@ func (im *importer) servers(p *proxy) []*server {
 // newServer reads server NAME ADDRESS …, server-template PREFIX N ADDRESS … or dispatch ADDRESS.
 func (im *importer) newServer(l line, defaults options) *server {
 	s := &server{at: l, options: options{}}
-	for name, values := range defaults {
-		s.options[name] = values
-	}
+	maps.Copy(s.options, defaults)
 	words := l.words[1:]
 	switch l.words[0] {
 	case "dispatch":
@@ -53,27 +52,29 @@ func (im *importer) newServer(l line, defaults options) *server {
 			words = slices.Delete(slices.Clone(words), 1, 2)
 		}
 	}
+	s.faulty = !im.fillServer(s, words)
+	return s
+}
+
+// fillServer reads NAME ADDRESS and options. It reports false, with a remark, if the server cannot be carried.
+func (im *importer) fillServer(s *server, words []string) bool {
 	if len(words) < 2 {
-		im.dropped(l, l.text(), "there is no address")
-		s.faulty = true
-		return s
+		im.dropped(s.at, s.at.text(), "there is no address")
+		return false
 	}
 	s.name = words[0]
 	if !properName(s.name) || len(s.name) > 40 {
-		im.dropped(l, l.text(), "a server's name has letters, digits and - _ . : only, at most 40 of them")
-		s.faulty = true
-		return s
+		im.dropped(s.at, s.at.text(), "a server's name has letters, digits and - _ . : only, at most 40 of them")
+		return false
 	}
 	fault := s.address(words[1])
-	if !im.readOptions(l, words[2:], serverOptions, s.options) {
-		s.faulty = true
-		return s
+	if !im.readOptions(s.at, words[2:], serverOptions, s.options) {
+		return false
 	}
 	if fault != "" {
-		im.dropped(l, l.text(), fault)
-		s.faulty = true
+		im.dropped(s.at, s.at.text(), fault)
 	}
-	return s
+	return fault == ""
 }
 
 // address reads the address of a server.
@@ -93,15 +94,8 @@ func (s *server) address(text string) (fault string) {
 		host, port = rest[:i], rest[i+1:]
 	}
 	s.host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.HasPrefix(port, "+") || strings.HasPrefix(port, "-") {
-		return "l4fwd has one port for all clients, no offset from theirs"
-	}
-	if port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 0 || n > 65535 {
-			return "the port is no number from 1 to 65535"
-		}
-		s.port = n
+	if fault := s.setPort(port); fault != "" {
+		return fault
 	}
 	switch {
 	case strings.HasPrefix(s.host, "_") && strings.Contains(s.host, "._tcp."):
@@ -109,6 +103,22 @@ func (s *server) address(text string) (fault string) {
 	case s.host == "" || s.host == "*" || s.host == "0.0.0.0" || s.host == "::":
 		return "it sends each client where the client wanted to go: l4fwd goes only to hosts that are listed"
 	}
+	return ""
+}
+
+// setPort reads the port of an address. Without one the server has that of its clients.
+func (s *server) setPort(port string) (fault string) {
+	if strings.HasPrefix(port, "+") || strings.HasPrefix(port, "-") {
+		return "l4fwd has one port for all clients, no offset from theirs"
+	}
+	if port == "" {
+		return ""
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
+		return "the port is no number from 1 to 65535"
+	}
+	s.port = n
 	return ""
 }
 

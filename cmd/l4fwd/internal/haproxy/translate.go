@@ -50,6 +50,25 @@ func (im *importer) translate() error {
 	for _, p := range im.proxies {
 		p.settle()
 	}
+	if err := im.frontends(); err != nil {
+		return err
+	}
+	im.withoutLoops()
+	im.unused()
+	im.timeouts()
+	im.globals()
+	im.resolving()
+	for _, p := range im.proxies {
+		if !p.skip && (p.front || p.used) {
+			im.rest(p)
+		}
+	}
+	im.ownPorts()
+	return nil
+}
+
+// frontends reads the rules of all sections, and makes the listeners and the upstreams that they lead to.
+func (im *importer) frontends() error {
 	for _, p := range im.proxies {
 		if im.leftOut(p) {
 			continue
@@ -69,17 +88,6 @@ func (im *importer) translate() error {
 			return err
 		}
 	}
-	im.withoutLoops()
-	im.unused()
-	im.timeouts()
-	im.globals()
-	im.resolving()
-	for _, p := range im.proxies {
-		if !p.skip && (p.front || p.used) {
-			im.rest(p)
-		}
-	}
-	im.ownPorts()
 	return nil
 }
 
@@ -223,38 +231,41 @@ func (im *importer) perSourceLimits(p *proxy) {
 
 // withoutLoops drops addresses of upstreams that are listeners of the result.
 func (im *importer) withoutLoops() {
-	own := func(address string) bool {
-		ap, err := netip.ParseAddrPort(strings.Replace(address, "localhost:", "127.0.0.1:", 1))
-		return err == nil && slices.ContainsFunc(im.out.listeners, func(l *listener) bool {
-			a := l.bound.addr
-			return a.Port() == ap.Port() && (a.Addr() == ap.Addr() || a.Addr().IsUnspecified() && ap.Addr().IsLoopback())
-		})
-	}
+	lost := map[string]bool{}
 	for _, u := range im.out.upstreams {
-		u.addresses, u.backups = slices.DeleteFunc(u.addresses, own), slices.DeleteFunc(u.backups, own)
-		if own(u.address) && len(u.addresses) > 0 {
-			u.address, u.addresses = u.addresses[0], u.addresses[1:]
+		u.addresses, u.backups = slices.DeleteFunc(u.addresses, im.isListener), slices.DeleteFunc(u.backups, im.isListener)
+		if lost[u.name] = im.isListener(u.address); lost[u.name] && len(u.addresses) > 0 {
+			u.address, u.addresses, lost[u.name] = u.addresses[0], u.addresses[1:], false
 		}
 	}
 	for _, p := range im.proxies {
 		for _, s := range p.serverList {
-			if !s.faulty && s.port != 0 && own(s.endpoint(0)) {
+			if !s.faulty && s.port != 0 && im.isListener(s.endpoint(0)) {
 				im.dropped(s.at, s.at.text(),
 					"it is a listener of this very file: l4fwd does not forward to itself; route to that section's servers instead")
 			}
 		}
 	}
-	lost := map[string]bool{}
-	im.out.upstreams = slices.DeleteFunc(im.out.upstreams, func(u *upstream) bool {
-		lost[u.name] = own(u.address)
-		return lost[u.name]
+	im.without(lost)
+}
+
+// isListener reports whether a connection to the address would reach a listener of the result.
+func (im *importer) isListener(address string) bool {
+	ap, err := netip.ParseAddrPort(strings.Replace(address, "localhost:", "127.0.0.1:", 1))
+	return err == nil && slices.ContainsFunc(im.out.listeners, func(l *listener) bool {
+		a := l.bound.addr
+		return a.Port() == ap.Port() && (a.Addr() == ap.Addr() || a.Addr().IsUnspecified() && ap.Addr().IsLoopback())
 	})
+}
+
+// without removes upstreams, by name, the routes to them, and listeners that lead nowhere then.
+func (im *importer) without(lost map[string]bool) {
+	im.out.upstreams = slices.DeleteFunc(im.out.upstreams, func(u *upstream) bool { return lost[u.name] })
 	for _, ln := range im.out.listeners {
 		ln.routes = slices.DeleteFunc(ln.routes, func(r routed) bool { return lost[r.upstream] })
 	}
 	im.out.listeners = slices.DeleteFunc(im.out.listeners, func(l *listener) bool {
-		return lost[l.upstream] || l.upstream == "" &&
-			len(l.routes) == 0
+		return lost[l.upstream] || l.upstream == "" && len(l.routes) == 0
 	})
 }
 

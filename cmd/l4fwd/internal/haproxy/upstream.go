@@ -215,20 +215,17 @@ func (im *importer) connecting(p *proxy, u *upstream, all []*server) {
 
 // serverLimits carries maxconn of servers.
 func (im *importer) serverLimits(p *proxy, u *upstream, primaries []*server) {
-	sum, without := 0, false
+	sum, limited := 0, 0
 	for _, s := range primaries {
-		n, err := strconv.Atoi(s.options.value("maxconn"))
-		if err != nil || n <= 0 {
-			without = true
-			continue
+		if n, err := strconv.Atoi(s.options.value("maxconn")); err == nil && n > 0 {
+			sum += n
+			limited++
 		}
-		sum += n
 	}
-	queue, queued := p.setting("timeout queue")
-	switch {
-	case sum == 0:
+	if limited == 0 {
 		return
-	case without:
+	}
+	if limited < len(primaries) {
 		for _, s := range primaries {
 			if v := s.options.value("maxconn"); v != "" {
 				im.dropped(s.at, "maxconn "+v, "l4fwd limits the connections of a whole upstream, and another server has no limit")
@@ -241,7 +238,7 @@ func (im *importer) serverLimits(p *proxy, u *upstream, primaries []*server) {
 		why := fmt.Sprintf("max_connections: %d holds for the whole upstream, and a client beyond it is refused at once", u.maxConnections)
 		im.note(s.at, "maxconn "+s.options.value("maxconn"), why)
 	}
-	if queued {
+	if queue, ok := p.setting("timeout queue"); ok {
 		im.dropped(queue, queue.text(), "clients beyond a limit are refused at once and do not queue")
 	}
 }

@@ -130,31 +130,22 @@ func marked(text string) string {
 	return b.String()
 }
 
-// escape makes a text of one line safe for roff: nothing in it is a request or an escape, and a dash is the one that a
-// shell understands.
+// roff is how roff writes characters that mean something to it, or that terminals lack. The dash is the one that a shell understands.
+var roff = map[rune]string{
+	'\\': `\e`, '-': `\-`, '"': `\(dq`, '\'': `\(aq`, '`': `\(ga`, '^': `\(ha`, '~': `\(ti`,
+	'…': "...", // terminals without Unicode have no sign for it
+}
+
+// escape makes a text of one line safe for roff: nothing in it is a request or an escape.
 func escape(text string) string {
 	var b strings.Builder
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
 		b.WriteString(`\&`)
 	}
 	for _, r := range text {
-		switch {
-		case r == '\\':
-			b.WriteString(`\e`)
-		case r == '-':
-			b.WriteString(`\-`)
-		case r == '"':
-			b.WriteString(`\(dq`)
-		case r == '\'':
-			b.WriteString(`\(aq`)
-		case r == '`':
-			b.WriteString(`\(ga`)
-		case r == '^':
-			b.WriteString(`\(ha`)
-		case r == '~':
-			b.WriteString(`\(ti`)
-		case r == '…':
-			b.WriteString("...") // terminals without Unicode have no sign for it
+		switch escaped := roff[r]; {
+		case escaped != "":
+			b.WriteString(escaped)
 		case r > 126:
 			fmt.Fprintf(&b, `\[u%04X]`, r)
 		default:

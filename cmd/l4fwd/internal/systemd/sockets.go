@@ -70,24 +70,26 @@ func Assign(n int, sockets []Socket, name func(i int) string) ([]*Socket, error)
 			"name as many under listeners, or remove a ListenStream=", len(sockets), n)
 	}
 	assigned := make([]*Socket, n)
-	assign := func(s *Socket, fits func(i int) bool) bool {
-		for i := range assigned {
-			if assigned[i] == nil && fits(i) {
-				assigned[i] = s
-				return true
-			}
-		}
-		return false
-	}
 	var rest []*Socket
 	for i := range sockets {
 		s := &sockets[i]
-		if !assign(s, func(i int) bool { return name(i) == s.Name }) {
+		if !assign(s, assigned, func(i int) bool { return name(i) == s.Name }) {
 			rest = append(rest, s)
 		}
 	}
 	for _, s := range rest {
-		assign(s, func(int) bool { return true })
+		assign(s, assigned, func(int) bool { return true })
 	}
 	return assigned, nil
+}
+
+// assign gives the socket to the first listener that fits and has none, and reports whether there is one.
+func assign(s *Socket, assigned []*Socket, fits func(i int) bool) bool {
+	for i := range assigned {
+		if assigned[i] == nil && fits(i) {
+			assigned[i] = s
+			return true
+		}
+	}
+	return false
 }

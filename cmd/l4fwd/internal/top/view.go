@@ -70,15 +70,7 @@ func (m *model) head() []string {
 // addresses are the upstreams' addresses: those that are not usable first, as many as a quarter of the screen takes.
 func (m *model) addresses() []string {
 	all := slices.Clone(m.now.Addresses)
-	slices.SortStableFunc(all, func(a, b Address) int {
-		switch {
-		case a.Usable == b.Usable:
-			return 0
-		case b.Usable:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(all, usableLast)
 	lines := []string{strong(fmt.Sprintf("%-16s %-24s %-20s %7s  %s", "UPSTREAM", "ADDRESS", "STATE", "ACTIVE", "WHY"))}
 	room := max(2, m.height/4-1)
 	if len(all) > room {
@@ -89,17 +81,33 @@ func (m *model) addresses() []string {
 			lines = append(lines, fmt.Sprintf("... and %d more", len(all)-room))
 			break
 		}
-		state := a.State
-		if a.Backup {
-			state += " (backup)"
-		}
-		line := fmt.Sprintf("%s %s %s %7d  %s", cell(a.Upstream, 16), cell(a.Address, 24), cell(state, 20), a.Active, plain(a.Why))
-		if !a.Usable {
-			line = bad(line)
-		}
-		lines = append(lines, line)
+		lines = append(lines, a.line())
 	}
 	return append(lines, "")
+}
+
+// usableLast orders addresses: those that are not usable come first.
+func usableLast(a, b Address) int {
+	switch {
+	case a.Usable == b.Usable:
+		return 0
+	case b.Usable:
+		return -1
+	}
+	return 1
+}
+
+// line is the row of an address.
+func (a Address) line() string {
+	state := a.State
+	if a.Backup {
+		state += " (backup)"
+	}
+	line := fmt.Sprintf("%s %s %s %7d  %s", cell(a.Upstream, 16), cell(a.Address, 24), cell(state, 20), a.Active, plain(a.Why))
+	if !a.Usable {
+		return bad(line)
+	}
+	return line
 }
 
 // connections are the heading of the table and the rows that fit.
