@@ -109,3 +109,11 @@ const (
 
 // held reports whether bytes were read that are not known to be delivered.
 func (h *half) held() bool { return h.hold != nil || h.inPipe > 0 || h.sending > 0 }
+
+// holding is how many bytes the half has in a buffer.
+func (h *half) holding() int {
+	if h.hold == nil {
+		return 0
+	}
+	return len(h.hold.bytes())
+}

@@ -33,3 +33,16 @@ func (l *core) show(f func(*Summary)) {
 		}
 	})
 }
+
+// endOne ends the connection with an id, also one that is ending already.
+func (l *core) endOne(id uint64, reason Reason) bool {
+	for _, p := range l.conns.pages {
+		for i := range p {
+			if c := &p[i]; c.phase != phaseFree && c.hasClient() && c.flow.ID == id {
+				l.finish(c, reason)
+				return true
+			}
+		}
+	}
+	return false
+}

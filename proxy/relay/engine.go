@@ -2,9 +2,12 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // engine is the seam between the relay and the way it learns of events.
@@ -25,6 +28,24 @@ type engine interface {
 	stop()                                                            // ends the engine; every goroutine of it has ended on return
 	alive(context.Context) error                                      // nil once every loop has turned
 	stats() Stats                                                     //
+}
+
+// carrier is an engine whose connections can be handed over.
+type carrier interface {
+	// freeze returns once all loops stand still. If ctx ends before, they turn again and the error says so.
+	freeze(ctx context.Context) error
+	// thaw lets the loops turn again.
+	thaw()
+	// giveUp closes what the loops have open, without a word to peers or handler, and ends them.
+	giveUp()
+	cores() []*core
+	listeningSockets() []handoff.Socket
+	take(v *handoff.Conn, m Mover) error
+	takePools(pools []*Warm)
+	base() int64
+	lastID() uint64
+	setLastID(id uint64)
+	countOn(s Stats)
 }
 
 // listening is a listener at work.
@@ -55,6 +76,12 @@ func (e *ListenError) Error() string {
 }
 
 func (e *ListenError) Unwrap() error { return e.Err }
+
+// ErrStopped is returned by SetListeners once accepting was stopped.
+var ErrStopped = errors.New("relay does not accept any more")
+
+// ErrNoHandover is wrapped where a relay's connections can't be handed over.
+var ErrNoHandover = errors.New("connections can't be handed over")
 
 // successors joins new listeners to those whose sockets they take over: of the same name and address, else of the same
 // address. Port 0 is the same only under the same name.

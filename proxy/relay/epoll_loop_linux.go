@@ -82,3 +82,11 @@ func (l *loop) setAccept(a *acceptor, on bool) bool {
 	}
 	return sysEpollCtl(l.ep, op, a.fd, &ev) == 0
 }
+
+// retire: see host. A socket that was handed in stays open elsewhere, and with it the registration, which close would not
+// end.
+func (l *loop) retire(a *acceptor, closed func()) {
+	l.setAccept(a, false)
+	l.takeQueued(a)
+	closed()
+}

@@ -3,6 +3,8 @@ package relay
 import (
 	"net/netip"
 	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // Handler is the policy: who may enter, where to, and what becomes of the summary. Its methods are called from the
@@ -171,3 +173,24 @@ const (
 	LeftReleased              // the pool, or the address, is not wanted any more
 	LeftDead                  // a client got it, and it proved dead; follows LeftUsed
 )
+
+// Mover is a Handler whose connections can be handed over: it knows its own part of them. Its methods are called while the loops
+// stand still, by one goroutine at a time.
+type Mover interface {
+	Handler
+	// SaveEndpoint returns an endpoint as plain values.
+	SaveEndpoint(ep *Endpoint) handoff.Endpoint
+	// SaveFlow returns what the policy keeps of a connection; nil: nothing.
+	SaveFlow(f *Flow) *handoff.Session
+	// TakeListener returns the listener of that name, or one that stands for it.
+	TakeListener(name string) *Listener
+	// TakeEndpoint returns an endpoint for the connections of a listener. If counted, the connection is established or being
+	// established, and counts as if Dial had named the endpoint. nil: there is no such endpoint, and the connection can't be taken.
+	TakeEndpoint(saved handoff.Endpoint, listener string, counted bool) *Endpoint
+	// TakeFlow takes back what SaveFlow returned, and counts the connection as if Accepted, and Dial if there were attempts, had
+	// been called. The other fields of the flow are set.
+	TakeFlow(f *Flow, saved *handoff.Session)
+	// TakeWarm returns the endpoint of a connection that waits in a pool, and counts it as if Keeper.Next had named it and
+	// Keeper.Tried had been told of its success; nil: it is not wanted.
+	TakeWarm(saved handoff.Endpoint) *Endpoint
+}

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/l4fwd/l4fwd/proxy/handoff"
@@ -15,56 +14,6 @@ import (
 // A connection passes from one epoll instance to another. The io_uring engine takes its connections out of the ring first: a
 // request that the kernel has would go on reading.
 
-// Mover is a Handler whose connections can be handed over: it knows its own part of them. Its methods are called while the loops
-// stand still, by one goroutine at a time.
-type Mover interface {
-	Handler
-	// SaveEndpoint returns an endpoint as plain values.
-	SaveEndpoint(ep *Endpoint) handoff.Endpoint
-	// SaveFlow returns what the policy keeps of a connection; nil: nothing.
-	SaveFlow(f *Flow) *handoff.Session
-	// TakeListener returns the listener of that name, or one that stands for it.
-	TakeListener(name string) *Listener
-	// TakeEndpoint returns an endpoint for the connections of a listener. If counted, the connection is established or being
-	// established, and counts as if Dial had named the endpoint. nil: there is no such endpoint, and the connection can't be taken.
-	TakeEndpoint(saved handoff.Endpoint, listener string, counted bool) *Endpoint
-	// TakeFlow takes back what SaveFlow returned, and counts the connection as if Accepted, and Dial if there were attempts, had
-	// been called. The other fields of the flow are set.
-	TakeFlow(f *Flow, saved *handoff.Session)
-	// TakeWarm returns the endpoint of a connection that waits in a pool, and counts it as if Keeper.Next had named it and
-	// Keeper.Tried had been told of its success; nil: it is not wanted.
-	TakeWarm(saved handoff.Endpoint) *Endpoint
-}
-
-// Adoption makes a relay take over from that of another process: see Options.Adopt.
-type Adoption struct {
-	// Sockets are the listening sockets of the other process. A listener of Options gets those of its name and address, else those
-	// of its address; its FD is not looked at then. They stay the caller's: the relay owns duplicates of those that it uses.
-	Sockets []handoff.Socket
-	// Base is Relay.Base of the other process; 0: this relay begins a clock of its own.
-	Base int64
-	// Began is called by Frozen.Begin once the loops turn. nil: not called.
-	Began func()
-}
-
-// carrier is an engine whose connections can be handed over.
-type carrier interface {
-	// freeze returns once all loops stand still. If ctx ends before, they turn again and the error says so.
-	freeze(ctx context.Context) error
-	// thaw lets the loops turn again.
-	thaw()
-	// giveUp closes what the loops have open, without a word to peers or handler, and ends them.
-	giveUp()
-	cores() []*core
-	listeningSockets() []handoff.Socket
-	take(v *handoff.Conn, m Mover) error
-	takePools(pools []*Warm)
-	base() int64
-	lastID() uint64
-	setLastID(id uint64)
-	countOn(s Stats)
-}
-
 // Frozen is a relay whose loops stand still. Until Resume, Begin or Release the other methods of the relay wait. It is for one
 // goroutine at a time.
 type Frozen struct {
@@ -73,9 +22,6 @@ type Frozen struct {
 	m     Mover
 	began func() // nil: nothing is to be called
 }
-
-// ErrNoHandover is wrapped where a relay's connections can't be handed over.
-var ErrNoHandover = errors.New("connections can't be handed over")
 
 // carrier returns the engine as one that hands connections over, or an error that says why it can't.
 func (r *Relay) carrier() (carrier, Mover, error) {

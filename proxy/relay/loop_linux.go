@@ -106,3 +106,20 @@ func (l *loop) tune(t Tuning) {
 		}
 	}
 }
+
+// release gives back the buffer and the pipe of a half.
+func (l *loop) release(h *half) {
+	if h.hold != nil {
+		l.bufs.put(h.hold)
+		h.hold = nil
+	}
+	if h.pipe == nil {
+		return
+	}
+	if h.inPipe > 0 { // a pipe with bytes in it would give them to its next user
+		l.pipes.destroy(h.pipe)
+	} else {
+		l.pipes.put(h.pipe)
+	}
+	h.pipe, h.inPipe = nil, 0
+}

@@ -53,11 +53,3 @@ func (l *loop) closeListeners(which func(*acceptor) bool, done func()) {
 	}
 	closed()
 }
-
-// retire: see host. A socket that was handed in stays open elsewhere, and with it the registration, which close would not
-// end.
-func (l *loop) retire(a *acceptor, closed func()) {
-	l.setAccept(a, false)
-	l.takeQueued(a)
-	closed()
-}

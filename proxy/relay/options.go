@@ -3,6 +3,8 @@ package relay
 import (
 	"runtime"
 	"time"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // Options says what to relay. Handler and Listeners are required; the zero value of the rest works.
@@ -74,3 +76,14 @@ func (t *Tuning) setDefaults() {
 
 // DefaultLoops is how many loops there are if Options does not say: one for each processor the process may use.
 func DefaultLoops() int { return runtime.GOMAXPROCS(0) }
+
+// Adoption makes a relay take over from that of another process: see Options.Adopt.
+type Adoption struct {
+	// Sockets are the listening sockets of the other process. A listener of Options gets those of its name and address, else those
+	// of its address; its FD is not looked at then. They stay the caller's: the relay owns duplicates of those that it uses.
+	Sockets []handoff.Socket
+	// Base is Relay.Base of the other process; 0: this relay begins a clock of its own.
+	Base int64
+	// Began is called by Frozen.Begin once the loops turn. nil: not called.
+	Began func()
+}

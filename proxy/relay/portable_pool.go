@@ -24,13 +24,6 @@ func (e *portable) setWarm(list []*Warm) {
 	}
 }
 
-// poolOf returns the pool that keeps the connections of w, nil if there is none.
-func (e *portable) poolOf(w *Warm) *portablePool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.pools[w]
-}
-
 // releaseWarm: see Relay.ReleaseWarm.
 func (e *portable) releaseWarm(match func(*Endpoint) bool) {
 	e.mu.Lock()

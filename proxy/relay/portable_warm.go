@@ -152,3 +152,10 @@ func (p *portablePool) nudge() {
 	default:
 	}
 }
+
+// poolOf returns the pool that keeps the connections of w, nil if there is none.
+func (e *portable) poolOf(w *Warm) *portablePool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.pools[w]
+}

@@ -115,9 +115,6 @@ func (r *Relay) Close(reason Reason) {
 	})
 }
 
-// ErrStopped is returned by SetListeners once accepting was stopped.
-var ErrStopped = errors.New("relay does not accept any more")
-
 // begin notes the listeners that the engine has opened.
 func (r *Relay) begin(list []Listener) {
 	all := make([]listening, len(list))
@@ -126,3 +123,18 @@ func (r *Relay) begin(list []Listener) {
 	}
 	r.cur.Store(&all)
 }
+
+// Look shows each live connection to f. ready is called before each batch of at most LookBatch connections, on the caller's
+// goroutine, to make room for them. f is called on the loops, never from two at once, and must neither block nor keep the Look or
+// its Flow. A loop is held for lookSlice at a time and serves its connections in between: those that come or go meanwhile may be
+// shown or not, none is shown twice. It returns early with the error of ctx. held is the
+// longest time that a loop was held without a pause.
+func (r *Relay) Look(ctx context.Context, ready func(), f func(*Look)) (held time.Duration, err error) {
+	return r.eng.look(ctx, ready, f)
+}
+
+// CloseOne ends the connection with an id for a reason. It returns false if none is open under that id: ids are never used again.
+func (r *Relay) CloseOne(id uint64, reason Reason) bool { return r.eng.closeOne(id, reason) }
+
+// LastID is the highest id that a connection has had.
+func (r *Relay) LastID() uint64 { return r.eng.lastID() }
