@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,6 +36,48 @@ func TestConnectReasons(t *testing.T) {
 	} {
 		assert.Equal(t, want, connectReason(errno), errno)
 	}
+}
+
+// What io_uring's connect does when a reset comes in its last moment: it calls connect(2) anew, which drops what was received.
+// A relay on kernel 6.12 took such a socket for one that had been read to its end.
+func TestASocketConnectedAnewAfterAResetIsTold(t *testing.T) {
+	for name, again := range map[string]bool{"asked for its error": false, "connected anew": true} {
+		t.Run(name, func(t *testing.T) {
+			fd, to := resetAfterAByte(t)
+			if again {
+				require.ErrorIs(t, unix.Connect(fd, to), unix.ECONNRESET)
+			} else {
+				require.Equal(t, unix.ECONNRESET, sysSocketError(int32(fd)))
+			}
+			require.Equal(t, again, disconnected(int32(fd)))
+			n, e := sysRecv(int32(fd), make([]byte, 8))
+			if again {
+				require.Equal(t, unix.ENOTCONN, e)
+			} else {
+				require.Equal(t, 1, n)
+			}
+		})
+	}
+}
+
+// resetAfterAByte is a socket whose connect(2) was begun, and whose peer has accepted, sent a byte and reset since.
+func resetAfterAByte(t *testing.T) (fd int, to unix.Sockaddr) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	to = &unix.SockaddrInet4{Port: ln.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+	require.ErrorIs(t, unix.Connect(fd, to), unix.EINPROGRESS)
+	c, err := ln.Accept()
+	require.NoError(t, err)
+	_, err = c.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, c.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, c.Close())
+	require.Eventually(t, func() bool { return sysPoll(int32(fd), 0)&unix.POLLHUP != 0 }, 5*time.Second, time.Millisecond)
+	return fd, to
 }
 
 // Pipes are capped over all loops, and one that is given back is used again.

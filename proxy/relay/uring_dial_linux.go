@@ -44,11 +44,20 @@ func (l *uringLoop) connectDone(q *ring.CQE) {
 	switch e := syscall.Errno(-min(q.Res, 0)); {
 	case c.mode == modeLeaving && (e == 0 || e == unix.ECANCELED):
 		l.arrive(c) // epoll tells how it ends, or has ended
+	case (e == unix.ECONNRESET || e == unix.EPIPE) && disconnected(c.ends[s].fd):
+		l.dialFailed(c, ConnectRefused) // what came before the reset is lost: the next attempt may have it again
 	case e != 0: // nobody else tells of the error: this completion took it from the socket
 		l.notEstablished(c, e)
 	default:
 		l.established(c)
 	}
+}
+
+// disconnected reports whether the kernel has made the socket of a connect new again, and dropped what it had received. io_connect
+// waits, and calls connect anew unless it sees an error; if a reset comes between the look and the call, that call does so
+// (inet_stream_connect). A socket that was only reset is shut down for reading.
+func disconnected(fd int32) bool {
+	return sysPoll(fd, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP) == unix.POLLHUP
 }
 
 // get returns room for the address of a request, which is the kernel's until reuse finds the request taken.
