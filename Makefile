@@ -95,9 +95,9 @@ docs: ## docs/CONFIG.md, all-keys.yaml, METRICS.md, LICENSES.md and the manual p
 	go run ./deploy/release/licenses > docs/LICENSES.md.new && mv docs/LICENSES.md.new docs/LICENSES.md
 	go run ./deploy/terraform/readme deploy/terraform/aws deploy/terraform/azure deploy/terraform/databricks
 
-kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within three minutes, ARGS= for flags
+kernels: ## tests, a load and the daemon on Linux 6.1 and 6.12, x86-64 and arm64, under QEMU; SHORT=1 ends within three minutes, ARCHIVE= a release's daemon, ARGS= for flags
 	@$(need-go)
-	go run ./bench/kernels $(if $(SHORT),-short) $(ARGS)
+	go run ./bench/kernels $(if $(SHORT),-short) $(if $(ARCHIVE),-archive $(ARCHIVE)) $(ARGS)
 
 image: ## container image l4fwd:VERSION for PLATFORMS (linux/amd64,linux/arm64) with docker, podman or buildah; PUSH=REGISTRY/NAME
 	@deploy/image/build.sh

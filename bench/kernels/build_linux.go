@@ -84,7 +84,15 @@ func (b *build) relay(ctx context.Context, o options) error {
 
 // daemon plans a request through the daemon, and a short load on each of its engines.
 func (b *build) daemon(ctx context.Context, o options) error {
-	for name, pkg := range map[string]string{"/bin/l4fwd": "./cmd/l4fwd", "/bin/demo": "./bench/demo", "/bin/bench": "./bench"} {
+	commands := map[string]string{"/bin/l4fwd": "./cmd/l4fwd", "/bin/demo": "./bench/demo", "/bin/bench": "./bench"}
+	if o.archive != "" {
+		delete(commands, "/bin/l4fwd")
+		if err := b.shipped("/bin/l4fwd", o.archive); err != nil {
+			return err
+		}
+		b.add(step{group: "daemon", read: readExit, Step: plan.Step{Name: "the archive's l4fwd version", Argv: []string{"/bin/l4fwd", "version"}, Limit: time.Minute}})
+	}
+	for name, pkg := range commands {
 		if err := b.compile(ctx, name, "build", pkg); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type options struct {
 	clock   string
 	limit   time.Duration
 	dir     string // where kernels are kept and logs go
+	archive string // a release's, whose daemon is run; empty: it is compiled
 	seconds int    // of the random relay
 }
 
@@ -59,6 +60,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.clock, "clock", "instructions", "the guest's time: instructions (a busy host changes nothing) or host (its processors race)")
 	f.DurationVar(&o.limit, "limit", 0, "after which a machine is switched off, by the host's clock (default 1h, 100s with -short)")
 	f.StringVar(&o.dir, "dir", "build/kernels", "where kernels are kept and logs go")
+	f.StringVar(&o.archive, "archive", "", "a release's .tar.gz for the machine's processor: its daemon is run instead of one that is compiled for it")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

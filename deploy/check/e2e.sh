@@ -36,7 +36,7 @@ e2e_can() { # or says why not
 space() { # space VARIABLE: a network namespace for as long as a process in it, whose PID the variable gets
   unshare --net sleep 3600 >/dev/null 2>&1 &
   printf -v "$1" %s $!
-  for _ in $(seq 50); do [ "$(readlink "/proc/$!/ns/net")" = "$(readlink /proc/self/ns/net)" ] || break; sleep 0.1; done
+  for _ in $(seq 600); do [ "$(readlink "/proc/$!/ns/net")" = "$(readlink /proc/self/ns/net)" ] || break; sleep 0.1; done
   nsenter --net="/proc/$!/ns/net" ip link set lo up
 }
 e2e_begin() { # before moto is started, which is to be reachable from the instance

@@ -13,9 +13,12 @@ plugin_dir() {
   done
 }
 
-module_copy() { # module_copy MODULE DIR: without what Terraform left there
+module_as_is() { # module_as_is MODULE DIR: a copy without what Terraform left there
   mkdir -p "$2"
   (cd "$tf/$1" && tar --exclude=.terraform --exclude='.terraform.lock.hcl' --exclude='*.tfstate*' -cf - .) | tar -xf - -C "$2"
+}
+module_copy() { # module_copy MODULE DIR: a copy that the AWS provider at hand takes
+  module_as_is "$1" "$2"
   ! older_provider || sed -i -e '/^ *secondary_ips_auto_assigned_per_subnet /d' -e 's/">= 6.11, < 7"/">= 5.100"/' "$2"/*.tf
 }
 older_provider() { # whether the AWS provider at hand lacks what the module asks of it: secondary addresses came with 6.11
@@ -23,20 +26,29 @@ older_provider() { # whether the AWS provider at hand lacks what the module asks
   [ -n "$plugins" ] && [ ! -e "${versions[0]}" ]
 }
 
-start_moto() {
-  local port try
-  for try in 1 2 3; do
-    port=$((20000 + RANDOM % 20000))
+moto_answers() { # moto_answers PORT: an answer over HTTP, not a port alone, which another program may have
+  # shellcheck disable=SC2016 # the inner shell's
+  "${inside[@]}" timeout 20 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET /moto-api/ HTTP/1.0\r\n\r\n" >&3 && head -1 <&3 | grep -q " 200 "' "$1" 2>/dev/null
+}
+start_moto() { # on a port below those that the kernel gives to connections, and another one where it is taken
+  local port end
+  for _ in 1 2 3 4 5; do
+    port=$((10000 + RANDOM % 20000)) end=$((SECONDS + 120)) # for a machine that is busy with other tests
+    ! moto_answers "$port" || continue
     MOTO_IAM_LOAD_MANAGED_POLICIES=true "${inside[@]}" moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
     moto_pid=$!
-    for _ in $(seq 100); do
-      "${inside[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port" 2>/dev/null && break 2
-      kill -0 "$moto_pid" 2>/dev/null || break
+    while kill -0 "$moto_pid" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do
+      if moto_answers "$port" && kill -0 "$moto_pid" 2>/dev/null; then
+        export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-west-2 AWS_DEFAULT_REGION=us-west-2
+        return
+      fi
       sleep 0.2
     done
+    stop_moto
   done
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-west-2 AWS_DEFAULT_REGION=us-west-2
-  kill -0 "$moto_pid" 2>/dev/null || { echo "moto_server did not start (try $try)"; cat "$work/moto.log"; return 1; }
+  echo "moto_server did not start"
+  cat "$work/moto.log"
+  return 1
 }
 
 stop_moto() {

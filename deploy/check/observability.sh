@@ -85,7 +85,7 @@ start_daemon() { # the real binary, for what it exports besides its own metrics
     port=$((10000 + RANDOM % 20000)) # below those that the kernel gives to connections
     "$work/l4fwd" --listen "127.0.0.1:$port" --health "127.0.0.1:$((port + 1))" --admin "unix:$work/admin.sock" --upstream 127.0.0.1:1 --warm 1 2>"$work/log" &
     daemon=$!
-    for _ in $(seq 50); do
+    for _ in $(seq 300); do
       curl --silent --fail "http://127.0.0.1:$((port + 1))/metrics" >"$work/metrics" && kill -0 "$daemon" 2>/dev/null && return
       kill -0 "$daemon" 2>/dev/null || break
       sleep 0.1

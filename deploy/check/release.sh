@@ -80,6 +80,11 @@ runs() { # the binary is what it says, and of the platform it is for
     go version -m "$work/l4fwd-v1.2.3-linux-arm64/l4fwd" | grep -q 'GOARCH=arm64' || return 1
   [ "$(uname -sm)" != 'Linux x86_64' ] || "$work/l4fwd-v1.2.3-linux-amd64/l4fwd" version | grep -qx 'l4fwd v1.2.3'
 }
+foreign() { # the archive for arm64 is run as it is, by an emulator of the processor
+  local binary=$work/l4fwd-v1.2.3-linux-arm64/l4fwd
+  "$emulator" "$binary" version | grep -qx 'l4fwd v1.2.3' && "$emulator" "$binary" check --upstream example.com:443 --listen :8443 >/dev/null || return 1
+  if "$emulator" "$binary" check --upstream example.com 2>/dev/null; then echo "check takes an upstream without a port"; return 1; fi
+}
 bill() { # as many components as the binary has modules, and the standard library
   local dir=$work/l4fwd-v1.2.3-linux-amd64
   [ "$(jq '.components | length' "$dir/l4fwd.cdx.json")" = $(($(go version -m "$dir/l4fwd" | grep -c '^[[:space:]]dep') + 1)) ] &&
@@ -93,6 +98,8 @@ step "both are equal byte for byte" same
 step "checksums" checksums
 step "content of the archives" content
 step "binaries" runs
+emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64)
+if [ "$(uname)" = Linux ] && [ -n "$emulator" ]; then step "the binary for arm64, emulated" foreign; else skip "the binary for arm64, emulated" "not installed: apt-get install qemu-user-static"; fi
 step "the FIPS variant" fips
 step "licenses" licenses
 if have jq; then step "provenance" provenance; else skip "provenance" "not installed: apt-get install jq"; fi

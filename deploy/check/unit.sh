@@ -33,11 +33,11 @@ dpkg-deb --fsys-tarfile "$deb" | tar -xOf - ./usr/bin/l4fwd >"$binary" && chmod 
 # shellcheck disable=SC2016 # $0 is the inner shell's
 unshare --net bash -c 'ip link set lo up; exec "$0" --upstream 127.0.0.1:1 --listen 127.0.0.1:1443 --log-format json' "$binary" 2>"$dir/engine.log" &
 probe=$!
-for _ in $(seq 50); do grep -q '"msg":"started"' "$dir/engine.log" && break; sleep 0.1; done
+for _ in $(seq 600); do grep -q '"msg":"started"' "$dir/engine.log" && break; sleep 0.1; done
 kill "$probe"; wait "$probe" || true
 jq -r 'select(.msg == "started") | .engine' "$dir/engine.log" >"$dir/upper/var/engine"
 
-timeout --signal=KILL 180 unshare --mount --pid --fork --net --cgroup --propagation private \
+timeout --signal=KILL 600 unshare --mount --pid --fork --net --cgroup --propagation private \
   bash "$check/unit_root.sh" "$deb" "$dir" </dev/null || true
 cat "$dir/upper/var/unit.log"
 [ "$(tail -1 "$dir/upper/var/unit.log")" = "all is well" ]

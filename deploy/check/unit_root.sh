@@ -29,7 +29,7 @@ cat >"$root/etc/systemd/system/check.service" <<'UNIT'
 DefaultDependencies=no
 [Service]
 Type=oneshot
-TimeoutStartSec=150s
+TimeoutStartSec=540s
 ExecStart=/bin/bash /usr/local/bin/unit_drive.sh
 StandardOutput=file:/var/unit.log
 StandardError=file:/var/unit.log
@@ -44,8 +44,8 @@ Wants=
 [Service]
 StandardOutput=append:/var/l4fwd.log
 StandardError=append:/var/l4fwd.log
-WatchdogSec=2s
-TimeoutStopSec=3s
+WatchdogSec=10s
+TimeoutStopSec=8s
 RestartSec=100ms
 UNIT
 printf '[Unit]\nDefaultDependencies=no\n' >"$root/etc/systemd/system/check.conf"

@@ -37,4 +37,4 @@ func run(program, schemas string) error {
 	return tf6server.Serve("registry.terraform.io/"+organisations[name]+"/"+name, serve)
 }
 
-var organisations = map[string]string{"azurerm": "hashicorp", "databricks": "databricks"}
+var organisations = map[string]string{"aws": "hashicorp", "azurerm": "hashicorp", "databricks": "databricks"}

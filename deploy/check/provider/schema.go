@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -70,29 +71,44 @@ type schemas struct {
 	DataSources map[string]block `json:"data_sources"`
 }
 
-// extra has resource types that the schema files lack.
+// extra has resource types, and arguments of them, that the schema files lack.
 //
 //go:embed extra.json
 var extra []byte
 
 // load reads the schemas of one provider as they are at a version.
 func load(file, version string) (schemas, error) {
-	var s schemas
+	var s, more schemas
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return s, err
 	}
-	for _, part := range [][]byte{extra, text} { // the second adds to the first
-		if err := json.Unmarshal(part, &s); err != nil {
-			return s, fmt.Errorf("read %s: %w", file, err)
-		}
+	if err := errors.Join(json.Unmarshal(text, &s), json.Unmarshal(extra, &more)); err != nil {
+		return s, fmt.Errorf("read %s: %w", file, err)
 	}
+	s.add(more)
 	for _, types := range []map[string]block{s.Resources, s.DataSources} {
 		for name, b := range types {
 			types[name] = b.at(version)
 		}
 	}
 	return s, nil
+}
+
+// add takes over the resource types and arguments that s lacks.
+func (s *schemas) add(more schemas) {
+	for name, b := range more.Resources {
+		known, found := s.Resources[name]
+		if !found {
+			s.Resources[name] = b
+			continue
+		}
+		for argument, a := range b.Attributes {
+			if _, found := known.Attributes[argument]; !found {
+				known.Attributes[argument] = a
+			}
+		}
+	}
 }
 
 // at is the block without what the version lacks.
