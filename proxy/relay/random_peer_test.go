@@ -17,6 +17,9 @@ import (
 // exchangeLimit is how long one exchange may take before it counts as hung.
 const exchangeLimit = 20 * time.Second
 
+// smallReads is how many reads may be small: megabytes in reads of a byte would be a test of the reader.
+const smallReads = 2000
+
 // starting is when a side begins to send.
 type starting string
 
@@ -120,12 +123,13 @@ type randomResult struct {
 	Acked   bool // all that was sent before the reset was acknowledged
 	Reset   bool // it did reset
 	Took    time.Duration
-	Sockets string // what ss(8) said of all of them when the exchange had taken half its time
+	Last    time.Duration // when the last byte came
+	Sockets string        // what ss(8) said of all of them when the exchange had taken half its time
 }
 
 func (r *randomResult) String() string {
-	return fmt.Sprintf("%+v: header %+v, got %d (%v), sent %d (%v), reset %v acked %v, took %v %s", *r.Plan, r.Head, r.Got,
-		r.ReadErr, r.Sent, r.SendErr, r.Reset, r.Acked, r.Took.Round(time.Millisecond), r.Sockets)
+	return fmt.Sprintf("%+v: header %+v, got %d (%v), sent %d (%v), reset %v acked %v, last byte after %v, took %v %s", *r.Plan, r.Head, r.Got,
+		r.ReadErr, r.Sent, r.SendErr, r.Reset, r.Acked, r.Last.Round(time.Millisecond), r.Took.Round(time.Millisecond), r.Sockets)
 }
 
 func (r *randomResult) hung() bool {
@@ -141,6 +145,7 @@ type randomSide struct {
 	plan       *randomPlan
 	conn       *net.TCPConn
 	res        *randomResult
+	begun      time.Time
 	first, end chan struct{} // closed at the first byte received, and at the end of them
 }
 
@@ -149,7 +154,7 @@ func runSide(plan *randomPlan, conn *net.TCPConn) *randomResult {
 	begun := time.Now()
 	defer conn.Close()
 	conn.SetDeadline(begun.Add(exchangeLimit))
-	s := &randomSide{plan: plan, conn: conn, res: &randomResult{Plan: plan},
+	s := &randomSide{plan: plan, conn: conn, begun: begun, res: &randomResult{Plan: plan},
 		first: make(chan struct{}), end: make(chan struct{})}
 	looked := make(chan struct{})
 	late := time.AfterFunc(exchangeLimit/2, func() {
@@ -252,10 +257,14 @@ func (s *randomSide) receive() {
 	defer first()
 	m := matcher{res: s.res, want: make([]byte, p.Read)}
 	buf := make([]byte, p.Read)
-	for pauses := p.Pauses; ; pauses-- {
+	for reads, pauses := 0, p.Pauses; ; reads, pauses = reads+1, pauses-1 {
+		if reads == smallReads {
+			buf, m.want = make([]byte, 64<<10), make([]byte, 64<<10)
+		}
 		n, err := s.conn.Read(buf)
 		if n > 0 {
 			first()
+			s.res.Last = time.Since(s.begun)
 		}
 		if bad := m.take(buf[:n]); bad != nil {
 			err = bad

@@ -95,6 +95,7 @@ type randomRun struct {
 	origins  []*randomResult
 	failures []string
 	count    struct{ exchanges, clean, reset, bytes, unpaired int }
+	slowest  *randomResult // of the clients
 }
 
 func (run *randomRun) externally(t *testing.T, to, origin string) {
@@ -181,6 +182,9 @@ func (run *randomRun) run(t testing.TB) {
 	c := run.count
 	t.Logf("%d exchanges in %v, %d MiB: %d with both sides' bytes compared to their ends, %d with a reset, %d that nobody could pair",
 		c.exchanges, time.Since(begun).Round(time.Millisecond), c.bytes>>20, c.clean, c.reset, c.unpaired)
+	if s := run.slowest; s != nil && s.Took > exchangeLimit/4 {
+		t.Logf("the slowest exchange: %v", s)
+	}
 	if n := memoryAborts() - aborts; n > 0 && len(run.failures) > 0 {
 		t.Logf("NOT the relay's fault, maybe: the kernel reset %d connections for want of TCP memory meanwhile", n)
 	}
@@ -274,6 +278,9 @@ func (run *randomRun) reckon(clients, origins []*randomResult) {
 		}
 		run.count.exchanges++
 		run.count.bytes += c.Got
+		if run.slowest == nil || c.Took > run.slowest.Took {
+			run.slowest = c
+		}
 		if o == nil {
 			run.alone(c)
 			continue
