@@ -236,7 +236,13 @@ func (run *randomRun) round(t testing.TB, begun time.Time) {
 		workers.Go(func() {
 			for left.Add(-1) >= 0 && time.Since(begun) < run.until && !hung.Load() {
 				plan := newRandomPlan("client", run.seed, run.numbers.Add(1), run.resets)
-				res := runSide(plan, dialRaw(t, run.to, plan.Small).(*net.TCPConn))
+				var conn net.Conn
+				if plan.Small {
+					conn = dialSmall(t, run.to)
+				} else {
+					conn = dialRaw(t, run.to, false)
+				}
+				res := runSide(plan, conn.(*net.TCPConn))
 				hung.Store(hung.Load() || res.hung())
 				run.mu.Lock()
 				clients = append(clients, res)

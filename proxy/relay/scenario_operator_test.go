@@ -34,6 +34,16 @@ func (r *rig) looks() (all []Look) {
 	return all
 }
 
+// betweenExchanges waits until a loop takes the only connection for one that is between two exchanges. Beside load it may count a
+// message later than its peers see it.
+func (r *rig) betweenExchanges() {
+	r.Helper()
+	eventually(r, "a quiet connection", func() bool {
+		all := r.looks()
+		return len(all) == 1 && all[0].Idle >= quiet+10*time.Millisecond
+	})
+}
+
 // operate waits until the only connection is in a state, ends it, and checks that it is reported once.
 func (r *rig) operate(state LookState, up, down int, ok ...func(*Look) bool) Look {
 	r.Helper()

@@ -101,7 +101,7 @@ func drainUnread(r *rig) {
 		require.NoError(r, err)
 		size += int(n)
 		eventually(r, "all is with the kernel", func() bool { return r.tally.Sum().Up == uint64(size) })
-		time.Sleep(quiet + 100*time.Millisecond)
+		r.betweenExchanges()
 	}
 	r.relay.eng.closeAll(DrainTimeout)
 	c.wantEnd(sawRST)
@@ -118,7 +118,7 @@ func drain(r *rig) {
 	u.want("hello")
 	u.send("hello to you")
 	c.want("hello to you")
-	time.Sleep(quiet + 100*time.Millisecond)
+	r.betweenExchanges()
 	r.relay.eng.closeAll(DrainTimeout)
 	c.wantEnd(sawFIN)
 	u.wantEnd(sawFIN)

@@ -19,10 +19,25 @@ func dialRaw(t testing.TB, addr netip.AddrPort, slow bool) net.Conn {
 	defer f.Close()
 	if slow {
 		require.NoError(t, smallBuffer(fd))
-		// The segments of loopback, 64 KiB, are larger than this buffer's window ever gets. The kernel then sends at its persist
-		// timer only, 2 KB every 200 ms (RFC 9293, 3.8.6.2.1), which no relay can help.
-		require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1400))
 	}
+	return connectRaw(t, fd, f, addr)
+}
+
+// dialSmall connects with a small receive buffer and segments that fit it. Those of loopback, 64 KiB, are larger than its window
+// ever gets: the kernel then sends at its persist timer only, 2 KB every 200 ms (RFC 9293, 3.8.6.2.1), which no relay can help.
+func dialSmall(t testing.TB, addr netip.AddrPort) net.Conn {
+	t.Helper()
+	fd := socket(t, addr.Addr())
+	f := os.NewFile(uintptr(fd), "peer")
+	defer f.Close()
+	require.NoError(t, smallBuffer(fd))
+	require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1400))
+	return connectRaw(t, fd, f, addr)
+}
+
+// connectRaw connects the socket fd, which is f's too.
+func connectRaw(t testing.TB, fd int, f *os.File, addr netip.AddrPort) net.Conn {
+	t.Helper()
 	require.NoError(t, unix.SetNonblock(fd, true))
 	if err := unix.Connect(fd, sockaddrOf(addr)); err != nil {
 		require.ErrorIs(t, err, unix.EINPROGRESS)

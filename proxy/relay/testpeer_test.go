@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -132,8 +133,10 @@ func (p *peer) wantGone() {
 	require.False(p.t, errors.Is(err, os.ErrDeadlineExceeded), "still open")
 }
 
+// isReset reports whether a read or a write failed because the connection was reset. Between the socket's error and its end the
+// kernel may report EPOLLERR alone, of which Go's poller makes an error without a name (internal/poll.ErrNotPollable).
 func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || err != nil && strings.HasSuffix(err.Error(), ": not pollable")
 }
 
 // flood sends the stream of a seed until nothing is taken any more, and returns how many bytes the kernel took and how
