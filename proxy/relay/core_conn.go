@@ -47,8 +47,8 @@ type end struct {
 //	 └─────────────────────┘          small messages again
 //
 // In modeRing each direction is one request at a time: a receive, then the send of what it brought together with the next
-// receive. Nothing that ends or stalls is handled there: whatever is not a message that the destination took at once, or
-// a FIN, takes the connection to modeReady, where it is served as by the epoll engine. modeLeaving waits until
+// receive. Nothing that stalls is handled there: whatever is not a message that the destination took at once, a FIN, or a reset
+// with nothing left to deliver, takes the connection to modeReady, where it is served as by the epoll engine. modeLeaving waits until
 // the kernel has no request of it any more.
 type mode uint8
 

@@ -22,14 +22,17 @@ func (l *core) finish(c *conn, reason Reason) {
 	l.opts.Handler.Closed(&s)
 	l.timers.clear(c.slot)
 	delete(l.debts, c.slot)
-	l.io.hangUp(c, client, !orderly)
-	l.io.hangUp(c, upstream, !orderly)
+	l.io.hangUp(c, client, !orderly && !c.gone(client))
+	l.io.hangUp(c, upstream, !orderly && !c.gone(upstream))
 	l.io.release(&c.halves[client])
 	l.io.release(&c.halves[upstream])
 	l.markProved(c)
 	l.conns.put(c)
 	l.shared.active.Add(-1)
 }
+
+// gone reports whether a read found that an end was reset: the kernel has nothing left of it, and closing it sends nothing.
+func (c *conn) gone(s side) bool { return c.halves[s].state == halfCut && !c.ends[s].lost }
 
 // endDialing tells the policy of the attempts that end with the connection.
 func (l *core) endDialing(c *conn, reason Reason) {

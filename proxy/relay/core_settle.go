@@ -21,6 +21,29 @@ func (l *core) settle(c *conn) bool {
 	return false
 }
 
+// finishReset ends a connection of which one end was reset, if nothing is held for the other and its peer has acknowledged all it
+// was sent. It reports whether it did; if not, the connection goes on to settle.
+func (l *core) finishReset(c *conn) bool {
+	if c.proof != proved {
+		return false // another connection may take the place of the one that was reset
+	}
+	switch c.ending() {
+	case endClose:
+	case endResetClient:
+		if !l.io.acked(c, client) {
+			return false
+		}
+	case endResetUpstream:
+		if !l.io.acked(c, upstream) {
+			return false
+		}
+	default:
+		return false
+	}
+	l.finish(c, c.reason)
+	return true
+}
+
 // lingerAt resets the end s, but not before its peer has acknowledged what it was sent: a reset discards what is
 // still on its way (tcp(7), SO_LINGER), and what was read before the other side's reset is to arrive.
 func (l *core) lingerAt(c *conn, s side) {

@@ -144,7 +144,7 @@ func (l *uringLoop) receivedLeaving(c *conn, s side, b []byte, e syscall.Errno) 
 	l.arrive(c) // does nothing for one that has ended
 }
 
-// receivedEnd acts on a receive between two open ends that brought no byte: a FIN, or a failure.
+// receivedEnd acts on a receive between two open ends that brought no byte: a FIN, a reset, or another failure.
 func (l *uringLoop) receivedEnd(c *conn, s side, e syscall.Errno) {
 	if e == 0 {
 		c.happen(s, eventFIN)
@@ -153,6 +153,9 @@ func (l *uringLoop) receivedEnd(c *conn, s side, e syscall.Errno) {
 	}
 	if !transient(e) {
 		l.readEnded(c, s, 0, e)
+		if l.finishReset(c) {
+			return
+		}
 	}
 	l.leave(c)
 }
