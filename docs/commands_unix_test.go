@@ -18,7 +18,7 @@ import (
 // patience is for go run to compile on a busy machine.
 const patience = 3 * time.Minute
 
-var blocks = regexp.MustCompile("(?ms)^```(sh|yaml|haproxy)\n(.*?)^```")
+var blocks = regexp.MustCompile("(?ms)^```(sh|yaml|haproxy|console)\n(.*?)^```")
 
 // blocksOf returns the code blocks of a language in a document.
 func blocksOf(t *testing.T, doc, language string) []string {
@@ -89,37 +89,58 @@ func accepting(t *testing.T, address string) {
 	}
 }
 
-// The three lines that the README has a stranger run (stand-in, l4fwd, curl) are run as they stand, on free ports.
-func TestReadmeStandInLines(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed: apt-get install curl")
-	}
-	origin, listen := freeAddress(t), freeAddress(t)
-	adapt := strings.NewReplacer("127.0.0.1:9443", origin, "127.0.0.1:8443", listen,
-		"ca.pem", filepath.Join(t.TempDir(), "ca.pem"), "\\\n", "")
-	var lines []string
+// readmeLines are the lines that the README has a stranger run (stand-in, l4fwd, curl, doctor), on free ports.
+func readmeLines(t *testing.T) (lines []string, origin, listen string) {
+	t.Helper()
+	origin, listen = freeAddress(t), freeAddress(t)
+	adapt := strings.NewReplacer("127.0.0.1:9443", origin, "127.0.0.1:8443", listen, "ca.pem", filepath.Join(t.TempDir(), "ca.pem"))
 	for _, block := range blocksOf(t, "README.md", "sh") {
 		if strings.Contains(block, "bench/standin/cmd/standin") {
 			lines = strings.Split(strings.TrimSpace(adapt.Replace(block)), "\n")
 		}
 	}
-	if len(lines) != 3 {
-		t.Fatalf("README.md has %d lines for the stand-in, want three: %q", len(lines), lines)
+	if len(lines) != 4 {
+		t.Fatalf("README.md has %d lines for the stand-in, want four: %q", len(lines), lines)
 	}
-	background(t, lines[0])
+	return lines, origin, listen
+}
+
+var readmeBreak = regexp.MustCompile("with `(-fault [a-z-]+)` added, and ask the fourth: `([^`…]+)…?`")
+
+// A stranger runs the lines of the README as they stand: a request is forwarded, then the stand-in is broken as the README says, and the
+// doctor finds it.
+func TestReadmeStandInLines(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed: apt-get install curl")
+	}
+	said := readmeBreak.FindStringSubmatch(read(t, "README.md"))
+	if said == nil {
+		t.Fatal("README.md does not say how to break the stand-in")
+	}
+	good, origin, listen := readmeLines(t)
+	background(t, good[0])
 	accepting(t, origin)
-	background(t, lines[1])
+	background(t, good[1])
+	accepting(t, listen)
+	broken, origin, listen := readmeLines(t)
+	background(t, broken[0]+" "+said[1])
+	accepting(t, origin)
+	background(t, broken[1])
 	accepting(t, listen)
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, tc := range []struct{ line, want string }{
-		{lines[2], `"object":"list"`},
-		{strings.Replace(lines[2], "-H 'api-key: stand-in-key'", "", 1), `"code":"401"`},
+		{good[2], `"object":"list"`},
+		{strings.Replace(good[2], "-H 'api-key: stand-in-key'", "", 1), `"code":"401"`},
+		{good[3], "no fault found"},
+		{broken[3], said[2]},
 	} {
-		out, err := exec.CommandContext(ctx, "bash", "-c", tc.line).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), tc.want) {
-			t.Errorf("%s: %v, want %s in\n%s", tc.line, err, tc.want, out)
+		cmd := exec.CommandContext(ctx, "bash", "-c", tc.line)
+		cmd.Dir, cmd.Env = root, environment()
+		out, _ := cmd.CombinedOutput() // the doctor's status is 1 where something is broken
+		if !strings.Contains(string(out), tc.want) {
+			t.Errorf("%s: want %s in\n%s", tc.line, tc.want, out)
 		}
 	}
 }
