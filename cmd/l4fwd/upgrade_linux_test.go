@@ -1,26 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
@@ -37,11 +29,17 @@ type generations struct {
 // startedGenerations starts the first process, in front of an echo server, with variables in its environment.
 func startedGenerations(t *testing.T, engine string, env ...string) *generations {
 	t.Helper()
-	g := &generations{echo: echo(t), failed: filepath.Join(t.TempDir(), "fail")}
-	listen := freePort(t)
-	g.text = fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\nengine: %s\n", listen, g.echo, engine)
+	upstream, listen := echo(t), freePort(t)
+	g := generationsOf(t, fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\nengine: %s\n", listen, upstream, engine), env...)
+	g.echo, g.listen = upstream, listen
+	return g
+}
+
+// generationsOf starts the first process with a configuration of the test's own.
+func generationsOf(t *testing.T, text string, env ...string) *generations {
+	t.Helper()
+	g := &generations{text: text, failed: filepath.Join(t.TempDir(), "fail")}
 	g.withFile = startedWithFile(t, g.text, append(env, failAt+"="+g.failed))
-	g.listen = listen
 	t.Cleanup(func() { // before the cleanup of the first process, which waits for all that write to its log
 		_ = g.cmd.Process.Kill()
 		require.Eventually(t, func() bool {
@@ -98,167 +96,65 @@ func ends(t *testing.T, pid int) {
 	}, 30*time.Second, 10*time.Millisecond, "pid %d", pid)
 }
 
-// talker is a connection in the midst of its work: both ways carry random bytes that must come back as they are.
-type talker struct {
-	c    net.Conn
-	rand *rand.Rand
-}
-
-func (k *talker) talk() error {
-	out := make([]byte, 1+k.rand.IntN(100_000))
-	for i := range out {
-		out[i] = byte(k.rand.Uint32())
-	}
-	_ = k.c.SetDeadline(time.Now().Add(30 * time.Second))
-	sent := make(chan error, 1)
-	go func() { _, err := k.c.Write(out); sent <- err }()
-	in := make([]byte, len(out))
-	_, err := io.ReadFull(k.c, in)
-	if err := <-sent; err != nil {
-		return err
-	}
-	if err == nil && !bytes.Equal(out, in) {
-		err = fmt.Errorf("%d bytes came back changed", len(out))
-	}
-	return err
-}
-
-// load is clients of all kinds, each of whom must notice nothing.
-type load struct {
-	t      *testing.T
-	g      *generations
-	stop   chan struct{}
-	wg     sync.WaitGroup
-	dialed atomic.Int64
-}
-
-// begin lets the clients begin.
-func (g *generations) begin(t *testing.T) *load {
-	l := &load{t: t, g: g, stop: make(chan struct{})}
-	for i := range 10 {
-		k := &talker{g.dial(t), rand.New(rand.NewPCG(uint64(i), 17))}
-		l.dialed.Add(1)
-		l.each("a connection that lasts", k.talk)
-	}
-	for range 3 {
-		l.each("a new connection", l.visit)
-	}
-	var before uint64
-	var generation int
-	l.each("the counters", func() error {
-		metrics := g.get("/metrics")
-		m := acceptedTotal.FindStringSubmatch(metrics)
-		if m == nil {
-			return errors.New("there are none")
-		}
-		now, _ := strconv.ParseUint(m[1], 10, 64)
-		taken := 0
-		if h := handoversTotal.FindStringSubmatch(metrics); h != nil {
-			taken, _ = strconv.Atoi(h[1])
-		}
-		if taken < generation {
-			return nil // for an instant both processes answer the health port, and this was the old one
-		}
-		generation = taken
-		if now < before {
-			return fmt.Errorf("accepted fell from %d to %d", before, now)
-		}
-		before = now
-		return nil
-	})
-	l.each("the health port", func() error {
-		if got := g.get("/readyz"); got != "200 ok\n" {
-			return fmt.Errorf("it answers %q", got)
-		}
-		return nil
-	})
-	return l
-}
-
-var handoversTotal = regexp.MustCompile(`l4fwd_handovers_total{result="taken"} (\d+)`)
-
-var acceptedTotal = regexp.MustCompile(`l4fwd_accepted_total{listener="in"} (\d+)`)
-
-// each calls f again and again until the load ends.
-func (l *load) each(what string, f func() error) {
-	l.wg.Go(func() {
-		for {
-			select {
-			case <-l.stop:
-				return
-			default:
-			}
-			if err := f(); !assert.NoError(l.t, err, what) {
-				return
-			}
-		}
-	})
-}
-
-// visit makes a connection of one exchange.
-func (l *load) visit() error {
-	c, err := net.Dial("tcp", l.g.listen)
-	if err != nil {
-		return err
-	}
-	l.dialed.Add(1)
-	defer c.Close()
-	return (&talker{c, rand.New(rand.NewPCG(1, 2))}).talk()
-}
-
-// end ends the load.
-func (l *load) end() {
-	close(l.stop)
-	l.wg.Wait()
-}
-
 // upgradesFor is how long a test upgrades, unless L4FWD_UPGRADES says how often: under the race detector a process takes a second to
 // start.
 const upgradesFor = 6 * time.Second
 
-// Ten upgrades in a row, each with another engine, while connections of all kinds go on. L4FWD_UPGRADES sets how many.
-func TestUpgradesUnderLoad(t *testing.T) {
-	most, err := strconv.Atoi(os.Getenv("L4FWD_UPGRADES"))
-	until := time.Now().Add(time.Hour)
-	if err != nil {
-		most, until = 10, time.Now().Add(upgradesFor)
-	}
-	g := startedGenerations(t, "auto")
-	idle, half := g.dial(t), g.dial(t)
-	exchange(t, idle)
-	_, err = io.WriteString(half, "hello")
-	require.NoError(t, err)
-	require.NoError(t, half.(*net.TCPConn).CloseWrite())
-	stuck := g.dial(t) // sends without reading
-	sent := 0
-	for {
-		_ = stuck.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-		w, err := stuck.Write(make([]byte, 64<<10))
-		if sent += w; err != nil {
-			break
-		}
-	}
+// The small crowd is for a machine on which much else runs; the whole one is what upgrades are promised under.
+var (
+	fewPeople = crowdSize{streams: 12, idle: 6, half: 4, stuck: 3, pings: 4, visits: 3, beat: 10 * time.Millisecond}
+	allPeople = crowdSize{streams: 500, idle: 100, half: 20, stuck: 20, pings: 20, visits: 20, beat: 10 * time.Millisecond}
+)
 
-	l := g.begin(t)
+// newCrowd starts the first process, with three doors: one that wants nothing, one a PROXY header, one a name.
+func newCrowd(t *testing.T, size crowdSize) *crowd {
+	c := &crowd{crowdSize: size, t: t, server: newCrowdServer(t), stop: make(chan struct{})}
+	hello := clientHello(t, "a.example")
+	c.doors = []door{{addr: freePort(t)}, {addr: freePort(t), before: []byte(proxyLine)}, {addr: freePort(t), before: hello, echoed: len(hello)}}
+	c.g = generationsOf(t, fmt.Sprintf(`listeners:
+  - {name: in, address: %q}
+  - {name: proxied, address: %q, accept_proxy: required}
+  - {name: named, address: %q, routes: [{sni: ["*.example"], upstream: up}]}
+upstreams: [{name: up, address: %q, check: {interval: 100ms}}]
+log: {access: all}
+engine: auto
+`, c.doors[0].addr, c.doors[1].addr, c.doors[2].addr, c.server.addr))
+	if size.open > 0 {
+		require.Equal(t, "ready", peers(t, fmt.Sprintf("client %s %d", c.doors[0].addr, size.open)))
+	}
+	return c
+}
+
+// Upgrades in a row, each with another engine, while connections of all kinds go on: the small crowd and up to ten upgrades, or the
+// whole crowd and L4FWD_UPGRADES of them, with L4FWD_UPGRADE_OPEN connections beside it that do nothing. Then the times count, too.
+func TestUpgradesUnderLoad(t *testing.T) {
+	most, size, until := asNumber("L4FWD_UPGRADES", 0), allPeople, time.Now().Add(time.Hour)
+	whole := most > 0
+	if !whole {
+		most, size, until = 10, fewPeople, time.Now().Add(upgradesFor)
+	}
+	size.open = asNumber("L4FWD_UPGRADE_OPEN", 0)
+	c := newCrowd(t, size)
+	g := c.g
+	before := g.census(t)
+
+	c.begin()
+	begun := time.Now()
+	var usual, pauses, lived []time.Duration
 	n := 0
 	for ; n < most && (n < 2 || time.Now().Before(until)); n++ {
 		g.writes(t, strings.Replace(g.text, "engine: auto", "engine: "+[]string{"epoll", "uring", "auto"}[n%3], 1))
 		old := g.status(t).PID
+		usual = append(usual, c.longest()...)
 		g.upgrade(t)
+		over := time.Now()
 		ends(t, old)
+		lived = append(lived, time.Since(over))
+		pauses = append(pauses, c.longest()...)
 		require.False(t, t.Failed())
 	}
-	l.end()
-
-	for _, c := range []net.Conn{idle, half, stuck} {
-		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	}
-	exchange(t, idle)
-	got, err := io.ReadAll(half)
-	require.NoError(t, err)
-	require.Equal(t, "hello", string(got))
-	_, err = io.CopyN(io.Discard, stuck, int64(sent))
-	require.NoError(t, err)
+	took := time.Since(begun)
+	c.end()
 
 	s := g.status(t)
 	require.NotNil(t, s.Taken)
@@ -267,9 +163,52 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	require.Contains(t, metrics, fmt.Sprintf("l4fwd_handovers_total{result=\"taken\"} %d\n", n))
 	require.Contains(t, metrics, "l4fwd_handover_pause_seconds 0.")
 	require.NotContains(t, g.log.String(), `"level":"error"`)
-	g.eventually(t, func() bool { // each client has one line, whatever process it ended in
-		return strings.Count(g.log.String(), `"reason":"client_closed"`) == int(l.dialed.Load())-10+1
-	})
-	require.Contains(t, g.get("/metrics"), fmt.Sprintf("l4fwd_accepted_total{listener=\"in\"} %d\n", l.dialed.Load()+3))
-	t.Logf("%d upgrades, %d connections", n, l.dialed.Load())
+	t.Logf("%d upgrades in %.1f s, %d new connections (%.0f/s); longest exchange in an upgrade: %s; before: %s; the old process lived on for %s",
+		n, took.Seconds(), c.visited.Load(), float64(c.visited.Load())/took.Seconds(), spread(pauses), spread(usual), spread(lived))
+	c.comesBack(before)
+	if whole {
+		require.Less(t, quantile(pauses, 0.99), 50*time.Millisecond)
+		require.Less(t, quantile(lived, 1), 2*time.Second)
+	}
+}
+
+// census is what a process has that does nothing.
+type census struct{ Files, Goroutines, Heap, Resident float64 } // memory in MiB
+
+func (g *generations) census(t *testing.T) (c census) {
+	t.Helper()
+	c.Files = float64(g.files(t))
+	c.Goroutines, _ = strconv.ParseFloat(g.metricText("go_goroutines"), 64)
+	c.Heap, c.Resident = g.memory(t)
+	return c
+}
+
+// comesBack closes what is open and upgrades once more, to the engine of the first process. The last process then has no more than the
+// first had, and each connection has a line.
+func (c *crowd) comesBack(before census) {
+	c.t.Helper()
+	for _, conn := range c.lasting {
+		conn.Close()
+	}
+	c.g.writes(c.t, c.g.text)
+	c.g.upgrade(c.t)
+	var now census
+	c.g.eventually(c.t, func() bool {
+		now = c.g.census(c.t)
+		return now.Files <= before.Files && now.Goroutines <= before.Goroutines && now.Heap < before.Heap+10 && now.Resident < before.Resident+30
+	}, &before, &now)
+	var lines int
+	want := int(c.visited.Load()) + len(c.lasting)
+	c.g.eventually(c.t, func() bool { lines = c.g.lines(c.t); return lines == want }, &lines, &want)
+	c.t.Logf("first and last process: %+v, %+v; %d connections, as many access lines", before, now, lines)
+}
+
+// spread is the median, the 99th percentile and the longest.
+func spread(all []time.Duration) string {
+	return fmt.Sprintf("%v, p99 %v, at most %v", quantile(all, 0.5), quantile(all, 0.99), quantile(all, 1))
+}
+
+func quantile(all []time.Duration, q float64) time.Duration {
+	all = slices.Sorted(slices.Values(all))
+	return all[min(len(all)-1, int(q*float64(len(all))))].Round(10 * time.Microsecond)
 }
