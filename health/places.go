@@ -26,6 +26,8 @@ const (
 // keep the load balancer from asking, also if both are behind one source.
 type places struct {
 	net.Listener
+	most, share int  // callers at once: in all, and of one source
+	headers     bool // a PROXY header may come first
 
 	mu   sync.Mutex
 	open []*conn // the oldest first
@@ -34,7 +36,15 @@ type places struct {
 // Listener makes l fit for health checks: a caller may send a PROXY v1 or v2 header first, as a Network Load Balancer
 // does to health checks too once the protocol is on for a target group, or none; and callers are bounded. Closing it
 // closes l.
-func Listener(l net.Listener) net.Listener { return &places{Listener: l} }
+func Listener(l net.Listener) net.Listener {
+	return &places{Listener: l, most: MaxConnections, share: maxPerSource, headers: true}
+}
+
+// Bounded gives the callers of l at most most places, which one source may have all, and takes no PROXY header. It is for a server of
+// NewServer whose callers are on this machine. Closing it closes l.
+func Bounded(l net.Listener, most int) net.Listener {
+	return &places{Listener: l, most: most, share: most}
+}
 
 // Accept returns the next caller's connection.
 func (p *places) Accept() (net.Conn, error) {
@@ -48,6 +58,9 @@ func (p *places) Accept() (net.Conn, error) {
 			_ = t.SetWriteBuffer(socketBuffer)
 		}
 		c := newConn(raw, sourceOf(raw), p.leave)
+		if !p.headers {
+			c.header = nil
+		}
 		out, ok := p.enter(c)
 		if out != nil {
 			_ = out.Conn.Close() // its goroutine finds out, and ends
@@ -72,9 +85,9 @@ func (p *places) enter(c *conn) (out *conn, ok bool) {
 		}
 	}
 	switch {
-	case c.source != netip.Addr{} && own >= maxPerSource:
+	case c.source != netip.Addr{} && own >= p.share:
 		out = p.least(theirs)
-	case len(p.open) >= MaxConnections:
+	case len(p.open) >= p.most:
 		out = p.least(func(*conn) bool { return true })
 	default:
 		p.open = append(p.open, c)

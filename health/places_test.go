@@ -103,6 +103,32 @@ func TestChecksAreAnsweredBesideSilentCallers(t *testing.T) {
 	}
 }
 
+// The admin port answered nobody for 12 s once 300 callers had connected and said nothing: they waited in line for one of 64 places.
+func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	for range 640 {
+		dialFrom(t, "127.0.0.1", ln.Addr().String())
+	}
+	requirePrompt(t, "127.0.0.1", ln.Addr().String())
+}
+
+// A caller of this machine has no PROXY header before its request.
+func TestBoundedTakesNoHeader(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	code, _, _ := request(t, ln.Addr().String(), "PROXY UNKNOWN\r\n", "GET", "/")
+	require.Equal(t, http.StatusBadRequest, code)
+}
+
 // A place is given back once, however a connection ends.
 func TestPlacesAreGivenBack(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -137,7 +163,7 @@ func caller(p *places, from string) *conn {
 
 // An IPv6 client has a /64 for itself, so its addresses share their places.
 func TestSourcesCountByPrefix(t *testing.T) {
-	p := &places{}
+	p := &places{most: MaxConnections, share: maxPerSource}
 	var first *conn
 	for i := range maxPerSource {
 		c := caller(p, fmt.Sprintf("2001:db8:0:1::%x", 1+i))
@@ -160,7 +186,7 @@ func TestSourcesCountByPrefix(t *testing.T) {
 
 // Who came least far is closed first, and the oldest of these; one that is being answered only if it does not read.
 func TestWhoIsClosedFirst(t *testing.T) {
-	p := &places{}
+	p := &places{most: MaxConnections, share: maxPerSource}
 	var all []*conn
 	for i := range MaxConnections {
 		c := caller(p, fmt.Sprintf("10.0.%d.1", i))

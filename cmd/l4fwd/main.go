@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +86,14 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "see " + cmd.CommandPath() + " --help"
-	if config.NamesFile(args[0]) {
+	switch subs := cmd.Commands(); {
+	case len(subs) > 0:
+		names := make([]string, len(subs))
+		for i, sub := range subs {
+			names[i] = sub.Name()
+		}
+		hint = "use one of " + strings.Join(names, ", ")
+	case config.NamesFile(args[0]):
 		hint = "name a file with --config " + args[0]
 	}
 	return usage(fmt.Errorf("%s: unexpected argument %q; %s", cmd.Name(), args[0], hint))

@@ -98,6 +98,8 @@ func TestUsageErrorsAreOneLineAndExit2(t *testing.T) {
 		"of a verb":  {[]string{"status", "-o", "json", "--output=text"}, `l4fwd: flag --output is given twice: "json", "text"; write it once`},
 		"of a sub":   {[]string{"eip", "list", "--format=json", "--format=json"}, `l4fwd: flag --format is given twice: "json", "json"; write it once`},
 		"asked":      {[]string{"status", "--admin=:1", "--admin=:2"}, `l4fwd: flag --admin is given twice: ":1", ":2"; write it once`},
+		"sub verb":   {[]string{"address", "frob"}, `l4fwd: address: unexpected argument "frob"; use one of eject, list, restore`},
+		"program":    {[]string{"import", "nginx", "nginx.conf"}, `l4fwd: import: unexpected argument "nginx"; use one of haproxy`},
 		"conns sort": {[]string{"conns", "--sort", "size", "--output", "text"}, `l4fwd: flag --sort: "size" is not a choice; use one of id, age, `},
 		"two wrong":  {[]string{"conns", "--state", "x", "--output", "xml"}, `l4fwd: flag --output: "xml" is not a choice; use one of text, json`},
 		"conns few":  {[]string{"conns", "--limit", "-1"}, "l4fwd: flag --limit: -1 is below 0; use 0, for all, or more"},

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
@@ -181,7 +180,7 @@ func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Listener = netutil.LimitListener(p.raw, maxAdminConnections)
+	p.Listener = health.Bounded(p.raw, maxAdminConnections)
 	return p, nil
 }
 

@@ -138,6 +138,6 @@ func (d *daemon) healthHandler() http.Handler {
 // adminServer answers the requests to the admin port. A profile takes longer than the other port allows.
 func (d *daemon) adminServer(port net.Listener) *http.Server {
 	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
-	srv.WriteTimeout, srv.ConnContext = admin.WriteTimeout, admin.ConnContext
+	srv.WriteTimeout = admin.WriteTimeout
 	return srv
 }

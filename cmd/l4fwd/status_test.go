@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -56,4 +57,19 @@ func greeter(t *testing.T) string {
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
 	return l.Addr().String()
+}
+
+// 640 callers that connect to the admin port and say nothing kept an operator waiting for 27 s.
+func TestStatusIsAnsweredBesideSilentCallers(t *testing.T) {
+	t.Parallel()
+	p := started(t, nil)
+	for range 640 {
+		c, err := net.Dial("tcp", p.admin)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	begun := time.Now()
+	o := l4fwd(t, nil, "status", "--admin", p.admin)
+	require.NotEqual(t, 3, o.code, "%s%s", o.stdout, o.stderr)
+	require.Less(t, time.Since(begun), 10*time.Second)
 }

@@ -73,9 +73,7 @@ func strange() *shown {
 
 // opened serves a fake daemon and opens its page.
 func opened(t *testing.T, b *chromium.Browser, d *shown) (*chromium.Page, *httptest.Server) {
-	srv := httptest.NewUnstartedServer(NewHandler(d, loopback, zap.NewNop()))
-	srv.Config.ConnContext = ConnContext
-	srv.Start()
+	srv := httptest.NewServer(NewHandler(d, loopback, zap.NewNop()))
 	t.Cleanup(func() { shut(srv) })
 	p := b.Open(t)
 	p.Size(1280, 900, false)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
+	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
 )
 
@@ -130,7 +131,7 @@ func TestAListenerThatDoesNotReadIsLetGo(t *testing.T) {
 	s.interval, s.patience = 5*time.Millisecond, 100*time.Millisecond
 	var sent atomic.Int64
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(counting{w, &sent}, r) }))
-	srv.Config.ConnContext = ConnContext
+	srv.Listener = health.Bounded(srv.Listener, 2) // as the daemon has it
 	srv.Start()
 	t.Cleanup(srv.Close)
 	c, err := net.Dial("tcp", srv.Listener.Addr().String())

@@ -15,9 +15,6 @@ const (
 	streamListeners = 16
 	// streamPatience is how long a listener may take to read a message. One that is slower is disconnected.
 	streamPatience = 5 * time.Second
-	// streamBuffer is how many bytes the kernel may hold for a listener that does not read; Linux doubles it. Without the bound
-	// such a listener would get megabytes before a write waits.
-	streamBuffer = 64 << 10
 )
 
 // framePoints is how many points of the history a message has.
@@ -74,7 +71,6 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	boundBuffer(r.Context())
 	t := time.NewTicker(s.interval)
 	defer t.Stop()
 	for s.send(w) == nil {
