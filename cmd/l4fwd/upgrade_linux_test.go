@@ -116,6 +116,7 @@ func newCrowd(t *testing.T, size crowdSize) *crowd {
   - {name: proxied, address: %q, accept_proxy: required}
   - {name: named, address: %q, routes: [{sni: ["*.example"], upstream: up}]}
 upstreams: [{name: up, address: %q, check: {interval: 100ms}}]
+keepalive: {user_timeout: 30m}
 log: {access: all}
 engine: auto
 `, c.doors[0].addr, c.doors[1].addr, c.doors[2].addr, c.server.addr))

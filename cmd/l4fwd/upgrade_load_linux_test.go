@@ -88,7 +88,9 @@ func (c *crowd) begin() {
 	}
 	c.stick()
 	for i := range c.streams {
-		s := &stream{c: c.enter(c.door(i)), seed: [32]byte{byte(i), byte(i >> 8)}, every: 25 * c.beat}
+		conn := c.enter(c.door(i))
+		exchange(c.t, conn) // the server does not take the stream's first byte for a request
+		s := &stream{c: conn, seed: [32]byte{byte(i), byte(i >> 8)}, every: 25 * c.beat}
 		c.once("a connection in mid-transfer", func() error { return s.run(c.stop) })
 	}
 	c.longer = make([]time.Duration, c.pings)

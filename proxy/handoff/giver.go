@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -156,7 +157,13 @@ func (g *Giver) Abort() {
 	_ = g.Close()
 }
 
-// Ended reports whether an error of a hand-over means that the other process has closed its end.
+// Ended reports whether an error of a hand-over means that the other process has closed its end. One that ends with a message unread
+// resets the channel; a message to one that has ended breaks the pipe: unix(7).
 func Ended(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed)
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, os.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

@@ -265,7 +265,7 @@ func (p *Parcel) Greet(string) (*State, error) {
 
 // Ready calls adopt with each batch of connections, and returns the final figures. Those of a process that has died are empty.
 func (p *Parcel) Ready(adopt func([]Conn) error) (*Final, error) {
-	f, err := connections(p.next, func([]Conn) error { return nil }, adopt)
+	f, err := connections(p.next, func() error { return nil }, adopt)
 	if errors.Is(err, io.EOF) {
 		return &Final{}, nil
 	}

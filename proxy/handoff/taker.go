@@ -99,7 +99,7 @@ func (t *Taker) Ready(adopt func([]Conn) error) (*Final, error) {
 }
 
 // connections reads connections and the final figures from messages. acknowledge and adopt are called with each batch.
-func connections(next func() (Message, error), acknowledge, adopt func([]Conn) error) (*Final, error) {
+func connections(next func() (Message, error), acknowledge func() error, adopt func([]Conn) error) (*Final, error) {
 	dec := newBatchDecoder()
 	for {
 		m, err := next()
@@ -110,10 +110,7 @@ func connections(next func() (Message, error), acknowledge, adopt func([]Conn) e
 		case KindBatch:
 			conns, err := dec.decode(m.Payload, m.FDs)
 			if err == nil {
-				err = acknowledge(conns)
-			}
-			if err == nil {
-				err = adopt(conns)
+				err = takeBatch(conns, acknowledge, adopt)
 			}
 			if err != nil {
 				return nil, err
@@ -135,16 +132,24 @@ func connections(next func() (Message, error), acknowledge, adopt func([]Conn) e
 	}
 }
 
-// acknowledge asks for the next batch, which the old process sends while this one is adopted.
-func (t *Taker) acknowledge(conns []Conn) error {
-	err := t.Send(KindAck, nil, nil, StillTimeout)
-	if err != nil {
+// takeBatch asks for the next batch, which the old process sends while this one is adopted. If the old one has died by then, this
+// batch is adopted all the same: nobody else has it.
+func takeBatch(conns []Conn, acknowledge func() error, adopt func([]Conn) error) error {
+	lost := acknowledge()
+	if lost != nil && !Ended(lost) {
 		for i := range conns {
 			conns[i].CloseFDs()
 		}
+		return lost
 	}
-	return err
+	if err := adopt(conns); err != nil {
+		return err
+	}
+	return lost
 }
+
+// acknowledge says that the next batch may come.
+func (t *Taker) acknowledge() error { return t.Send(KindAck, nil, nil, StillTimeout) }
 
 // Adopted says that all is in place, and waits for the word to go. On nil everything is this process's, and the old one has been
 // told so: the caller lets the loops run.
