@@ -105,6 +105,7 @@ func (p *policy) connection(k *relay.Look) Connection {
 // thousandths are seconds to the millisecond: no more digits in the JSON than tell something.
 func thousandths(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
+// legOf is a leg in the units of the API: milliseconds and seconds.
 func legOf(g *relay.Leg) Leg {
 	return Leg{
 		Known: g.Known, RTT: millis(g.RTT), Retransmits: g.Retransmits, InFlight: g.InFlight, Unsent: g.Unsent,

@@ -39,6 +39,7 @@ func (p *progress) close() {
 	p.ended.Wait()
 }
 
+// run logs the long connections whenever it is time, until ctx ends.
 func (p *progress) run(ctx context.Context) {
 	var every time.Duration
 	var next <-chan time.Time // nil: never

@@ -63,12 +63,14 @@ func readSaved(b json.RawMessage) (v saved, err error) {
 	return v, nil
 }
 
+// save adds the egress address to what the next process is told.
 func (e *egress) save(v *saved) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v.Egress, v.Once = e.addr, e.once
 }
 
+// recall takes what the process before has saved.
 func (e *egress) recall(v saved) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -30,6 +30,7 @@ func (s Service) Genuine(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("l4fwd:genuine", s.check), middleware.After)
 }
 
+// check turns an answer with a good status that is not one of the service, such as that of a proxy, into an error.
 func (s Service) check(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleDeserialize(ctx, in)
 	response, ok := out.RawResponse.(*smithyhttp.Response)

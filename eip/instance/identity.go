@@ -74,6 +74,7 @@ func (id Identity) complete() error {
 	return nil
 }
 
+// identity asks the metadata service who this instance is.
 func (m *Metadata) identity(ctx context.Context) (Identity, error) {
 	doc, err := m.client.GetInstanceIdentityDocument(ctx, &imds.GetInstanceIdentityDocumentInput{})
 	if err != nil {

@@ -122,6 +122,7 @@ type asgGroup struct {
 
 type asgTargetGroup struct{ LoadBalancerTargetGroupARN, State string }
 
+// groups is the result of DescribeAutoScalingGroups. mu is held.
 func (a *AutoScaling) groups(form url.Values) (string, []asgGroup) {
 	var found []asgGroup
 	for i := 1; form.Has(fmt.Sprintf("AutoScalingGroupNames.member.%d", i)); i++ {
@@ -133,6 +134,7 @@ func (a *AutoScaling) groups(form url.Values) (string, []asgGroup) {
 	return "AutoScalingGroups", found
 }
 
+// targetGroups is the result of DescribeLoadBalancerTargetGroups: at most one target group. mu is held.
 func (a *AutoScaling) targetGroups(group string) (string, []asgTargetGroup) {
 	var found []asgTargetGroup
 	if state := a.targets[group]; state != "" {

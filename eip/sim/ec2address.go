@@ -66,6 +66,7 @@ func (s *EC2) describeAddresses(o *EC2Options, form url.Values) (any, *apiError)
 	return r, nil
 }
 
+// item is an address as DescribeAddresses lists it, in a state that may be older than the present one.
 func (s *EC2) item(a *address, state association) addressItem {
 	item := addressItem{PublicIP: a.public.String(), AllocationID: a.allocation, Domain: "vpc"}
 	for k, v := range a.tags {

@@ -27,6 +27,7 @@ func (s *EC2) AddEndpoint(service, endpoint, state string) {
 	s.endpoints = append(s.endpoints, endpointItem{service, endpoint, "565502421330", state, time.Now().UTC().Format(time.RFC3339)})
 }
 
+// describeEndpoints is the answer to DescribeVpcEndpoints: all there are.
 func (s *EC2) describeEndpoints() describeEndpointsResponse {
 	s.mu.Lock()
 	defer s.mu.Unlock()

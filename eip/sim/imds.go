@@ -92,6 +92,7 @@ func (m *Metadata) Asked(path string) int {
 	return m.asked[path]
 }
 
+// ServeHTTP answers as the metadata service does, or with the fault that a test has set.
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	fault := m.fault

@@ -55,6 +55,7 @@ type batchEncoder struct {
 	bytesWaiting int
 }
 
+// newBatchEncoder returns the encoder of one channel: later batches do not repeat what the first has said of the types.
 func newBatchEncoder() *batchEncoder {
 	e := &batchEncoder{}
 	e.enc = gob.NewEncoder(&e.buf)
@@ -67,6 +68,7 @@ func (e *batchEncoder) fits(c *Conn) bool {
 	return len(e.conns) == 0 || len(e.conns) < batchConns && e.fdCount+fds <= MaxDescriptors && e.bytesWaiting+size <= batchBytes
 }
 
+// add takes up a connection that fits.
 func (e *batchEncoder) add(c *Conn) {
 	fds, size := c.weight()
 	e.conns = append(e.conns, *c)
@@ -105,6 +107,7 @@ type batchDecoder struct {
 	dec *gob.Decoder
 }
 
+// newBatchDecoder returns the decoder of one channel.
 func newBatchDecoder() *batchDecoder {
 	d := &batchDecoder{}
 	d.dec = gob.NewDecoder(&d.buf)

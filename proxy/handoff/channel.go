@@ -116,6 +116,7 @@ func (c *Channel) Receive(limit time.Duration) (Message, error) {
 	return m, err
 }
 
+// receive reads one message. After an error the message has the descriptors that came: the caller closes them.
 func (c *Channel) receive(limit time.Duration) (m Message, err error) {
 	_ = c.c.SetReadDeadline(time.Now().Add(limit))
 	var head [headerSize]byte

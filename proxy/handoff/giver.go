@@ -104,6 +104,7 @@ func (g *Giver) settle() error {
 	return g.acked()
 }
 
+// acked waits for one acknowledgement.
 func (g *Giver) acked() error {
 	return g.await(KindAck, StillTimeout)
 }

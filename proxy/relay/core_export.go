@@ -92,10 +92,12 @@ func (c *conn) exportBeside(base int64, m Mover) (all []handoff.Attempt) {
 	return all
 }
 
+// export returns the end as plain values. The descriptor stays the loop's.
 func (e *end) export() handoff.End {
 	return handoff.End{FD: int(max(e.fd, 0)), HUP: e.hup, Reset: e.reset, Urgent: e.urgent, FIN: e.fin, Lost: e.lost}
 }
 
+// export returns the half as plain values, with the bytes that it holds and those in its pipe.
 func (h *half) export() handoff.Half {
 	v := handoff.Half{State: halfWords[h.state], Streak: h.streak, Splice: h.splice, Bulk: uint8(h.bulk), Bytes: h.bytes}
 	if h.hold != nil {
@@ -107,6 +109,7 @@ func (h *half) export() handoff.Half {
 	return v
 }
 
+// export returns the debt with its time on the clock of all processes.
 func (d *debt) export(base int64) handoff.Owed {
 	return handoff.Owed{Bytes: d.bytes, Since: shifted(d.since, base), Closed: d.closed}
 }

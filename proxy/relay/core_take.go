@@ -76,6 +76,7 @@ func bufferOf(b []byte, bufs *buffers) *buffer {
 	return h
 }
 
+// takeDebt is the reverse of debt.export.
 func takeDebt(v *handoff.Owed, base int64) debt {
 	return debt{bytes: v.Bytes, since: shifted(v.Since, -base), closed: v.Closed}
 }

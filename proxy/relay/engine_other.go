@@ -6,6 +6,7 @@ import "errors"
 
 const epollSupported = false
 
+// startUring and the others stand in for the engines that need Linux.
 func startUring(Options) (engine, error) {
 	return nil, errors.New("start relay: engine uring needs Linux")
 }

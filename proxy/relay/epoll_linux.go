@@ -47,6 +47,7 @@ func (e *epoll) acceptAll() error {
 	return nil
 }
 
+// newLoop returns a loop that does not turn yet. After an error nothing of it is open.
 func newLoop(id int, o *Options, s *shared) (*loop, error) {
 	l := &loop{}
 	return l, l.init(id, o, s)

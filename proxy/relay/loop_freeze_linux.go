@@ -141,6 +141,7 @@ func (g *loopGroup) startClock(o *Options) {
 // base: see carrier.
 func (g *loopGroup) base() int64 { return g.began }
 
+// setLastID: see carrier.
 func (g *loopGroup) setLastID(id uint64) { g.shared.nextID.Store(max(id, g.shared.nextID.Load())) }
 
 // countOn: see carrier.
@@ -151,6 +152,7 @@ func (g *loopGroup) countOn(s Stats) {
 	}
 }
 
+// cores: see carrier.
 func (g *loopGroup) cores() (all []*core) {
 	for _, l := range g.loops {
 		all = append(all, &l.core)

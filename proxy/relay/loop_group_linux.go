@@ -112,6 +112,7 @@ func (g *loopGroup) discard() {
 	}
 }
 
+// addrs: see engine.
 func (g *loopGroup) addrs() []netip.AddrPort { return g.bound }
 
 // each has f called on every loop and returns when each has called done; a loop that has ended is left out.
@@ -141,12 +142,15 @@ func (g *loopGroup) all(f func(*loop)) {
 	g.each(func(l *loop, done func()) { f(l); done() })
 }
 
+// stopAccepting: see engine.
 func (g *loopGroup) stopAccepting() {
 	g.each(func(l *loop, done func()) { l.closeListeners(func(*acceptor) bool { return true }, done) })
 }
 
+// closeAll: see engine.
 func (g *loopGroup) closeAll(r Reason) { g.all(func(l *loop) { l.endAll(r) }) }
 
+// closeWhere: see engine.
 func (g *loopGroup) closeWhere(match func(*Flow) bool, r Reason) int {
 	var n atomic.Int64
 	g.all(func(l *loop) { n.Add(int64(l.endWhere(match, r))) })
@@ -164,8 +168,10 @@ func (g *loopGroup) flows(f func(*Summary)) {
 	}
 }
 
+// setWarm: see engine.
 func (g *loopGroup) setWarm(pools []*Warm) { g.all(func(l *loop) { l.setWarm(pools) }) }
 
+// warmTotal: see engine.
 func (g *loopGroup) warmTotal(w *Warm) (n int) {
 	for i := range g.loops {
 		n += w.share(i, len(g.loops))
@@ -173,10 +179,12 @@ func (g *loopGroup) warmTotal(w *Warm) (n int) {
 	return n
 }
 
+// releaseWarm: see engine.
 func (g *loopGroup) releaseWarm(match func(*Endpoint) bool) {
 	g.all(func(l *loop) { l.releaseWarm(match) })
 }
 
+// tune: see engine.
 func (g *loopGroup) tune(t Tuning) {
 	g.mu.Lock()
 	g.keepalive = t.Keepalive
@@ -218,6 +226,7 @@ func (g *loopGroup) alive(ctx context.Context) error {
 	return nil
 }
 
+// stats: see engine.
 func (g *loopGroup) stats() Stats {
 	s := Stats{
 		Active:       g.shared.active.Load(),

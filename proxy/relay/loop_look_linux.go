@@ -50,6 +50,7 @@ func (g *loopGroup) closeOne(id uint64, r Reason) bool {
 	return found.Load()
 }
 
+// lastID: see engine.
 func (g *loopGroup) lastID() uint64 { return g.shared.nextID.Load() }
 
 // leg asks the kernel about a socket. The descriptor is the loop's, so it can't be closed or used again meanwhile.

@@ -16,6 +16,7 @@ type mailbox struct {
 	closed bool
 }
 
+// open makes the descriptor that wakes the loop.
 func (m *mailbox) open() error {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	m.fd = int32(fd)

@@ -114,6 +114,7 @@ func openListeners(addr netip.AddrPort, n int, k Keepalive) ([]int, netip.AddrPo
 	return fds, addr, nil
 }
 
+// closeAllFDs closes descriptors that nothing else knows.
 func closeAllFDs(fds []int) {
 	for _, fd := range fds {
 		sysClose(int32(fd))

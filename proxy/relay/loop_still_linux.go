@@ -16,6 +16,7 @@ const (
 	stillRelease                 // give up all that is open, and end
 )
 
+// newStandstill returns a standstill of that many loops.
 func newStandstill(loops int) *standstill {
 	return &standstill{still: make(chan struct{}, loops), over: make(chan struct{})}
 }

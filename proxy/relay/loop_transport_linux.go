@@ -21,13 +21,16 @@ func (l *loop) register(c *conn, s side, op int) bool {
 	return sysEpollCtl(l.ep, op, c.ends[s].fd, &ev) == 0
 }
 
+// start: see transport.
 func (l *loop) start(c *conn) { l.drive(c) }
 
 // adopted has the events of the upstream's socket reported for c. Those that wait are reported again.
 func (l *loop) adopted(c *conn) bool { return l.register(c, upstream, unix.EPOLL_CTL_MOD) }
 
+// later: see transport.
 func (l *loop) later(d time.Duration, f func()) { l.mail.later(d, f) }
 
+// greet: see transport.
 func (l *loop) greet(c *conn, b []byte) bool {
 	if c.ends[upstream].reset {
 		return true // nobody is there to read it
@@ -42,6 +45,7 @@ func (l *loop) greet(c *conn, b []byte) bool {
 
 func (l *loop) prefaced(*conn) {} // the client's first event brings it to readPreface
 
+// hangUp: see transport.
 func (l *loop) hangUp(c *conn, s side, reset bool) {
 	e := &c.ends[s]
 	if e.fd < 0 {
@@ -54,6 +58,7 @@ func (l *loop) hangUp(c *conn, s side, reset bool) {
 	e.fd = -1
 }
 
+// acked: see transport.
 func (l *loop) acked(c *conn, s side) bool {
 	e := &c.ends[s]
 	if e.fd < 0 || e.reset {
@@ -63,8 +68,10 @@ func (l *loop) acked(c *conn, s side) bool {
 	return errno != 0 || n == 0 || s == upstream && doesNotRead(int(e.fd))
 }
 
+// windowShut: see transport.
 func (l *loop) windowShut(c *conn, s side) bool { return doesNotRead(int(c.ends[s].fd)) }
 
+// keepalive: see transport.
 func (l *loop) keepalive(c *conn, s side) {
 	setKeepalive(c.ends[s].fd, l.opts.Keepalive)
 	limitUnsent(c.ends[s].fd)
@@ -72,21 +79,27 @@ func (l *loop) keepalive(c *conn, s side) {
 
 func (l *loop) attend(*conn) int64 { return 0 } // every event is seen
 
+// acknowledged: see transport.
 func (l *loop) acknowledged(c *conn, s side) acknowledgement {
 	return acknowledgementOf(c.ends[s].fd)
 }
 
+// queued: see transport.
 func (l *loop) queued(c *conn, s side) int64 { return queuedBy(c.ends[s].fd) }
 
+// lost: see transport.
 func (l *loop) lost(c *conn, s side) bool { return lostErrno(sysSocketError(c.ends[s].fd)) }
 
+// giveUp: see transport.
 func (l *loop) giveUp(c *conn) { l.settle(c) }
 
+// unread: see transport.
 func (l *loop) unread(c *conn, s side) bool {
 	n, e := sysQueued(c.ends[s].fd, unix.TIOCINQ)
 	return e == 0 && n > 0
 }
 
+// localAddr: see transport.
 func (l *loop) localAddr(fd int32) netip.AddrPort { return localAddr(fd) }
 
 // connect: see transport.

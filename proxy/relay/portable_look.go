@@ -24,6 +24,7 @@ func (e *portable) closeOne(id uint64, r Reason) bool {
 	return e.closeWhere(func(f *Flow) bool { return f.ID == id }, r) > 0
 }
 
+// lastID: see engine.
 func (e *portable) lastID() uint64 { return e.ids.Load() }
 
 // look gives f the connection as of now.

@@ -35,6 +35,7 @@ func (e *portable) releaseWarm(match func(*Endpoint) bool) {
 	}
 }
 
+// warmTotal: see engine. There is one pool, not one a loop.
 func (e *portable) warmTotal(w *Warm) int { return w.share(0, 1) }
 
 // newPortablePool returns a pool whose goroutine runs until close.

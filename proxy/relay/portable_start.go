@@ -26,6 +26,7 @@ func startPortable(o Options) (engine, error) {
 	return e, nil
 }
 
+// addrs: see engine.
 func (e *portable) addrs() []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, l := range e.lns {
@@ -78,12 +79,16 @@ func (e *portable) openListeners(next []listening) (fresh []*portableListener, e
 	return fresh, nil
 }
 
+// stopAccepting: see engine.
 func (e *portable) stopAccepting() { stopListeners(e.lns) }
 
+// tune: see engine.
 func (e *portable) tune(t Tuning) { e.tuning.Store(&t) }
 
+// closeAll: see engine.
 func (e *portable) closeAll(r Reason) { e.closeWhere(func(*Flow) bool { return true }, r) }
 
+// closeWhere: see engine.
 func (e *portable) closeWhere(match func(*Flow) bool, r Reason) (n int) {
 	for _, c := range e.all() {
 		if c.closeIf(match, r) {
@@ -93,12 +98,14 @@ func (e *portable) closeWhere(match func(*Flow) bool, r Reason) (n int) {
 	return n
 }
 
+// flows: see engine.
 func (e *portable) flows(f func(*Summary)) {
 	for _, c := range e.all() {
 		c.show(f)
 	}
 }
 
+// stop: see engine.
 func (e *portable) stop() {
 	close(e.stopped)
 	e.serving.Wait()
@@ -107,6 +114,7 @@ func (e *portable) stop() {
 // alive has no loop to ask: the scheduler of the runtime turns, or this would not run.
 func (e *portable) alive(context.Context) error { return nil }
 
+// stats: see engine.
 func (e *portable) stats() Stats {
 	return Stats{Active: e.active.Load(), AcceptPauses: e.pauses.Load(), Buffered: e.buffered.Load()}
 }

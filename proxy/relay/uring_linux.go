@@ -73,6 +73,7 @@ func (u *uring) abandon() {
 	u.stop()
 }
 
+// newUringLoop returns a loop without a ring: its goroutine makes that, see run. After an error nothing of it is open.
 func newUringLoop(id int, o *Options, s *shared) (*uringLoop, error) {
 	l := &uringLoop{cancelling: map[uint64]bool{}}
 	if err := l.init(id, o, s); err != nil {

@@ -92,8 +92,10 @@ type sendRequest struct {
 // acceptData is the Data of call k of listener i; acceptListener and acceptIndex read them back.
 func acceptData(i, k int) uint64 { return kindAccept.data(uint64(i)<<8 | uint64(k)) }
 
+// acceptListener is the place in loop.lns that the data of an accept names.
 func acceptListener(data uint64) int { return int(uint32(data) >> 8) }
 
+// acceptIndex is which of the listener's calls the data of an accept names.
 func acceptIndex(data uint64) int { return int(data & 0xff) }
 
 // kind says what a completion is of. With side, tag, slot and generation it makes the Data of a request.

@@ -80,6 +80,7 @@ func (n Need) explain(err error) error {
 		loops(n.Rings), kib(n.Locked()), kib(int64(limit.Cur)), n.Locked(), n.Locked()), err}
 }
 
+// loops is a number of loops in words.
 func loops(n int) string {
 	if n == 1 {
 		return "1 loop"

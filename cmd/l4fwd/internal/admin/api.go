@@ -72,8 +72,10 @@ type (
 // duration is a time.Duration as text: "10m".
 type duration time.Duration
 
+// MarshalText writes a duration as Go does, such as 1h30m0s.
 func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
+// UnmarshalText reads a duration with its unit.
 func (d *duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {

@@ -68,6 +68,7 @@ func (h handlers) eject(w http.ResponseWriter, r *http.Request) {
 	h.address(w, r, MsgEjected, h.EjectAddress)
 }
 
+// restore ends an ejection by hand.
 func (h handlers) restore(w http.ResponseWriter, r *http.Request) {
 	h.address(w, r, MsgRestored, func(upstream string, addr netip.AddrPort, d time.Duration) (proxy.Ejection, error) {
 		if d != 0 {
@@ -77,6 +78,7 @@ func (h handlers) restore(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// address answers a request about one address: act ejects or restores it, and msg is what the log says.
 func (h handlers) address(w http.ResponseWriter, r *http.Request, msg string, act func(string, netip.AddrPort, time.Duration) (proxy.Ejection, error)) {
 	var q addressRequest
 	if !decode(w, r, &q) {

@@ -25,6 +25,7 @@ func (c *Client) ConnsJSON(q ConnQuery) (json.RawMessage, error) {
 	return raw, err
 }
 
+// connsPath is where the connections that q asks for are listed.
 func connsPath(q ConnQuery) string {
 	path := "/api/v1/conns"
 	if v := q.Values(); len(v) > 0 {

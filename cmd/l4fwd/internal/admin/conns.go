@@ -92,6 +92,7 @@ func (q ConnQuery) Values() url.Values {
 	return v
 }
 
+// texts are the parameters that are texts, by their names in a query.
 func (q *ConnQuery) texts() map[string]*string {
 	return map[string]*string{
 		"upstream": &q.Upstream, "listener": &q.Listener, "address": &q.Address, "client": &q.Client, "sni": &q.SNI,
@@ -152,6 +153,7 @@ func (q *ConnQuery) list(rows []Conn) []Conn {
 	return q.sort(slices.DeleteFunc(rows, func(c Conn) bool { return !q.takes(&c) }))
 }
 
+// sort returns the rows in the order that q asks for.
 func (q *ConnQuery) sort(rows []Conn) []Conn {
 	order := sorts[q.Sort]
 	at := make([]*Conn, len(rows)) // rows are large: sorting them in place would copy each a dozen times

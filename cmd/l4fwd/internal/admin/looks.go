@@ -30,6 +30,7 @@ const (
 	keepBases    = time.Minute // what nobody has asked for again is forgotten
 )
 
+// newLooks allows looksAtOnce listings at a time, each for at most lookTime.
 func newLooks() *looks { return &looks{places: make(chan struct{}, looksAtOnce), limit: lookTime} }
 
 // take makes a listing of all connections.

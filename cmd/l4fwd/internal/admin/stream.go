@@ -55,6 +55,7 @@ type stream struct {
 	data []byte
 }
 
+// newStream makes the stream of a daemon. It does nothing while nobody listens.
 func newStream(d Daemon, l *looks) *stream {
 	return &stream{d: d, top: newTop(d, l), slots: make(chan struct{}, streamListeners), interval: streamInterval, patience: streamPatience}
 }

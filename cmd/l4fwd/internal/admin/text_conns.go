@@ -42,6 +42,7 @@ var connColumns = []column{
 	{"LISTENER", 11, func(c *Conn) string { return c.Listener }},
 }
 
+// orDash is what a cell shows of a text that may be empty.
 func orDash(s string) string {
 	if s == "" {
 		return "-"

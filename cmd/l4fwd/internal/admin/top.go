@@ -33,6 +33,7 @@ type top struct {
 	last  topConns
 }
 
+// newTop has no connections before the first list.
 func newTop(d Daemon, l *looks) *top {
 	return &top{d: d, looks: l, last: topConns{Busiest: []Conn{}, Oldest: []Conn{}}}
 }

@@ -77,6 +77,7 @@ func files(name, about string, paths []string) Part {
 	return Part{Name: name, About: about, Get: func(_ context.Context, out io.Writer) error { return writeFiles(out, paths) }}
 }
 
+// writeFiles writes the beginning of each file, 256 KiB at most, below its path. It is an error if none of them is there.
 func writeFiles(out io.Writer, paths []string) error {
 	any := false
 	for _, path := range paths {

@@ -81,6 +81,7 @@ type redactor struct {
 	found  int
 }
 
+// newRedactor returns a redactor that knows no credentials yet. full leaves the addresses of clients as they are.
 func newRedactor(full bool) *redactor { return &redactor{full: full} }
 
 // count is how many credentials were removed.

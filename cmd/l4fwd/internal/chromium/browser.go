@@ -123,6 +123,7 @@ func (b *Browser) read(out *os.File) {
 	}
 }
 
+// take gives an answer to the one who waits for it, an event to its page.
 func (b *Browser) take(a answer) {
 	b.mu.Lock()
 	page, wait := b.pages[a.Session], b.waiting[a.ID]

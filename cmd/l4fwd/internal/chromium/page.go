@@ -44,6 +44,7 @@ func (b *Browser) Open(t *testing.T) *Page {
 	return p
 }
 
+// must ends the test if the browser could not do what it was asked for.
 func (p *Page) must(err error) {
 	p.t.Helper()
 	if err != nil {

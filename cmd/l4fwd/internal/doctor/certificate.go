@@ -86,6 +86,7 @@ func modelService(host string) bool { return hasSuffix(host, modelSuffixes) }
 // publicService reports whether the name is one of a service of Azure or AWS, whose certificates are public.
 func publicService(host string) bool { return hasSuffix(host, serviceSuffixes) }
 
+// hasSuffix reports whether the host lies below one of the domains, which begin with a dot.
 func hasSuffix(host string, suffixes []string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(host, s) })

@@ -45,6 +45,7 @@ func (c Sysctl) meets(value string) bool {
 	return number(have[last]) >= number(want[last]) || c.Name == "fs.pipe-user-pages-soft" && number(have[last]) == 0 // 0: no limit
 }
 
+// number reads a number that the kernel has written; 0 for anything else.
 func number(text string) int {
 	n, _ := strconv.Atoi(text) // the kernel writes numbers
 	return n

@@ -110,11 +110,13 @@ func (im *importer) newTest(at line, words []string) *test {
 	return t.cannot("l4fwd does not judge " + printable(c.fetch))
 }
 
+// cannot makes the test one that cannot be judged, and says why.
 func (t *test) cannot(why string) *test {
 	t.subject, t.why = unknown, why
 	return t
 }
 
+// is makes the test one that is always true or always false.
 func (t *test) is(value bool) *test {
 	t.subject, t.constant = always, value
 	return t
@@ -259,6 +261,7 @@ func parseRange(text, operator string) (intRange, bool) {
 	return r, true
 }
 
+// hasInt reports whether the number is one that the test is true for.
 func (t *test) hasInt(n int) bool {
 	return slices.ContainsFunc(t.ints, func(r intRange) bool { return r.low <= n && n <= r.high })
 }

@@ -97,6 +97,7 @@ var serverOptions = byName([]group[option]{
 // options are the words of one bind or server line, by name, with their last values.
 type options map[string][]string
 
+// has reports whether the option is there, with or without values.
 func (o options) has(name string) bool {
 	_, ok := o[name]
 	return ok

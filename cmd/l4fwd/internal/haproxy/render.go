@@ -12,6 +12,7 @@ import (
 // mapping is a YAML mapping that grows.
 type mapping struct{ node *yaml.Node }
 
+// newMapping returns an empty mapping in a style; 0 is the one of a line for each key.
 func newMapping(style yaml.Style) mapping {
 	return mapping{&yaml.Node{Kind: yaml.MappingNode, Style: style}}
 }

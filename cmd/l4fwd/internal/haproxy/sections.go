@@ -15,6 +15,7 @@ type section struct {
 	base       *section // the defaults it inherits from; nil: none
 }
 
+// newSection returns a section without lines; at is its first.
 func newSection(kind, name string, at line) *section { return &section{kind: kind, name: name, at: at} }
 
 // title is the name, or the kind of a section without one.

@@ -99,6 +99,7 @@ func (s *scanner) step() (done bool, err error) {
 	return false, nil
 }
 
+// isSpace reports whether HAProxy separates words at c.
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // put adds a character to the word.
@@ -213,6 +214,7 @@ func (s *scanner) insert(value string, list bool) {
 	}
 }
 
+// isNameByte reports whether c may stand in the name of an environment variable.
 func isNameByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

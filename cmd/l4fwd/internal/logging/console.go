@@ -28,6 +28,7 @@ const (
 	red, yellow, cyan, off = "\x1b[31m", "\x1b[33m", "\x1b[36m", ""
 )
 
+// newConsole returns an encoder of lines for people, with colours or without.
 func newConsole(colour bool) *console {
 	return &console{zapcore.NewMapObjectEncoder(), colour}
 }

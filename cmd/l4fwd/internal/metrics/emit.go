@@ -178,6 +178,7 @@ func emitLimits(s *Scrape, emit emitter) {
 // handoverResults are the values of the label result of handovers_total.
 var handoverResults = []string{"taken", "failed", "refused"}
 
+// emitHandovers emits the upgrades by their results.
 func emitHandovers(s *Scrape, emit emitter) {
 	for i, n := range []uint64{s.Handovers.Taken, s.Handovers.Failed, s.Handovers.Refused} {
 		emit(float64(n), handoverResults[i])

@@ -29,6 +29,7 @@ func Text(s string) string {
 	return b.String()
 }
 
+// unprintable reports whether a terminal would do something with r other than show it.
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // Lines is Text for a text of several lines.

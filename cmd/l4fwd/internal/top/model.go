@@ -61,6 +61,7 @@ type (
 	due   struct{ round int }
 )
 
+// newModel shows the first snapshot, on 80 by 24 characters until the terminal tells its size.
 func newModel(ctx context.Context, o Options, first Snapshot) *model {
 	m := &model{Options: o, ctx: ctx, width: 80, height: 24, now: first}
 	m.refilter()

@@ -195,6 +195,7 @@ func (s *Successor) closeRest() {
 	}
 }
 
+// closeFrom closes the descriptors of connections that nobody takes.
 func closeFrom(conns []handoff.Conn) {
 	for i := range conns {
 		conns[i].CloseFDs()
