@@ -86,7 +86,7 @@ func (d *daemon) passOn(by string) bool {
 	if pid == 0 {
 		return false
 	}
-	d.log.Info("the drain is the new process's", zap.String("by", by), zap.Int("pid", pid))
+	d.log.Info("the drain is passed on to the new process", zap.String("by", by), zap.Int("pid", pid))
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		d.log.Error("cannot signal the new process", zap.Int("pid", pid), zap.Error(err))
 	}

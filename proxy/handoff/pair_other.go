@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Pair needs Linux: the engines that can hand connections over do, too.
+// Pair fails: only engines that need Linux can hand connections over.
 func Pair() (*Giver, *os.File, error) {
 	return nil, nil, errors.New("connections are handed over on Linux only")
 }

@@ -54,7 +54,7 @@ func (s *sources) shard(t Ticket) *shard {
 	return &s.shards[(hi^lo)>>(64-shardBits)]
 }
 
-// acquire counts a connection of the source, unless it has most of them.
+// acquire counts a connection of the source and returns true, unless the source has as many as most.
 func (s *sources) acquire(t Ticket, most int64) bool {
 	h := s.shard(t)
 	h.mu.Lock()

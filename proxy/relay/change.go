@@ -65,14 +65,14 @@ func (r *Relay) SetWarm(pools []*Warm) {
 	}
 }
 
-// ReleaseWarm closes the connections in pools to the endpoints that match says yes to, and has them replaced. Pools that had
+// ReleaseWarm closes the connections in pools to endpoints for which match returns true, and has them replaced. Pools that had
 // nothing to connect to ask again. match is called as CloseWhere's is.
 func (r *Relay) ReleaseWarm(match func(*Endpoint) bool) { r.eng.releaseWarm(match) }
 
 // WarmTotal is how many connections w keeps ready in all.
 func (r *Relay) WarmTotal(w *Warm) int { return r.eng.warmTotal(w) }
 
-// CloseWhere ends the connections that match says yes to, for the reason given, and returns how many. match is called on
+// CloseWhere ends the connections for which match returns true, for the reason given, and returns how many. match is called on
 // the loops, from several at once, and must neither block nor change the flow. Calling CloseWhere or Flows from it, or from
 // a Handler, waits for itself.
 func (r *Relay) CloseWhere(match func(*Flow) bool, reason Reason) int {

@@ -9,7 +9,7 @@ func (l *core) endAll(reason Reason) {
 	})
 }
 
-// endWhere ends the connections that match says yes to, and returns how many. Those that end already are left to it.
+// endWhere ends the connections for which match returns true, and returns how many. Those that are ending already are left alone.
 func (l *core) endWhere(match func(*Flow) bool, reason Reason) (n int) {
 	l.conns.each(func(c *conn) {
 		switch {

@@ -39,7 +39,7 @@ func (l *core) dropPool(p *pool) {
 	l.releaseWhere(func(c *conn) bool { return c.pool() == p })
 }
 
-// releaseWarm gives up the connections of pools to the endpoints that match says yes to.
+// releaseWarm gives up the pooled connections to endpoints for which match returns true.
 func (l *core) releaseWarm(match func(*Endpoint) bool) {
 	l.releaseWhere(func(c *conn) bool { return match(c.flow.Endpoint) })
 	for _, p := range l.pools {
@@ -50,7 +50,7 @@ func (l *core) releaseWarm(match func(*Endpoint) bool) {
 	}
 }
 
-// releaseWhere closes the connections without a client that match says yes to, and gives up the attempts for others.
+// releaseWhere closes the connections without a client for which match returns true, and gives up such attempts.
 func (l *core) releaseWhere(match func(*conn) bool) {
 	l.conns.each(func(c *conn) {
 		if !c.pooled || !match(c) {

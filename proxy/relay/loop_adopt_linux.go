@@ -48,7 +48,7 @@ func adoptedFor(ln *Listener, list []Listener, sockets []handoff.Socket) (mine [
 	return mine
 }
 
-// listensOn reports whether a socket that is bound to an address is one for a listener on want.
+// listensOn reports whether a socket that is bound to bound can serve a listener that is to be on want.
 func listensOn(want, bound netip.AddrPort) bool {
 	if want.Port() != 0 && want.Port() != bound.Port() {
 		return false

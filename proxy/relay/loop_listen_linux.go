@@ -36,7 +36,7 @@ func (l *loop) relisten(heirs map[*Listener]*Listener, fresh []*acceptor, done f
 	}
 }
 
-// closeListeners closes the listeners that which says yes to, each after the clients that the kernel has queued for it were served,
+// closeListeners closes the listeners for which which returns true, each after the clients that the kernel has queued for it were served,
 // and calls done once all are closed.
 func (l *loop) closeListeners(which func(*acceptor) bool, done func()) {
 	left := 1

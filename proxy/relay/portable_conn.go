@@ -36,7 +36,7 @@ func (c *portableConn) judge(b []byte) Verdict {
 	return c.eng.opts.Handler.Preface(&c.flow, b)
 }
 
-// closeIf ends the connection if match says yes to it.
+// closeIf ends the connection if match returns true for it.
 func (c *portableConn) closeIf(match func(*Flow) bool, r Reason) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

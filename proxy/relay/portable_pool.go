@@ -56,7 +56,7 @@ func (p *portablePool) close() {
 	p.work.Wait()
 }
 
-// release closes the connections that wait to the endpoints that match says yes to.
+// release closes the waiting connections to endpoints for which match returns true.
 func (p *portablePool) release(match func(*Endpoint) bool) {
 	p.mu.Lock()
 	var out []*portableWarm

@@ -7,8 +7,7 @@ import (
 
 // Pick chooses the address for an attempt and counts it as in use until Release. tried are the addresses at which this
 // connection failed, in this order: they are picked again only if all were tried. It returns nil if the set is empty, or
-// an operator has ejected all of it. It
-// allocates nothing.
+// an operator has ejected all of it. It allocates nothing.
 //
 // Usable primaries go first, then usable backups, then ejected addresses, then those that failed their check. Among equals an
 // address that did not fail lately goes first, then one that is checked, then one of another family than the last tried, so

@@ -17,7 +17,7 @@ func Nearest(word string, candidates []string) string {
 	return ""
 }
 
-// minPart is the shortest text that is taken for a part of another, in bytes.
+// minPart is how many bytes a word must have to be taken for a part or an abbreviation of a longer one.
 const minPart = 4
 
 // abbreviates reports whether word has the letters of full in their order, from the first one on.

@@ -61,7 +61,7 @@ var (
 	// offByOne matches the complaints of the library's parser. Other than the scanner below it, it counts lines from 0
 	// and does not add the 1.
 	offByOne = regexp.MustCompile(`^did not find expected (<|',' or|key|'-' indicator|node content)`)
-	// bareColon matches an address like :8443 without quotes in brackets or braces, which is no YAML.
+	// bareColon matches an unquoted address like :8443 within brackets or braces, where YAML cannot read it.
 	bareColon = regexp.MustCompile(`([\[,]|: )\s*(:\d+)\s*[,\]}]`)
 )
 
