@@ -80,8 +80,9 @@ func lateConnect(r *rig) {
 	r.policy.endpoints = []*Endpoint{late, r.policy.endpoints[0]}
 }
 
-func finBeforeConnect(r *rig) {
-	lateConnect(r)
+// askAndEnd is a client that sends few bytes and its FIN before it is connected, and gets an answer.
+func askAndEnd(r *rig) {
+	r.Helper()
 	c := r.dial()
 	c.send("few")
 	c.fin()
@@ -92,6 +93,11 @@ func finBeforeConnect(r *rig) {
 	u.Close()
 	c.want("answer")
 	c.wantEnd(sawFIN)
+}
+
+func finBeforeConnect(r *rig) {
+	lateConnect(r)
+	askAndEnd(r)
 	e := r.closed(ClientClosed, 3, 6)
 	require.Equal(r, []Reason{ConnectTimeout, None}, e.Log.dialed)
 }

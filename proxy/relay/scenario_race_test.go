@@ -78,16 +78,7 @@ func besideTwoDark(r *rig) {
 
 func besideWithBytes(r *rig) {
 	staggered(r, dark(r, 50*time.Millisecond))
-	c := r.dial()
-	c.send("few")
-	c.fin()
-	u := r.accept()
-	u.want("few")
-	u.wantEnd(sawFIN)
-	u.send("answer")
-	u.Close()
-	c.want("answer")
-	c.wantEnd(sawFIN)
+	askAndEnd(r)
 	r.closed(ClientClosed, 3, 6)
 }
 

@@ -9,23 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// After Shrink, kernel 6.1 went on from where it had been among the buffers, and filled some that were not given to it: receives ended
-// with no byte, or two of them shared a buffer, so that a connection got the bytes of another.
-func TestBuffersBeginAnewAfterShrink(t *testing.T) {
+// ringWithBuffers returns a ring of this goroutine with 4 buffers of 64 bytes, few of which the kernel has, and two sockets that are
+// connected.
+func ringWithBuffers(t *testing.T, few int) (*Ring, *Buffers, [2]int) {
+	t.Helper()
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
 	r, err := New(8, 16)
 	if err != nil {
 		t.Skip("io_uring:", err)
 	}
-	defer r.Close()
-	const few = 2
+	t.Cleanup(r.Close)
 	b, err := r.Provide(4, few, 64)
 	require.NoError(t, err)
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	defer unix.Close(fds[0])
-	defer unix.Close(fds[1])
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return r, b, fds
+}
+
+// After Shrink, kernel 6.1 went on from where it had been among the buffers, and filled some that were not given to it: receives ended
+// with no byte, or two of them shared a buffer, so that a connection got the bytes of another.
+func TestBuffersBeginAnewAfterShrink(t *testing.T) {
+	const few = 2
+	r, b, fds := ringWithBuffers(t, few)
 	for round := range 20 {
 		for i := range 1 + round%few { // so that the kernel is somewhere else each time
 			text := fmt.Sprintf("message %d of round %d", i, round)
@@ -53,20 +60,8 @@ func TestBuffersBeginAnewAfterShrink(t *testing.T) {
 // Kernel 6.1 receives in each call of io_uring_register, too. The buffers of such receives were given to the kernel a second time, and their
 // memory was given back, so that a connection got zeros, or the bytes of another.
 func TestShrinkLeavesWhatTheKernelReceivesMeanwhile(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	r, err := New(8, 16)
-	if err != nil {
-		t.Skip("io_uring:", err)
-	}
-	defer r.Close()
 	const few = 2
-	b, err := r.Provide(4, few, 64)
-	require.NoError(t, err)
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(fds[0])
-	defer unix.Close(fds[1])
+	r, b, fds := ringWithBuffers(t, few)
 	ask := func() {
 		q, _ := r.Next()
 		q.Op, q.FD, q.Flags, q.Group, q.Len = OpRecv, int32(fds[0]), SelectBuffer, Group, 64
