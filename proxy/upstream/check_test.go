@@ -127,6 +127,25 @@ func TestARisingCheckEndsAnEjection(t *testing.T) {
 	assert.Equal(t, StateUsable, s.Standings(time.Now())[0].State)
 }
 
+// Ejections in a row last longer each time. A check that failed and passes again ends the row: the next ejection is a first one.
+func TestARisingCheckEndsTheRowOfEjections(t *testing.T) {
+	s := NewSet(Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}, Check: Check{Rise: 1, Fall: 1}})
+	s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
+	a, now := s.Addresses()[0], time.Now()
+	s.Failed(a, now)
+	now = now.Add(time.Hour)
+	s.Failed(a, now)
+	require.False(t, a.Usable(now.Add(2*time.Hour-1)), "the second in a row lasts twice as long")
+	now = now.Add(2 * time.Hour)
+	require.True(t, a.Usable(now))
+
+	s.verdict(a, &streak{}, errors.New("broken"))
+	s.verdict(a, &streak{}, nil)
+	s.Failed(a, now)
+	assert.False(t, a.Usable(now.Add(time.Hour-1)))
+	assert.True(t, a.Usable(now.Add(time.Hour)), "not the third in a row")
+}
+
 // An address that has never passed a check is out with the first that fails.
 func TestTheFirstCheckDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
