@@ -74,15 +74,15 @@ func TestMemoryComesBackAfterClientsThatDidNotRead(t *testing.T) {
 // stuck has clients come that do not read, waits until all are stuck, and ends them.
 func (p *process) stuck(t *testing.T, clients int) {
 	t.Helper()
-	end := p.stick(t, clients, p.listen)
+	end := p.stick(t, clients, p.listen, 0)
 	heap, rss := p.memory(t)
 	t.Logf("%d stuck: heap %.1f MiB, resident %.1f MiB", clients, heap, rss)
 	end()
 	p.eventually(t, func() bool { return p.metricText(`l4fwd_connections_active{[^}]*}`) == "0" })
 }
 
-// stick has clients come that do not read, and waits until nothing moves any more. end ends them.
-func (p *process) stick(t *testing.T, clients int, listen string) (end func()) {
+// stick has clients come that read so many bytes and no more, and waits until nothing moves any more. end ends them.
+func (p *process) stick(t *testing.T, clients int, listen string, read int64) (end func()) {
 	t.Helper()
 	all := make([]net.Conn, clients)
 	for i := range all {
@@ -90,7 +90,9 @@ func (p *process) stick(t *testing.T, clients int, listen string) (end func()) {
 		require.NoError(t, err)
 		t.Cleanup(func() { c.Close() })
 		all[i] = c
-		_ = c.(*net.TCPConn).SetReadBuffer(16 << 10)
+		_ = c.(*net.TCPConn).SetReadBuffer(16<<10 + int(read/16)) // what is to be read is read fast
+		_, err = io.CopyN(io.Discard, c, read)
+		require.NoError(t, err)
 	}
 	last := ""
 	p.eventually(t, func() bool {
@@ -130,6 +132,13 @@ func (p *process) metricText(series string) string {
 // L4FWD_STUCK_CLIENTS=3000 has that many and more.
 func TestAnotherListenersTransferBesideClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
+	for name, read := range map[string]int64{"from the beginning": 0, "after 2 MiB": 2 << 20} {
+		t.Run(name, func(t *testing.T) { transferBesideStuck(t, read) })
+	}
+}
+
+// transferBesideStuck compares the time of a transfer with that beside clients which have read so many bytes and stopped.
+func transferBesideStuck(t *testing.T, read int64) {
 	const size = 600 << 10
 	body := make([]byte, size)
 	other := serveEach(t, func(c net.Conn) { _, _ = c.Write(body) })
@@ -157,9 +166,9 @@ upstreams: [{name: flood, address: %q}, {name: other, address: %q}]
 		return all[4]
 	}
 	before := typical()
-	end := p.stick(t, stuckClients(300), first)
+	end := p.stick(t, stuckClients(300), first, read)
 	defer end()
 	beside := typical()
-	t.Logf("before %v, beside %v", before, beside)
+	t.Logf("before %v, beside %v; ended: %s", before, beside, p.metricText(`l4fwd_connections_total{[^}]*reason="limit_memory"[^}]*}`))
 	require.Less(t, beside, max(3*before, 500*time.Millisecond))
 }

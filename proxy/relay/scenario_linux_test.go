@@ -19,6 +19,7 @@ var linuxScenarios = []scenario{
 	{"dark path", "a peer that does not answer any more is lost, in whatever state; one that does not read is not", false, darkPath},
 	{"dark path, in the preface", "a client that has gone in its preface ends by the preface timeout", false, darkPreface},
 	{"a stuck pair", "what the kernel and the relay hold for a peer that has read nothing is bounded", false, stuckPairIsSmall},
+	{"limit of memory, in bulk", "what is held for those that stop in the middle of a transfer counts", false, memoryLimitInBulk},
 	{"limit of memory", "beyond the limit of what is held those end that have not read for longest", false, memoryLimit},
 	{"alive, but stuck", "a loop that does not turn is found out", false, aliveStuck},
 }

@@ -57,3 +57,18 @@ func memoryLimit(r *rig) {
 	r.accept().want("hello")
 	require.Positive(r, r.relay.eng.closeWhere(func(*Flow) bool { return true }, Operator))
 }
+
+// A pair that was flowing holds what bulk takes, megabytes on a fast path: the limit has to see them.
+func memoryLimitInBulk(r *rig) {
+	r.opts.Buffered = 1 << 20
+	for range 3 {
+		c, u := r.pair()
+		go func() { _, _ = io.Copy(u.TCPConn, zeros{}) }() // ends with the connection
+		_, err := io.CopyN(io.Discard, c, 8*mib)
+		require.NoError(r, err)
+	}
+	first := r.closed(LimitMemory, 0, -1)
+	require.GreaterOrEqual(r, first.Down, uint64(8*mib), "what it had read came from bulk")
+	eventually(r, "what is held is within the limit", func() bool { return r.relay.Stats().Buffered <= 1<<20 })
+	r.relay.eng.closeWhere(func(*Flow) bool { return true }, Operator)
+}
