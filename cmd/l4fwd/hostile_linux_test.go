@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hostileOrigin does what the first byte of a client says: e echoes, f sends without end, s does not read, r sends and resets, q
+// answers and closes beside an upload.
+func hostileOrigin(t *testing.T) string {
+	t.Helper()
+	ended := make(chan struct{})
+	addr := serveEach(t, func(c net.Conn) {
+		mood := make([]byte, 1)
+		if _, err := io.ReadFull(c, mood); err != nil {
+			return
+		}
+		switch mood[0] {
+		case 'f':
+			for b := make([]byte, 64<<10); ; {
+				if _, err := c.Write(b); err != nil {
+					return
+				}
+			}
+		case 's':
+			<-ended
+		case 'r':
+			say(c, "so long")
+			_ = c.(*net.TCPConn).SetLinger(0)
+		case 'q':
+			say(c, "early")
+		default:
+			_, _ = io.Copy(c, c)
+		}
+	})
+	t.Cleanup(func() { close(ended) })
+	return addr
+}
+
+// Some 40 ways of a hostile network at once, on the built binary: no honest byte is lost beside them, the daemon lives, its counters
+// balance and what it held is given back.
+func TestHostileNetwork(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{"auto", "epoll", "portable"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			h := hostile{plain: freePort(t), named: freePort(t), hello: string(clientHello(t, "a.example")), stranger: string(clientHello(t, "z.example"))}
+			p := startedWithFile(t, fmt.Sprintf(`listeners:
+- {name: plain, address: %q, upstream: up}
+- {name: named, address: %q, accept_proxy: optional, routes: [{sni: [a.example], upstream: up}]}
+upstreams: [{name: up, address: %q}]
+timeouts: {preface: 1s, half_close: 1s}
+log: {access: all}
+`, h.plain, h.named, hostileOrigin(t)), []string{"L4FWD_ENGINE=" + engine})
+			h.health, h.admin = p.health, p.admin
+			files := p.sum(t, "process_open_fds")
+			p.attacked(t, h)
+			p.eventually(t, func() bool { return p.sum(t, "l4fwd_connections_active") == 0 })
+			p.balances(t)
+			const kept = 40 // pipes, and connections of the two ports that have not ended yet
+			p.eventually(t, func() bool { return p.sum(t, "process_open_fds") <= files+kept })
+			require.Equal(t, "200 ok\n", p.get("/readyz"))
+			for _, word := range []string{"panic", "fatal error", `"reason":"internal"`} {
+				require.NotContains(t, p.log.String(), word)
+			}
+		})
+	}
+}
+
+// attacked makes each attack three times, all at once, while honest clients go on.
+func (p *process) attacked(t *testing.T, h hostile) {
+	t.Helper()
+	over := make(chan struct{})
+	var honest, attackers sync.WaitGroup
+	for range 3 {
+		honest.Go(func() { exchangeUntil(t, h.plain, over) })
+	}
+	at := func(addr string, attacks map[string]attack) {
+		for _, a := range attacks {
+			for range 3 {
+				attackers.Go(func() { carryOut(a, h, addr) })
+			}
+		}
+	}
+	at(h.plain, attacksOnPlain)
+	at(h.named, attacksOnNamed)
+	at(h.health, attacksOnPorts)
+	at(h.admin, attacksOnPorts)
+	attackers.Wait()
+	close(over)
+	honest.Wait()
+}
+
+// carryOut makes an attack on an address; one that cannot connect has failed, which is no fault.
+func carryOut(a attack, h hostile, addr string) {
+	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+	a(h, c.(*net.TCPConn))
+}
+
+// exchangeUntil sends and gets back random bytes on new connections, once at least, until over.
+func exchangeUntil(t *testing.T, addr string, over <-chan struct{}) {
+	sent := make([]byte, 300<<10)
+	_, _ = rand.Read(sent)
+	for n := 1; ; n++ {
+		c, err := net.DialTimeout("tcp", addr, 30*time.Second)
+		if !assert.NoError(t, err) {
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+		go func() {
+			_, _ = c.Write(append([]byte("e"), sent...))
+			_ = c.(*net.TCPConn).CloseWrite()
+		}()
+		got, err := io.ReadAll(c)
+		c.Close()
+		if !assert.NoError(t, err) || !assert.True(t, bytes.Equal(sent, got), "exchange %d: %d of %d bytes", n, len(got), len(sent)) {
+			return
+		}
+		select {
+		case <-over:
+			return
+		default:
+		}
+	}
+}
+
+// balances checks that each client that was accepted has ended once, or was refused.
+func (p *process) balances(t *testing.T) {
+	t.Helper()
+	accepted, ended, refused := p.sum(t, "l4fwd_accepted_total"), p.sum(t, "l4fwd_connections_total"), p.sum(t, "l4fwd_refused_total")
+	t.Logf("accepted %v, ended %v, refused %v", accepted, ended, refused)
+	require.Greater(t, ended, 100.0)
+	require.Greater(t, refused, 10.0)
+	require.Equal(t, accepted, ended+refused)
+}
+
+// sum adds up the series of a metric.
+func (p *process) sum(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	text := p.get("/metrics")
+	require.True(t, strings.HasPrefix(text, "200 "), "no metrics: %.200s", text)
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllStringSubmatch(text, -1) {
+		v, err := strconv.ParseFloat(m[1], 64)
+		require.NoError(t, err)
+		sum += v
+	}
+	return sum
+}
