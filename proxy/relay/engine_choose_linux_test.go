@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,15 +11,13 @@ import (
 
 // What auto takes on each kernel: `make kernels` runs this on 6.1, where the documents promise epoll although io_uring works, and on 6.12.
 func TestAutoOnThisKernel(t *testing.T) {
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	require.NoError(t, err)
-	release := strings.TrimSpace(string(b))
+	release := kernelRelease(t)
 	kind, reason, err := ExplainEngine("auto", DefaultLoops())
 	require.NoError(t, err)
 	t.Logf("kernel %s: %s, %s", release, kind, reason)
 	unusable := probeUring(DefaultLoops())
 	switch {
-	case isBefore(t, release, 6, 12):
+	case kernelBefore(t, 6, 12):
 		require.Equal(t, "epoll", kind)
 		require.Contains(t, reason, "is older than 6.12")
 	case unusable != nil:
@@ -33,20 +32,18 @@ func TestAutoOnThisKernel(t *testing.T) {
 	}
 }
 
-// isBefore reports whether a kernel's release is older than major.minor.
-func isBefore(t *testing.T, release string, major, minor int) bool {
+func kernelRelease(t *testing.T) string {
 	t.Helper()
-	number := func(s string) (n int) {
-		for _, c := range s {
-			if c < '0' || c > '9' {
-				break
-			}
-			n = 10*n + int(c-'0')
-		}
-		return n
-	}
-	parts := strings.SplitN(release, ".", 3)
-	require.GreaterOrEqual(t, len(parts), 2, release)
-	m := number(parts[0])
-	return m < major || m == major && number(parts[1]) < minor
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	require.NoError(t, err)
+	return strings.TrimSpace(string(b))
+}
+
+// kernelBefore reports whether this kernel is older than major.minor.
+func kernelBefore(t *testing.T, major, minor int) bool {
+	t.Helper()
+	var m, n int
+	_, err := fmt.Sscanf(kernelRelease(t), "%d.%d", &m, &n)
+	require.NoError(t, err)
+	return m < major || m == major && n < minor
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/l4fwd/l4fwd/proxy/relay/ring"
 )
 
 const forbiddenChild = "L4FWD_TEST_FORBIDDEN"
@@ -29,6 +31,9 @@ func TestForbiddenUring(t *testing.T) {
 		"memory 64": "LimitMEMLOCK=1", "memory 600": "LimitMEMLOCK=1",
 	} {
 		t.Run(how, func(t *testing.T) {
+			if strings.HasPrefix(how, "memory") && kernelBefore(t, 6, 14) {
+				t.Skip("before 6.14 rings do not count for the limit of locked memory")
+			}
 			cmd := exec.Command(os.Args[0], "-test.run=^TestForbiddenUring$", "-test.v")
 			cmd.Env = append(os.Environ(), forbiddenChild+"="+how)
 			out, err := withoutIPCLock(cmd)
@@ -57,7 +62,6 @@ func withoutUring(t *testing.T, how string) {
 	u.want("over epoll")
 	name, reason := r.relay.Engine()
 	require.Equal(t, "epoll", name)
-	fmt.Println("REASON", reason)
 	c.fin()
 	u.wantEnd(sawFIN)
 	u.fin()
@@ -68,7 +72,10 @@ func withoutUring(t *testing.T, how string) {
 	var refused *EngineError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "uring", refused.Engine)
-	require.Contains(t, reason, refused.Err.Error())
+	if ring.Proven() == nil { // else the kernel's age comes first
+		require.Contains(t, reason, refused.Err.Error())
+	}
+	fmt.Println("REASON", refused.Err)
 }
 
 func forbidCall(t *testing.T, call, errno string) {
