@@ -61,6 +61,7 @@ func (s *stack) start(ctx context.Context, p *paint, o options) error {
 	binary := o.binary
 	if binary == "" {
 		binary = filepath.Join(s.dir, "l4fwd")
+		fmt.Fprintf(p.w, "  %s\n", p.dim("building ./cmd/l4fwd; the first time takes a minute or two"))
 		if err := build(ctx, binary); err != nil {
 			return err
 		}
