@@ -46,9 +46,12 @@ type daemon struct {
 	upgrades  *upgrade.Upgrader
 	upgrading sync.WaitGroup     // upgrades that a signal asked for
 	from      *upgrade.Successor // what this process takes over; nil: nothing
-	taken     *admin.TakenState  // nil: it has taken nothing over
-	counts    upgrade.Counts     // of the processes before this one
-	failed    chan error         // what broke while running
+	passed    *systemd.Passed    // by the service manager
+	keeper    *upgrade.Keeper
+	again     func() *config.Loaded // loads the configuration again
+	taken     *admin.TakenState     // nil: it has taken nothing over
+	counts    upgrade.Counts        // of the processes before this one
+	failed    chan error            // what broke while running
 
 	stopReloads func() // returns when no reload is under way
 }
@@ -63,8 +66,9 @@ func newDaemon(cfg config.Config) *daemon {
 	d := &daemon{
 		loops: cfg.Loops, started: time.Now(), log: log, events: events,
 		health: health.New(), notify: systemd.NewNotifier(log.Logger), stopReloads: func() {},
-		drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
+		passed: &systemd.Passed{}, drains: drains{asked: make(chan string, 1)}, failed: make(chan error, 2),
 	}
+	d.keeper = upgrade.NewKeeper(d.notify, log.Logger, nil)
 	d.settings.Store(&cfg)
 	return d
 }

@@ -40,6 +40,10 @@ func (d *daemon) wait(signals *signals) error {
 			d.log.Error("failed while running, draining", zap.Error(broken))
 		case <-signals.upgrade:
 			d.upgrading.Go(func() { _, _ = d.upgrades.Upgrade("SIGUSR2") }) // how it went is logged
+		case s := <-signals.restart:
+			if by = signalName(s); d.left(by) {
+				return nil
+			}
 		case <-d.upgrades.Gone():
 			return d.handedOver()
 		}
@@ -71,6 +75,7 @@ func (d *daemon) drain(by string, signals *signals) error {
 	defer cancel()
 	defer d.cloud.BeforeAway(cancel)()
 	sleep(waiting, lameDuck)
+	d.keeper.Drop()
 	d.fwd.StopAccepting()
 	outcome, reason := "complete", relay.Operator
 	if err := d.fwd.Wait(waiting); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -89,6 +90,9 @@ func (r *reloads) put(ctx context.Context, next config.Config, defaultListener b
 		return explainReload(err, d.fwd.Addrs())
 	}
 	d.sockets.forget(next.Listeners)
+	if !slices.EqualFunc(r.loaded.Listeners, next.Listeners, sameSocket) {
+		d.keepSockets()
+	}
 	d.log.SetLevel(string(next.Log.Level))
 	d.settings.Store(&next)
 	return nil

@@ -19,7 +19,6 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/metrics"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/systemd"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/eip"
 	"github.com/l4fwd/l4fwd/health"
@@ -96,14 +95,14 @@ func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successo
 	defer signals.release()
 
 	d := newDaemon(l.Config)
-	d.from = from
+	d.from, d.again = from, again
 	defer d.log.Close(2 * time.Second)
 	for _, f := range l.Faults.Sorted() {
 		d.log.Warn("configuration", zap.String("warning", f.Error()))
 	}
 	cfg := d.fitToMachine()
 
-	if err := d.from.Greet(thisBuild().Version, upgradeAt); err != nil {
+	if err := d.inherit(); err != nil {
 		return d.cannotStart(err)
 	}
 	healthPort, adminPort, closePorts, err := d.listen(cfg)
@@ -119,12 +118,14 @@ func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successo
 	if d.fwd, err = d.forward(); err != nil {
 		return d.cannotStart(ports.ExplainStart(err))
 	}
+	d.passed.Close()
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close
 	d.reload = d.newReloader(l, again)
 	if err := d.takeOver(); err != nil {
 		return d.cannotStart(err)
 	}
 	d.register()
+	d.keepSockets()
 
 	defer d.serveHTTP("health", healthPort, health.NewServer(d.healthHandler(), logging.Std(d.log.Logger)))()
 	defer d.serveHTTP("admin", adminPort, d.adminServer(adminPort))()
@@ -186,27 +187,29 @@ func (d *daemon) forward() (forwarder, error) {
 	if d.from != nil {
 		sockets, base := d.from.Sockets()
 		options.Adopt, options.Known = &relay.Adoption{Sockets: sockets, Base: base}, d.from.Part(partProxy)
-		if err := d.sockets.takeOver(&cfg, options.Listeners, d.from.Part(partSockets)); err != nil {
-			return nil, err
-		}
-		d.settings.Store(&cfg)
-		return proxy.Start(options)
 	}
-	passed, release, err := systemd.Sockets()
+	if part := d.from.Part(partSockets); part != nil {
+		err = d.sockets.takeOver(&cfg, options.Listeners, part)
+	} else {
+		err = d.sockets.assign(&cfg, options.Listeners, d.passed.Sockets, d.log.Logger)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	if err := d.sockets.assign(&cfg, options.Listeners, passed, d.log.Logger); err != nil {
-		return nil, err
-	}
 	d.settings.Store(&cfg)
-	return proxy.Start(options)
+	fwd, err := proxy.Start(options)
+	if d.from.Late() && errors.Is(err, relay.ErrNoHandover) {
+		d.log.Error("the connections of the process before this one end", zap.Error(err))
+		d.from.Close()
+		d.from = nil
+		return d.forward()
+	}
+	return fwd, err
 }
 
 // register makes the state of the parts that of the daemon.
 func (d *daemon) register() {
-	d.upgrades = upgrade.New(upgrade.Options{Daemon: oldSide{d}, Manager: d.notify, Logger: d.log.Logger, At: upgradeAt}, d.counts)
+	d.upgrades = upgrade.New(upgrade.Options{Daemon: oldSide{d}, Keeper: d.keeper, Manager: d.notify, Logger: d.log.Logger, At: upgradeAt}, d.counts)
 	d.rates = metrics.NewSampler(d.fwd.Stats)
 	d.metrics = metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics"))))
 	d.health.Register("listeners", d.fwd.ListenersReady)
@@ -225,7 +228,7 @@ func (d *daemon) locate() (*cloud.Cloud, error) {
 	cfg := d.settings.Load()
 	from := d.from.Part(partCloud)
 	if !cfg.EIP.Wanted() {
-		if from != nil {
+		if from != nil && !d.from.Late() {
 			return nil, errors.New("the running process holds an Elastic IP, and eip.pool is off now: drain it, which releases the address, and start anew")
 		}
 		return nil, nil
@@ -260,8 +263,8 @@ func (d *daemon) serveHTTP(name string, port *port, srv *http.Server) (stop func
 		}
 	}()
 	return func() {
-		if d.upgrades.Close() != 0 {
-			port.callers.AnswerLast(port, srv, done, ports.LastAnswers)
+		if limit := d.lastAnswers(); limit > 0 {
+			port.callers.AnswerLast(port, srv, done, limit)
 		}
 		_ = srv.Close() // what it was about to answer is worth nothing now
 		<-done
@@ -285,7 +288,7 @@ func (d *daemon) announce(healthPort, adminPort *port) {
 				zap.String("source", d.sockets.source(in.Name)))
 		}
 	}
-	if d.from != nil {
+	if d.from != nil && !d.from.Late() {
 		d.notify.TookOver()
 		return
 	}

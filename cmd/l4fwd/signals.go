@@ -14,18 +14,19 @@ type signals struct {
 	end     chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
 	reload  chan os.Signal // SIGHUP
 	upgrade chan os.Signal // SIGUSR2
+	restart chan os.Signal // SIGUSR1, which the service manager sends for a restart
 }
 
-// catchSignals takes the signals from the runtime; SIGHUP and SIGUSR2 are taken already. SIGPIPE is ignored: a log that nobody reads any
+// catchSignals takes the signals from the runtime; those of package hangup are taken already. SIGPIPE is ignored: a log that nobody reads any
 // more is no reason to drop connections.
 func catchSignals() *signals {
-	s := &signals{end: make(chan os.Signal, 2), reload: hangup.Signals, upgrade: hangup.Upgrades}
+	s := &signals{end: make(chan os.Signal, 2), reload: hangup.Signals, upgrade: hangup.Upgrades, restart: hangup.Restarts}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
 	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
 
-// release gives the signals their usual effects again, but SIGHUP and SIGUSR2: one during a drain must not change the exit status.
+// release gives the signals their usual effects again, but those of package hangup: one during a drain must not change the exit status.
 func (s *signals) release() {
 	signal.Stop(s.end)
 	signal.Reset(syscall.SIGPIPE)
@@ -55,6 +56,8 @@ func signalName(s os.Signal) string {
 		return "SIGTERM"
 	case syscall.SIGINT:
 		return "SIGINT"
+	case syscall.SIGUSR1:
+		return "SIGUSR1"
 	}
 	return s.String()
 }

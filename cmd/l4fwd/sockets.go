@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 
 	"go.uber.org/zap"
@@ -186,10 +187,54 @@ func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
 
 // open takes the port's socket over, or has listen open it.
 func (p *port) open(from *upgrade.Successor, listen func() (net.Listener, error)) (err error) {
-	if p.raw, err = from.Listener(p.use, p.network, p.address); p.raw == nil && err == nil {
-		p.raw, err = listen()
-	} else if u, ok := p.raw.(*net.UnixListener); ok {
+	p.raw, err = from.Listener(p.use, p.network, p.address)
+	if u, ok := p.raw.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(true) // as if it had been opened here
+		if _, gone := os.Lstat(p.address); gone != nil {
+			u.Close() // nobody can reach it: systemd has removed its directory
+			p.raw = nil
+		}
+	}
+	if p.raw == nil && err == nil {
+		p.raw, err = listen()
 	}
 	return err
+}
+
+// port is the health or the admin port.
+type port struct {
+	net.Listener              // as it is served
+	raw          net.Listener // as the system has it; nil: the port is off
+	use          string       // handoff.UseHealth or UseAdmin
+	network      string
+	address      string // as configured
+	callers      ports.Callers
+}
+
+// file returns a duplicate of the port's socket, and its descriptor. The caller closes the file.
+func (p *port) file() (f *os.File, fd int, err error) {
+	l, ok := p.raw.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, 0, fmt.Errorf("the socket of %s cannot be handed over", p.address)
+	}
+	if f, err = l.File(); err != nil {
+		return nil, 0, err
+	}
+	// Not f.Fd(), which would make the port's own socket blocking, too: an Accept in the kernel can't be ended by Close.
+	c, err := f.SyscallConn()
+	if err == nil {
+		err = c.Control(func(d uintptr) { fd = int(d) })
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, fd, nil
+}
+
+// keepPath leaves a socket in the file system where it is when the port is closed: the new process has it.
+func (p *port) keepPath() {
+	if u, ok := p.raw.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
 }

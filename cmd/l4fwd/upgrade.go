@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -59,6 +57,7 @@ const (
 	partCounters = "counters" // final ones
 	partUpgrades = "upgrades" // how many upgrades went how
 	partServing  = "serving"  // whether the old process has a usable upstream
+	partStore    = "store"    // names in the service manager's store
 )
 
 // upgradeAt is called at each message of an upgrade: see handoff.Channel. Tests fail there.
@@ -80,14 +79,18 @@ func (d *daemon) handedOver() error {
 	return nil
 }
 
-// passOn has the new process drain, if one serves: it was meant, whoever got the signal.
+// passOn has the new process end, if one serves: it was meant, whoever got the signal.
 func (d *daemon) passOn(by string) bool {
 	pid := d.upgrades.Close()
 	if pid == 0 {
 		return false
 	}
-	d.log.Info("the drain is passed on to the new process", zap.String("by", by), zap.Int("pid", pid))
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+	d.log.Info("the end is passed on to the new process", zap.String("by", by), zap.Int("pid", pid))
+	sig := syscall.SIGTERM
+	if by == signalName(syscall.SIGUSR1) {
+		sig = syscall.SIGUSR1
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
 		d.log.Error("cannot signal the new process", zap.Int("pid", pid), zap.Error(err))
 	}
 	return true
@@ -130,22 +133,8 @@ func (d oldSide) describe(place json.RawMessage) (s *handoff.State, closeFiles f
 		Build: thisBuild().Version, PID: os.Getpid(), Engine: st.Engine, Loops: st.Loops, Base: d.fwd.Base(),
 		Parts: map[string]handoff.Part{},
 	}
-	var files []*os.File
-	closeFiles = func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	if s.Sockets, err = d.fwd.Sockets(); err != nil {
+	if s.Sockets, closeFiles, err = d.listening(); err != nil {
 		return nil, closeFiles, err
-	}
-	for _, p := range d.ports {
-		f, err := p.file()
-		if err != nil {
-			return nil, closeFiles, err
-		}
-		files = append(files, f)
-		s.Sockets = append(s.Sockets, upgrade.PortSocket(p.use, p.network, p.address, int(f.Fd())))
 	}
 	if place != nil {
 		s.Parts[partCloud] = place
@@ -156,13 +145,35 @@ func (d oldSide) describe(place json.RawMessage) (s *handoff.State, closeFiles f
 	counts := d.upgrades.Counts()
 	counts.Taken++ // this one, if it succeeds
 	for name, value := range map[string]any{
-		partSockets: d.sockets.all(), partUpgrades: counts, partServing: d.fwd.UpstreamsReady() == nil,
+		partSockets: d.sockets.all(), partUpgrades: counts, partServing: d.fwd.UpstreamsReady() == nil, partStore: d.keeper.Names(),
 	} {
 		if s.Parts[name], err = json.Marshal(value); err != nil {
 			return nil, closeFiles, err
 		}
 	}
 	return s, closeFiles, nil
+}
+
+// listening returns all listening sockets. closeFiles closes those of the ports; it is to be called also after an error.
+func (d *daemon) listening() (all []handoff.Socket, closeFiles func(), err error) {
+	var files []*os.File
+	closeFiles = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	if all, err = d.fwd.Sockets(); err != nil {
+		return nil, closeFiles, err
+	}
+	for _, p := range d.ports {
+		f, fd, err := p.file()
+		if err != nil {
+			return nil, closeFiles, err
+		}
+		files = append(files, f)
+		all = append(all, upgrade.PortSocket(p.use, p.network, p.address, fd))
+	}
+	return all, closeFiles, nil
 }
 
 // Freeze: see upgrade.Daemon.
@@ -182,7 +193,11 @@ func (d oldSide) Final() (map[string]handoff.Part, error) {
 
 // Gone: see upgrade.Daemon.
 func (d oldSide) Gone(pid int) {
-	d.notify.HandedOver(pid)
+	if pid == 0 {
+		d.notify.Restarting()
+	} else {
+		d.notify.HandedOver(pid)
+	}
 	for _, p := range d.ports {
 		p.keepPath()
 	}
@@ -210,7 +225,21 @@ func (d *daemon) takeOver() error {
 	if part := d.from.Part(partUpgrades); part != nil {
 		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
 	}
+	d.tookOver(heir)
+	d.from.Close()
+	return nil
+}
+
+// tookOver notes and logs what was taken over.
+func (d *daemon) tookOver(heir *newSide) {
 	build, pid := d.from.From()
+	if err := d.from.Lost(); err != nil {
+		d.log.Error("not all that the process before this one left could be taken over", zap.Error(err))
+	}
+	if d.from.Late() && heir.final.Still == 0 {
+		d.log.Info("took over the listening sockets of a process that died", zap.Int("from", pid), zap.String("version", build))
+		return
+	}
 	d.taken = &admin.TakenState{At: inSeconds(time.Now()), PID: pid, Version: build, Connections: heir.taken}
 	if heir.final.Still != 0 {
 		d.counts.Pause = time.Duration(handoff.Now() - heir.final.Still)
@@ -218,13 +247,14 @@ func (d *daemon) takeOver() error {
 	}
 	d.log.Info("took over", zap.Int("from", pid), zap.String("version", build), zap.Int("connections", heir.taken),
 		zap.Duration("pause", d.counts.Pause))
-	d.from.Close()
-	return nil
 }
 
-// asUsableAsBefore waits until an upstream is usable, if one was in the old process.
+// asUsableAsBefore waits until an upstream is usable, if one was in the old process. Nothing is worth waiting for if that is gone.
 func (d *daemon) asUsableAsBefore() (err error) {
 	var serving bool
+	if d.from.Late() {
+		return nil
+	}
 	if part := d.from.Part(partServing); part == nil || json.Unmarshal(part, &serving) != nil || !serving {
 		return nil
 	}
@@ -249,38 +279,15 @@ type newSide struct {
 
 // Take: see upgrade.Heir.
 func (n *newSide) Take(c *handoff.Conn) error {
-	n.taken++
-	return n.Frozen.Take(c)
+	err := n.Frozen.Take(c)
+	if err == nil {
+		n.taken++
+	}
+	return err
 }
 
 // Settle: see upgrade.Heir.
 func (n *newSide) Settle(f *handoff.Final) error {
 	n.final = *f
 	return n.counters(f.Parts[partCounters])
-}
-
-// port is the health or the admin port.
-type port struct {
-	net.Listener              // as it is served
-	raw          net.Listener // as the system has it; nil: the port is off
-	use          string       // handoff.UseHealth or UseAdmin
-	network      string
-	address      string // as configured
-	callers      ports.Callers
-}
-
-// file returns a duplicate of the port's socket.
-func (p *port) file() (*os.File, error) {
-	f, ok := p.raw.(interface{ File() (*os.File, error) })
-	if !ok {
-		return nil, fmt.Errorf("the socket of %s cannot be handed over", p.address)
-	}
-	return f.File()
-}
-
-// keepPath leaves a socket in the file system where it is when the port is closed: the new process has it.
-func (p *port) keepPath() {
-	if u, ok := p.raw.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
 }

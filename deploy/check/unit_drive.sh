@@ -61,6 +61,27 @@ kill -KILL "$pid"
 another_process "$pid"
 expect "one that was killed is replaced, and serves" ok "$(through)"
 
+expect "the store has the listening sockets" 1 "$(show NFileDescriptorStore)"
+pid=$(show MainPID)
+kill -KILL "$pid"
+until [ ! -e "/proc/$pid" ]; do sleep 0.01; done
+expect "a client that comes when there is no process waits for the next one" ok "$(through)"
+another_process "$pid"
+expect "which has the listening sockets of the one that died" 1 "$(grep -c '"msg":"took over the listening sockets of a process that died","from":'"$pid," /var/l4fwd.log)"
+
+open_connection
+pid=$(show MainPID)
+( while ! [ -e /var/enough ]; do through >/dev/null || echo refused; done >/var/refused 2>&1 ) &
+clients=$!
+for _ in 1 2 3; do systemctl restart $unit || fail "restart"; expect "the connection lives on after a restart" ok "$(ask)"; done
+touch /var/enough
+wait $clients
+expect "no client was refused meanwhile" "" "$(cat /var/refused)"
+[ "$(show MainPID)" != "$pid" ] || fail "the restart has changed no process"
+expect "the process is the one that serves" "$(l4fwd status --output json | jq -r .pid)" "$(show MainPID)"
+expect "the store has the listening sockets, and nothing else" 1 "$(show NFileDescriptorStore)"
+exec 3>&-
+
 pid=$(show MainPID)
 systemctl reload $unit || fail "reload"
 expect "a reload is waited for, and changes no process" "active $pid" "$(show ActiveState) $(show MainPID)"
@@ -97,6 +118,7 @@ systemctl stop --no-block $unit
 sleep 12
 expect "it drains for longer than TimeoutStopSec" deactivating "$(show ActiveState)"
 expect "what it had accepted is still served" ok "$(ask)"
+expect "and a new client is refused" 7 "$(through >/dev/null; echo $?)"
 exec 3>&-
 until_is ActiveState inactive 60
 expect "the drain is a success" success "$(show Result)"
@@ -118,5 +140,11 @@ systemctl reset-failed $unit
 systemctl start l4fwd.socket || fail "the socket does not start"
 expect "a connection starts it by way of the socket" ok "$(through)"
 expect "the socket is systemd's" systemd "$(l4fwd status --output json | jq -r '.listener_sources.aoai')"
+open_connection
+systemctl restart $unit || fail "restart with the socket"
+expect "a restart carries the connection across with a socket unit, too" ok "$(ask)"
+expect "and the socket is still systemd's" systemd "$(l4fwd status --output json | jq -r '.listener_sources.aoai')"
+exec 3>&-
 systemctl stop l4fwd.socket $unit
+expect "after a stop nothing is left in the store" 0 "$(show NFileDescriptorStore)"
 echo "all is well"

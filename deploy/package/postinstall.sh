@@ -17,5 +17,5 @@ case $code in
   2 | 3) # the file has its admin address off, or a fault, which the log then has; or only the service's environment names the address
     systemctl kill --kill-who=main --signal=USR2 l4fwd.service || true
     echo "l4fwd: the running daemon was told to upgrade; journalctl -u l4fwd shows how that went" ;;
-  *) echo "l4fwd: the version before this one is still running; systemctl restart l4fwd.service, which drains it first, takes the new one" ;;
+  *) echo "l4fwd: the version before this one is still running; systemctl stop l4fwd.service && systemctl start l4fwd.service drains it and takes the new one" ;;
 esac

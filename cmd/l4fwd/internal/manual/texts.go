@@ -40,5 +40,6 @@ var files = []entry{
 var signals = []entry{
 	{"SIGTERM, SIGINT", "Drain: not ready, drain.lame_duck, stop accepting, wait for connections up to drain.timeout, release the Elastic IP, exit 0. A second one ends it at once and still releases the address."},
 	{"SIGHUP", "Load the file again. A faulty file changes nothing and is reported in the log, at /readyz?verbose and as a metric."},
+	{"SIGUSR1", "Restart: leave sockets and connections in the service manager's store for descriptors and end; the next process takes them over. Without a store: drain."},
 	{"SIGUSR2", "Upgrade: start the binary now on disk and hand it sockets and connections. If that fails, this process goes on; the log has the reason."},
 }

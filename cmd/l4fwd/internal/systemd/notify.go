@@ -51,6 +51,11 @@ func (n *Notifier) Stopping(most time.Duration) {
 	n.send(fmt.Sprintf("%s\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%d", sd.SdNotifyStopping, most.Microseconds()))
 }
 
+// Restarting reports that this process is about to end and has left its connections in the store.
+func (n *Notifier) Restarting() {
+	n.send(sd.SdNotifyStopping + "\nSTATUS=restarting: the connections wait for the next process")
+}
+
 // send sends lines such as READY=1. A failed notification is not fatal. It is logged once, since the service manager will
 // take the daemon for one that does not come up.
 func (n *Notifier) send(state string) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,27 +17,6 @@ type Socket struct {
 
 // firstSocket is SD_LISTEN_FDS_START, sd_listen_fds(3).
 const firstSocket = 3
-
-// Sockets returns the sockets that the service manager opened for this process, if any. release closes them: who uses one
-// after that needs a duplicate.
-func Sockets() (sockets []Socket, release func(), err error) {
-	files := activation.Files(true)
-	release = func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	for i, f := range files {
-		// Not f.Fd(), which would make the socket blocking.
-		s := Socket{Name: f.Name(), FD: firstSocket + i}
-		if s.Addr, err = listeningOn(s.FD); err != nil {
-			release()
-			return nil, nil, fmt.Errorf("socket %q (descriptor %d) from the service manager: %w; it needs ListenStream=", s.Name, s.FD, err)
-		}
-		sockets = append(sockets, s)
-	}
-	return sockets, release, nil
-}
 
 // listeningOn returns the address on which a socket accepts TCP connections.
 func listeningOn(fd int) (netip.AddrPort, error) {

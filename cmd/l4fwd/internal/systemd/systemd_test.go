@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -32,14 +34,18 @@ func TestMain(m *testing.M) {
 }
 
 func printSockets() {
-	sockets, release, err := Sockets()
+	p, err := Inherit()
 	if err != nil {
 		os.Stdout.WriteString(err.Error())
 		return
 	}
-	defer release()
-	for _, s := range sockets {
+	defer p.Close()
+	for _, s := range p.Sockets {
 		os.Stdout.WriteString(s.Name + " " + s.Addr.String() + "\n")
+	}
+	for _, s := range p.Stored {
+		text, err := io.ReadAll(s.File)
+		os.Stdout.WriteString(fmt.Sprintln("stored", s.Name, string(text), err))
 	}
 }
 

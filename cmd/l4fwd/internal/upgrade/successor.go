@@ -12,12 +12,23 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
-// Successor is the new process's side of an upgrade. A nil one is a process that was started in the usual way: it has no socket
-// and no part, and takes nothing over.
+// Successor is the new process's side of an upgrade, or of a restart or a crash, after which the old one is gone. A nil one is a process that was
+// started in the usual way: it has no socket and no part, and takes nothing over.
 type Successor struct {
-	taker *handoff.Taker
-	state *handoff.State
-	given []bool // by socket: it has an owner
+	source source
+	late   bool // the old process is gone
+	state  *handoff.State
+	given  []bool // by socket: it has an owner
+	lost   error  // late: what could not be taken over
+}
+
+// source is where the state comes from: a handoff.Taker or a handoff.Parcel.
+type source interface {
+	Greet(build string) (*handoff.State, error)
+	Ready(adopt func([]handoff.Conn) error) (*handoff.Final, error)
+	Adopted() error
+	Refuse(why error)
+	Close() error
 }
 
 // Inherit returns the upgrade that this process was started for, nil if it was not. It removes the variable from the environment,
@@ -37,17 +48,19 @@ func Inherit() (*Successor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q in the environment: %w", Variable, value, err)
 	}
-	return &Successor{taker: t}, nil
+	return &Successor{source: t}, nil
 }
 
 // Greet says who this process is, and receives the sockets and parts of the old one. at is called at each message; see
 // handoff.Channel.
 func (s *Successor) Greet(build string, at func(sent bool, k handoff.Kind) error) (err error) {
-	if s == nil {
+	if s == nil || s.state != nil {
 		return nil
 	}
-	s.taker.At = at
-	if s.state, err = s.taker.Greet(build); err != nil {
+	if t, ok := s.source.(*handoff.Taker); ok {
+		t.At = at
+	}
+	if s.state, err = s.source.Greet(build); err != nil {
 		return fmt.Errorf("take over from the running process: %w", err)
 	}
 	s.given = make([]bool, len(s.state.Sockets))
@@ -57,9 +70,15 @@ func (s *Successor) Greet(build string, at func(sent bool, k handoff.Kind) error
 // Refuse tells the old process why this one does not take over.
 func (s *Successor) Refuse(why error) {
 	if s != nil {
-		s.taker.Refuse(why)
+		s.source.Refuse(why)
 	}
 }
+
+// Late reports whether the old process is gone: there is nobody to go on if this one does not.
+func (s *Successor) Late() bool { return s != nil && s.late }
+
+// Lost tells what of a process that is gone could not be taken over; nil: nothing.
+func (s *Successor) Lost() error { return s.lost }
 
 // From returns the version and the pid of the old process.
 func (s *Successor) From() (build string, pid int) {
@@ -134,7 +153,11 @@ func (s *Successor) TakeOver(n Heir) error {
 		return nil
 	}
 	s.closeRest()
-	final, err := s.taker.Ready(func(conns []handoff.Conn) error {
+	if s.late {
+		s.unpack(n)
+		return nil
+	}
+	final, err := s.source.Ready(func(conns []handoff.Conn) error {
 		for i := range conns {
 			if err := n.Take(&conns[i]); err != nil {
 				closeFrom(conns[i+1:])
@@ -149,16 +172,40 @@ func (s *Successor) TakeOver(n Heir) error {
 	if err := n.Settle(final); err != nil {
 		return err
 	}
-	if err := s.taker.Adopted(); err != nil {
+	if err := s.source.Adopted(); err != nil {
 		return s.orphaned(err)
 	}
 	return nil
 }
 
-// Close closes the channel.
+// unpack takes what the old process left. What can't be taken is lost: nobody else has it.
+func (s *Successor) unpack(n Heir) {
+	lost := 0
+	final, err := s.source.Ready(func(conns []handoff.Conn) error {
+		for i := range conns {
+			if err := n.Take(&conns[i]); err != nil {
+				lost++
+				s.lost = fmt.Errorf("%d connections, the last one: %w", lost, err)
+			}
+		}
+		return nil
+	})
+	if err == nil && final.Still != 0 { // else it died, and there are no figures
+		err = n.Settle(final)
+	}
+	if err != nil {
+		s.lost = errors.Join(s.lost, err)
+	}
+}
+
+// Close closes the channel and the sockets that nobody was given.
 func (s *Successor) Close() {
-	if s != nil {
-		_ = s.taker.Close()
+	if s == nil {
+		return
+	}
+	_ = s.source.Close()
+	if s.state != nil {
+		s.closeRest()
 	}
 }
 

@@ -35,7 +35,7 @@ type Daemon interface {
 	Freeze(ctx context.Context) (Frozen, error)
 	// Final returns the figures that do not change any more.
 	Final() (map[string]handoff.Part, error)
-	// Gone is called as soon as a new process serves, whose pid is given.
+	// Gone is called as soon as a new process serves, whose pid is given, or everything is left to one that is started later: 0.
 	Gone(pid int)
 }
 
@@ -50,9 +50,10 @@ type Frozen interface {
 	Release()
 }
 
-// Options configure an Upgrader. All but At are required.
+// Options configure an Upgrader. All but Keeper and At are required.
 type Options struct {
 	Daemon  Daemon
+	Keeper  *Keeper // nil: Leave is not possible
 	Manager Manager
 	Logger  *zap.Logger
 	// At is called at each message of the protocol; see handoff.Channel. nil: never. It is for tests.
@@ -245,13 +246,22 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 
 // give sends the connections and the final figures.
 func (u *Upgrader) give(g *handoff.Giver, frozen Frozen) error {
-	still := handoff.Now()
-	if err := frozen.Export(g.Connection); err != nil {
-		return err
+	f, err := u.final(frozen)
+	if err == nil {
+		err = frozen.Export(g.Connection)
 	}
-	parts, err := u.o.Daemon.Final()
 	if err != nil {
 		return err
 	}
-	return g.Finish(&handoff.Final{NextID: frozen.LastID(), Still: still, Conns: frozen.Count(), Parts: parts})
+	return g.Finish(f)
+}
+
+// final returns the final figures.
+func (u *Upgrader) final(frozen Frozen) (*handoff.Final, error) {
+	still := handoff.Now()
+	parts, err := u.o.Daemon.Final()
+	if err != nil {
+		return nil, err
+	}
+	return &handoff.Final{NextID: frozen.LastID(), Still: still, Conns: frozen.Count(), Parts: parts}, nil
 }
