@@ -256,6 +256,7 @@ func (d *daemon) serveHTTP(name string, port *port, srv *http.Server) (stop func
 	}
 	done := make(chan struct{})
 	port.callers.Count(srv)
+	port.srv = srv
 	go func() {
 		defer close(done)
 		if err := srv.Serve(port); err != http.ErrServerClosed && !errors.Is(err, net.ErrClosed) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -156,7 +157,8 @@ func listenHealth(cfg config.Health, from *upgrade.Successor) (*port, error) {
 	if err != nil {
 		return nil, ports.ExplainListen("the health port", "--health", 8081, e.Addr, err)
 	}
-	p.Listener = health.Listener(p.raw)
+	p.pausable = &ports.Pausable{Listener: p.raw}
+	p.Listener = health.Listener(p.pausable)
 	return p, nil
 }
 
@@ -181,7 +183,8 @@ func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Listener = health.Bounded(p.raw, maxAdminConnections)
+	p.pausable = &ports.Pausable{Listener: p.raw}
+	p.Listener = health.Bounded(p.pausable, maxAdminConnections)
 	return p, nil
 }
 
@@ -201,10 +204,34 @@ func (p *port) open(from *upgrade.Successor, listen func() (net.Listener, error)
 	return err
 }
 
+// listening returns all listening sockets. closeFiles closes those of the ports; it is to be called also after an error.
+func (d *daemon) listening() (all []handoff.Socket, closeFiles func(), err error) {
+	var files []*os.File
+	closeFiles = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	if all, err = d.fwd.Sockets(); err != nil {
+		return nil, closeFiles, err
+	}
+	for _, p := range d.ports {
+		f, fd, err := p.file()
+		if err != nil {
+			return nil, closeFiles, err
+		}
+		files = append(files, f)
+		all = append(all, upgrade.PortSocket(p.use, p.network, p.address, fd))
+	}
+	return all, closeFiles, nil
+}
+
 // port is the health or the admin port.
 type port struct {
 	net.Listener              // as it is served
 	raw          net.Listener // as the system has it; nil: the port is off
+	pausable     *ports.Pausable
+	srv          *http.Server // nil: it is not served yet
 	use          string       // handoff.UseHealth or UseAdmin
 	network      string
 	address      string // as configured
@@ -230,6 +257,23 @@ func (p *port) file() (f *os.File, fd int, err error) {
 		return nil, 0, err
 	}
 	return f, fd, nil
+}
+
+// pause keeps callers from being accepted until resume is called. Those of the health port have been answered on return, or took too
+// long: a scrape must not see this process after it has seen the next one.
+func (p *port) pause() (resume func()) {
+	if p.srv == nil || p.pausable.Pause() != nil {
+		return func() {}
+	}
+	limit := ports.LastScrapes
+	if p.use == handoff.UseAdmin {
+		limit = 0 // the caller that asked for the upgrade is there
+	}
+	p.callers.Settle(p.srv, limit)
+	return func() {
+		p.srv.SetKeepAlivesEnabled(true)
+		p.pausable.Resume()
+	}
 }
 
 // keepPath leaves a socket in the file system where it is when the port is closed: the new process has it.

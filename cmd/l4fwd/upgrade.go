@@ -154,35 +154,36 @@ func (d oldSide) describe(place json.RawMessage) (s *handoff.State, closeFiles f
 	return s, closeFiles, nil
 }
 
-// listening returns all listening sockets. closeFiles closes those of the ports; it is to be called also after an error.
-func (d *daemon) listening() (all []handoff.Socket, closeFiles func(), err error) {
-	var files []*os.File
-	closeFiles = func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	if all, err = d.fwd.Sockets(); err != nil {
-		return nil, closeFiles, err
-	}
-	for _, p := range d.ports {
-		f, fd, err := p.file()
-		if err != nil {
-			return nil, closeFiles, err
-		}
-		files = append(files, f)
-		all = append(all, upgrade.PortSocket(p.use, p.network, p.address, fd))
-	}
-	return all, closeFiles, nil
-}
-
 // Freeze: see upgrade.Daemon.
 func (d oldSide) Freeze(ctx context.Context) (upgrade.Frozen, error) {
+	var resume []func()
+	for _, p := range d.ports {
+		resume = append(resume, p.pause())
+	}
 	f, err := d.fwd.Freeze(ctx)
 	if err != nil {
-		return nil, err // not f: a nil *relay.Frozen is no nil interface
+		resumeAll(resume)
+		return nil, err
 	}
-	return f, nil
+	return stillSide{f, resume}, nil
+}
+
+// stillSide is a daemon that stands still, ports included.
+type stillSide struct {
+	*relay.Frozen
+	ports []func() // let the ports accept again
+}
+
+// Resume: see upgrade.Frozen.
+func (s stillSide) Resume() {
+	s.Frozen.Resume()
+	resumeAll(s.ports)
+}
+
+func resumeAll(all []func()) {
+	for _, resume := range all {
+		resume()
+	}
 }
 
 // Final: see upgrade.Daemon.

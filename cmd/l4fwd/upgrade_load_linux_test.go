@@ -216,7 +216,7 @@ func (c *crowd) counters() func() error {
 			taken, _ = strconv.Atoi(h[1])
 		}
 		if taken < generation {
-			return nil // for an instant both processes answer the health port, and this was the old one
+			return fmt.Errorf("a process answers after the one that took over from it: %d hand-overs, after %d", taken, generation)
 		}
 		generation = taken
 		if now < before {
