@@ -44,12 +44,14 @@ stranger() { # stranger DIR: downloaded, with the public key from elsewhere
   cp "$work/key/l4fwd.pub" "$1" && (cd "$1" && [ "$(readme | wc -l)" = 2 ] && readme | bash -euxo pipefail)
 }
 verifies() { stranger "$work/first"; }
-refuses() { # an archive, the checksums, or the signature's comment that somebody changed; another key
+refuses() { # an archive, the provenance, the checksums, or the signature's comment that somebody changed; no signature; another key
   local dir what
-  for what in archive sums comment key; do
+  for what in archive provenance sums comment unsigned key; do
     dir=$work/tampered-$what
-    mkdir "$dir" && cp "$work/first"/{SHA256SUMS,SHA256SUMS.minisig,l4fwd-v1.2.3-linux-amd64.tar.gz} "$dir" || return 1
+    mkdir "$dir" && cp "$work/first"/{SHA256SUMS,SHA256SUMS.minisig,l4fwd-v1.2.3-linux-amd64.tar.gz,l4fwd.provenance.json} "$dir" || return 1
     case $what in
+      provenance) sed -i 's/0123456789ab/ba9876543210/' "$dir/l4fwd.provenance.json" ;;
+      unsigned) rm "$dir/SHA256SUMS.minisig" ;;
       archive) printf x >>"$dir/l4fwd-v1.2.3-linux-amd64.tar.gz" ;;
       sums) printf x >>"$dir/l4fwd-v1.2.3-linux-amd64.tar.gz" && (cd "$dir" && sha256sum l4fwd-*.tar.gz >SHA256SUMS) ;;
       comment) sed -i 's/l4fwd v1.2.3/l4fwd v1.2.4/' "$dir/SHA256SUMS.minisig" ;;
