@@ -118,6 +118,37 @@ user_data_rpm() { # user_data_rpm DIR: download and installation by stand-ins, s
     bash "$check/userdata_rpm.sh" "$1/user_data.sh" "$work/l4fwd.tar.gz"
 }
 
+# docs/DEPLOY.md has a row for each part of the design that points at a file, or a section of its own, in which that part is.
+served() {
+  local part link want row where bad=0
+  while IFS='|' read -r part link want; do
+    row=$(sed -n '/^## Where each part of the design/,/^## How/p' "$root/docs/DEPLOY.md" | grep -F "| $part") || { echo "no row for: $part"; bad=1; continue; }
+    where=$tf/$link
+    [[ $link == */* ]] || where=$root/docs/DEPLOY.md
+    if [[ $row != *"$link)"* ]] || ! grep -qE "$want" "$where"; then echo "$part: the row has no link to $link, or there is no $want"; bad=1; fi
+  done <<'PARTS'
+dedicated connection|aws/nlb.tf|^resource "aws_vpc_endpoint_service"
+autoscaling|aws/asg.tf|^resource "aws_autoscaling_policy"
+stable addresses|aws/eip.tf|^resource "aws_eip" "pool"
+firewall of the account|azure/main.tf|network_acls
+private endpoint, zone, A record, link|azure/private_endpoint.tf|^resource "azurerm_private_endpoint"
+private endpoint, zone, A record, link|azure/dns.tf|^resource "azurerm_private_dns_zone"
+NSG rules|azure/private_endpoint.tf|allow-apps-to-openai-https
+NCC rule, PENDING → ESTABLISHED|databricks/main.tf|^resource "databricks_mws_ncc_private_endpoint_rule"
+NCC rule, PENDING → ESTABLISHED|#4-accept-the-connection-pending--established|^## 4. Accept the connection: PENDING → ESTABLISHED
+network policy|#6-close-the-rest|^## 6. Close the rest
+shared private link|azure/search.tf|^resource "azurerm_search_shared_private_link_service"
+storage with trusted services|azure/storage.tf|AzureServices
+managed identity|#ai-search|authResourceId
+keys|#keys-if-something-cannot-use-entra-id|write-only argument
+VPN variant|#the-vpn-variant|^## The VPN variant
+several endpoints, isolated|#several-accounts|^### Several accounts
+nslookup tests|#ai-search|^nslookup my-search
+negative test|#5-test-from-databricks|the answer must be 403
+PARTS
+  return $bad
+}
+
 aws_init() { module_copy aws "$work/aws" && cd "$work/aws" && terraform init -no-color -plugin-dir="$plugins"; }
 aws_validate() { cd "$work/aws" && terraform validate -no-color; }
 aws_plan() { cd "$work/aws" && terraform test -no-color -filter=tests/plan.tftest.hcl -filter=tests/block.tftest.hcl; }
@@ -135,6 +166,7 @@ else
   skip "aws: the actions of deploy/iam" "there is no such folder"
 fi
 step "error messages name their variable" messages
+step "docs/DEPLOY.md: each part of the design is served" served
 step "deploy/ami: the template is well-formed" written
 ami_template
 for m in aws azure databricks; do step "terraform test: inputs of $m" inputs "$m"; done
