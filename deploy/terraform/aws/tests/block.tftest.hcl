@@ -23,6 +23,17 @@ run "contiguous" {
   }
 }
 
+run "your_own_range" {
+  variables {
+    ipam_pool_id     = null
+    public_ipv4_pool = "ipv4pool-ec2-0123456789abcdef0"
+  }
+  assert {
+    condition     = output.ip_rules == tolist(["203.0.113.8/29"]) && alltrue([for e in aws_eip.pool : e.public_ipv4_pool == "ipv4pool-ec2-0123456789abcdef0"])
+    error_message = "the addresses are from your own range"
+  }
+}
+
 run "address_outside_of_the_block" {
   command = plan
   variables {
