@@ -103,25 +103,24 @@ func (e *batchEncoder) take() (payload []byte, fds []int, err error) {
 
 // batchDecoder reads what a batchEncoder wrote, in order.
 type batchDecoder struct {
-	buf bytes.Buffer
+	src bytes.Reader
 	dec *gob.Decoder
 }
 
 // newBatchDecoder returns the decoder of one channel.
 func newBatchDecoder() *batchDecoder {
 	d := &batchDecoder{}
-	d.dec = gob.NewDecoder(&d.buf)
+	d.dec = gob.NewDecoder(&d.src)
 	return d
 }
 
 // decode reads a batch with its descriptors. After an error the descriptors are closed, and the decoder is of no use any more.
 func (d *batchDecoder) decode(b []byte, fds []int) (conns []Conn, err error) {
-	d.buf.Reset()
-	d.buf.Write(b)
+	d.src.Reset(b)
 	if err = d.dec.Decode(&conns); errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	if err == nil && d.buf.Len() > 0 {
+	if err == nil && d.src.Len() > 0 {
 		err = errors.New("there is more in a batch than connections")
 	}
 	if err == nil {

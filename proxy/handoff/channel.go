@@ -21,7 +21,7 @@ const (
 	headerSize = 8 // kind, 0, descriptors (2 bytes), length (4 bytes); big-endian
 )
 
-// Message is one message. Who receives it owns the descriptors, which are closed on exec.
+// Message is one message. Who receives it owns the descriptors, which are closed on exec. The payload is valid until the next one.
 type Message struct {
 	Kind    Kind
 	Payload []byte
@@ -45,6 +45,7 @@ func closeAll(fds []int) {
 type Channel struct {
 	c     *net.UnixConn
 	limit int // of a payload that is received
+	buf   []byte
 
 	// At is called before each message is sent and after each was received; an error from it ends the hand-over there. Tests
 	// stop processes and close sockets in it. nil: not called.
@@ -145,7 +146,11 @@ func (c *Channel) receive(limit time.Duration) (m Message, err error) {
 	if want != len(m.FDs) {
 		return m, fmt.Errorf("receive %s: %d descriptors came, %d were announced", m.Kind, len(m.FDs), want)
 	}
-	m.Payload = make([]byte, size)
+	// While all stands still there are many large ones: memory is taken once.
+	if int(size) > cap(c.buf) {
+		c.buf = make([]byte, size+size/4)
+	}
+	m.Payload = c.buf[:size]
 	if _, err := io.ReadFull(c.c, m.Payload); err != nil {
 		return m, fmt.Errorf("receive %s: %w", m.Kind, err)
 	}

@@ -101,7 +101,7 @@ func (e *end) export() handoff.End {
 func (h *half) export() handoff.Half {
 	v := handoff.Half{State: halfWords[h.state], Streak: h.streak, Splice: h.splice, Bulk: uint8(h.bulk), Bytes: h.bytes}
 	if h.hold != nil {
-		v.Held = slices.Clone(h.hold.bytes())
+		v.Held = h.hold.bytes() // nothing moves while it is in use, and to copy tens of MiB would take most of a pause
 	}
 	if h.pipe != nil && h.inPipe > 0 { // an empty one is not worth a descriptor
 		v.PipeR, v.PipeW, v.PipeSize, v.Piped = int(h.pipe.r), int(h.pipe.w), int(h.pipe.size), int(h.inPipe)

@@ -102,8 +102,8 @@ func (f *Frozen) Count() (n int) {
 	return n
 }
 
-// Export calls emit with each connection. The descriptors in it stay the relay's; emit may keep the values. An error of emit
-// ends it.
+// Export calls emit with each connection. The descriptors and bytes in it stay the relay's: emit may keep the values until Resume or
+// Release. An error of emit ends it.
 func (f *Frozen) Export(emit func(*handoff.Conn) error) (err error) {
 	base := f.c.base()
 	for _, l := range f.c.cores() {

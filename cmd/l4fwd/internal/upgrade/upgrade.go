@@ -43,7 +43,7 @@ type Daemon interface {
 type Frozen interface {
 	Count() int
 	LastID() uint64
-	// Export calls emit with each connection; the descriptors stay the daemon's. An error of emit ends it.
+	// Export calls emit with each connection; descriptors and bytes stay the daemon's, until Resume or Release. An error of emit ends it.
 	Export(emit func(*handoff.Conn) error) error
 	Resume()
 	// Release gives listening sockets and connections up without a word to their peers: they are the new process's.
