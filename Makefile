@@ -52,7 +52,7 @@ fuzz: ## each fuzz test for FUZZTIME (15s)
 	    fi; \
 	  done; done
 
-soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded and instances drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans
+soak: ## two l4fwd behind a load balancer while upstreams die, names move, files are reloaded, instances upgraded and drained, for SOAK (60s); L4FWD_SOAK_SEED= for an earlier run's plans
 	@$(need-go)
 	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd/soak
 

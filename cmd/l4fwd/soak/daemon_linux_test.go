@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -29,8 +28,7 @@ type soakDaemon struct {
 
 	mu     sync.Mutex // held while the file is changed, or the process is drained
 	engine string
-	cmd    *exec.Cmd
-	ended  chan struct{}
+	now    *soakProcess
 	texts  int            // written to the file
 	warm   map[string]int // warm connections used by this process when it was last at rest
 
@@ -56,9 +54,9 @@ func newSoakDaemon(s *soak, index int, engine string) *soakDaemon {
 	}
 	d.file = filepath.Join(s.t.TempDir(), "l4fwd.yaml")
 	s.t.Cleanup(func() {
-		if d.cmd != nil && d.cmd.Process != nil {
-			_ = d.cmd.Process.Kill() // mostly it is gone
-			<-d.ended
+		if d.now != nil {
+			_ = d.now.signal(syscall.SIGKILL) // mostly it is gone
+			d.now.awaitLog()
 		}
 	})
 	return d
@@ -71,12 +69,9 @@ func (d *soakDaemon) start() {
 	d.extra.Unlock()
 	d.warm = map[string]int{}
 	d.write(d.text(nil))
-	d.cmd = exec.Command(l4fwdPath, "serve", "--config", d.file)
-	d.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
-	d.cmd.Stderr = &d.log
-	require.NoError(d.s.t, d.cmd.Start())
-	d.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) { _ = cmd.Wait(); close(ended) }(d.cmd, d.ended)
+	var err error
+	d.now, err = startSoakProcess(d.file, &d.log)
+	require.NoError(d.s.t, err)
 }
 
 func (d *soakDaemon) get(address, path string, timeout time.Duration) (status int, body string) {
@@ -160,17 +155,9 @@ func (d *soakDaemon) drain() {
 	begun := time.Now()
 	d.drains.open(begun)
 	d.signal(syscall.SIGTERM)
-	select {
-	case <-d.ended:
-	case <-time.After(soakLameDuck + soakDrainTime + soakPatience):
-		d.s.fail(fmt.Sprintf("daemon %d (%s) does not end", d.index, d.engine))
-		_ = d.cmd.Process.Kill()
-		<-d.ended
-	}
+	d.awaitEnd("a drain", soakLameDuck+soakDrainTime+soakPatience)
+	d.now.awaitLog()
 	d.drains.close(time.Now())
-	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-		d.s.fail(fmt.Sprintf("daemon %d (%s): exit status %d after a drain", d.index, d.engine, code))
-	}
 	d.s.count.add("drains")
 	if d.engine == "auto" {
 		d.engine = "epoll"
@@ -181,20 +168,28 @@ func (d *soakDaemon) drain() {
 	d.awaitReady()
 }
 
-// ends waits for the process, which was told to end for good.
-func (d *soakDaemon) ends() {
+// awaitEnd waits for the end of the process that runs now, which has to be a good one.
+func (d *soakDaemon) awaitEnd(after string, patience time.Duration) {
 	select {
-	case <-d.ended:
-		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-			d.s.fail(fmt.Sprintf("daemon %d: exit status %d at the end", d.index, code))
+	case <-d.now.ended:
+		if d.now.code != 0 {
+			d.s.fail(fmt.Sprintf("daemon %d (%s): exit status %d after %s", d.index, d.engine, d.now.code, after))
 		}
-	case <-time.After(soakPatience):
-		d.s.fail(fmt.Sprintf("daemon %d does not end", d.index))
+	case <-time.After(patience):
+		d.s.fail(fmt.Sprintf("daemon %d (%s) does not end after %s", d.index, d.engine, after))
+		_ = d.now.signal(syscall.SIGKILL)
+		<-d.now.ended
 	}
 }
 
+// ends waits for the process, which was told to end for good.
+func (d *soakDaemon) ends() {
+	d.awaitEnd("the last signal", soakPatience)
+	d.now.awaitLog()
+}
+
 func (d *soakDaemon) signal(sig syscall.Signal) {
-	if err := d.cmd.Process.Signal(sig); err != nil {
+	if err := d.now.signal(sig); err != nil {
 		d.s.fail(fmt.Sprintf("daemon %d ended by itself: %v", d.index, err))
 	}
 }

@@ -33,7 +33,7 @@ func (d *soakDaemon) measured() (m soakMeasure) {
 	_, body := d.get(d.health, "/metrics", soakPatience)
 	m.goroutines = int(metricSum(body, "go_goroutines"))
 	m.pipes = int(metricSum(body, "l4fwd_fds", `kind="pipes"`))
-	dir := fmt.Sprintf("/proc/%d", d.cmd.Process.Pid)
+	dir := fmt.Sprintf("/proc/%d", d.now.pid())
 	all, err := os.ReadDir(dir + "/fd")
 	if err != nil {
 		d.s.fail(err.Error())

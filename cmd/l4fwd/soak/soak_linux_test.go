@@ -20,7 +20,7 @@ import (
 //	L4FWD_SOAK_SEED=7        the plans of an earlier run (the schedule remains the system's)
 //
 // It has two halves. In each, one instance lives from start to end and is measured before and after; the other is
-// drained and restarted again and again, on another engine each time. Readiness is polled each 0.2 s, as a load balancer does
+// upgraded again and again, and drained and restarted, on another engine each time. Readiness is polled each 0.2 s, as a load balancer does
 // whose interval is well below lame_duck.
 //
 // What a client may meet is told by soakVerdicts. Behind the last connection each must have had its access line with the
@@ -36,6 +36,7 @@ func TestSoak(t *testing.T) {
 	seconds := soakInt(t, "L4FWD_SOAK_SECONDS", 4)
 	seed := uint64(soakInt(t, "L4FWD_SOAK_SEED", int(time.Now().UnixNano()&0xffffffff)))
 	t.Logf("seed %d, %d s", seed, seconds)
+	require.NoError(t, adoptOrphans())
 	s := newSoak(t, seed)
 	half := time.Duration(seconds) * time.Second / 2
 	halves := []int{0, 1}
@@ -171,7 +172,8 @@ func (s *soak) phase(d time.Duration, drained *soakDaemon) {
 	begin(between(1000, 15000), s.world.outage)
 	begin(between(50, 600), func(r *rand.Rand) { s.daemons[r.IntN(2)].reloads(r) })
 	if drained != nil {
-		begin(between(200, 2000), func(*rand.Rand) { drained.drain() })
+		begin(between(500, 3000), func(*rand.Rand) { drained.drain() })
+		begin(between(50, 300), func(*rand.Rand) { drained.upgrade() })
 	}
 	for end := time.Now().Add(d); time.Now().Before(end) && !s.failed(); {
 		time.Sleep(10 * time.Millisecond)
