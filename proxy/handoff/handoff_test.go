@@ -166,23 +166,7 @@ func TestAnEndAtEachMessage(t *testing.T) {
 					} else {
 						taker.At = stop(taker.Channel)
 					}
-					given := make(chan error, 1)
-					go func() {
-						err := give(t, g, 3)
-						g.Close()
-						given <- err
-					}()
-					conns, state, _, err := serve(taker)
-					taker.Close()
-					gave := <-given
-					for i := range conns {
-						conns[i].CloseFDs()
-					}
-					if state != nil {
-						for _, s := range state.Sockets {
-							closeAll([]int{s.FD})
-						}
-					}
+					gave, err := bothSides(t, g, taker)
 					switch {
 					case !reached:
 						require.NoError(t, err)
