@@ -45,7 +45,7 @@ func (b *build) steps(ctx context.Context, o options) ([]step, error) {
 		b.goTest(o.pkg, o.run, bin, "-test.run="+o.run, fmt.Sprintf("-test.count=%d", o.count))
 		return b.plan, err
 	}
-	for _, part := range []func(context.Context, options) error{b.relay, b.daemon, b.packages} {
+	for _, part := range []func(context.Context, options) error{b.relay, b.daemon, b.upgrades, b.packages} {
 		if err := part(ctx, o); err != nil {
 			return nil, err
 		}
@@ -110,6 +110,19 @@ func (b *build) daemon(ctx context.Context, o options) error {
 	return nil
 }
 
+// upgradeTests take no Go toolchain: the test binary is the daemon, too.
+const upgradeTests = "^(TestUpgradesUnderLoad|TestTheOldProcessGoesOnWhereverTheNewOneFails|TestTheNewProcessServesWhenTheOldOneDies)$"
+
+// upgrades plans upgrades of the daemon under load, on both engines in turn, and those in which either process dies.
+func (b *build) upgrades(ctx context.Context, o options) error {
+	if o.short {
+		return nil
+	}
+	bin, err := b.tests(ctx, "cmd/l4fwd")
+	b.goTest("upgrades", "upgrades", bin, "-test.run="+upgradeTests)
+	return err
+}
+
 // packages plans the tests of the daemon's other packages, a process for each, where their source and its testdata would be.
 func (b *build) packages(ctx context.Context, o options) error {
 	if o.short {
@@ -151,7 +164,7 @@ func (b *build) data(pkg string) error {
 }
 
 // otherPackages are those with tests of their own that run without a Go toolchain, which the guest has not: cmd/l4fwd and its soak
-// build and start the daemon.
+// build and start the daemon, but for upgradeTests.
 func otherPackages(ctx context.Context) (pkgs []string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}",
 		"./proxy/...", "./eip/...", "./health/...", "./cmd/l4fwd/internal/...")
