@@ -21,7 +21,9 @@ func (l *core) replace(c *conn) bool {
 		h.state = halfFIN
 	}
 	c.flow.Warm, c.flow.Stale, c.flow.Failure = false, true, None
-	c.flow.Endpoint.Warm.Keeper.Left(c.flow.Loop, c.flow.Endpoint, LeftDead)
+	if w := c.flow.Endpoint.Warm; w != nil { // nil: taken over from a process with a pool by one that has none
+		w.Keeper.Left(c.flow.Loop, c.flow.Endpoint, LeftDead)
+	}
 	l.dial(c)
 	return true
 }

@@ -14,6 +14,7 @@ type savedByTest struct {
 	endpoints []*Endpoint
 	tags      map[uint64]any
 	listeners map[string]*Listener
+	poolless  bool // the endpoints of connections have no pool in the new relay
 }
 
 func (p *testPolicy) SaveEndpoint(ep *Endpoint) handoff.Endpoint {
@@ -41,6 +42,16 @@ func (p *testPolicy) TakeListener(name string) *Listener {
 }
 
 func (p *testPolicy) TakeEndpoint(saved handoff.Endpoint, _ string, _ bool) *Endpoint {
+	ep := p.TakeWarm(saved)
+	if ep != nil && p.saved.poolless {
+		without := *ep
+		without.Warm = nil
+		return &without
+	}
+	return ep
+}
+
+func (p *testPolicy) TakeWarm(saved handoff.Endpoint) *Endpoint {
 	p.saved.mu.Lock()
 	defer p.saved.mu.Unlock()
 	i, err := strconv.Atoi(saved.Upstream)
@@ -59,10 +70,6 @@ func (p *testPolicy) TakeFlow(f *Flow, saved *handoff.Session) {
 	p.saved.mu.Lock()
 	defer p.saved.mu.Unlock()
 	f.Tag = p.saved.tags[f.ID]
-}
-
-func (p *testPolicy) TakeWarm(saved handoff.Endpoint) *Endpoint {
-	return p.TakeEndpoint(saved, "", true)
 }
 
 var _ Mover = (*testPolicy)(nil)
