@@ -164,9 +164,9 @@ func (g *guestRun) write(dir string) error {
 	return nil
 }
 
-// fileName makes a name of a file of a step's.
+// fileName makes a name of a file of a step's: of its beginning, since a pattern of -run may be longer than a name can be.
 func fileName(s string) string {
-	b := []byte(s)
+	b := []byte(s[:min(len(s), 100)])
 	for i, c := range b {
 		if c == '/' || c == ' ' {
 			b[i] = '_'
