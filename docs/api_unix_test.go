@@ -9,6 +9,7 @@ import (
 
 // The commands of API.md are sent to a daemon as they stand.
 func TestAPICommands(t *testing.T) {
+	t.Parallel()
 	u := newTutorial(t, buildPrograms(t))
 	u.begin(t, "build/l4fwd --upstream 127.0.0.1:1 --listen 127.0.0.1:8443")
 	admin, _ := strings.CutPrefix(u.env[1], "L4FWD_ADMIN_ADDRESS=")

@@ -4,11 +4,13 @@ package docs_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,15 +45,19 @@ func environment(more ...string) []string {
 	return append(append(env, "AWS_EC2_METADATA_DISABLED=true"), more...)
 }
 
-// freeAddress returns a loopback address with a port that is free now.
+// freeAddress returns a loopback address with a port that is free now, below those that the kernel gives to connections and to
+// listeners of port 0.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port of 127.0.0.1 between 10000 and 30000 in 1000 tries")
+	return ""
 }
 
 // background runs a line of a document for the length of the test, with its children in a process group of their own.
@@ -110,6 +116,7 @@ var readmeBreak = regexp.MustCompile("with `(-fault [a-z-]+)` added, and ask the
 // A stranger runs the lines of the README as they stand: a request is forwarded, then the stand-in is broken as the README says, and the
 // doctor finds it.
 func TestReadmeStandInLines(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed: apt-get install curl")
 	}
@@ -147,12 +154,8 @@ func TestReadmeStandInLines(t *testing.T) {
 
 // What the documents show as configuration is one: l4fwd check accepts it, once NAME is replaced as they say.
 func TestConfigurationsAreAccepted(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "l4fwd")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/l4fwd")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	t.Parallel()
+	binary := filepath.Join(buildPrograms(t), "l4fwd")
 	for _, doc := range []string{"README.md", "docs/ROUTING.md", "docs/MIGRATING-FROM-HAPROXY.md"} {
 		found := blocksOf(t, doc, "yaml")
 		if len(found) == 0 {

@@ -4,6 +4,7 @@ package docs_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,24 +61,46 @@ func (u *tutorial) run(line string) (out string, code int) {
 	return string(b), cmd.ProcessState.ExitCode()
 }
 
-// buildPrograms builds what the first line of the tutorial builds.
+// programs is a directory of TestMain's, and build fills it with what the first line of the tutorial builds.
+var (
+	programs string
+	build    = sync.OnceValue(func() error {
+		for name, pkg := range map[string]string{"l4fwd": "./cmd/l4fwd", "standin": "./bench/standin/cmd/standin"} {
+			cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(programs, name), pkg)
+			cmd.Dir = root
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("build %s: %w\n%s", name, err, out)
+			}
+		}
+		return nil
+	})
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "l4fwd-docs-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// buildPrograms builds the programs, once for all tests, and returns their directory.
 func buildPrograms(t *testing.T) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	for name, pkg := range map[string]string{"l4fwd": "./cmd/l4fwd", "standin": "./bench/standin/cmd/standin"} {
-		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
-		cmd.Dir = root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if err := build(); err != nil {
+		t.Fatal(err)
 	}
-	return dir
+	return programs
 }
 
 var commandsAndOutput = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```")
 
 // The commands of the tutorial are run as they stand, in their order, and print what it shows.
 func TestTutorialCommands(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed: apt-get install curl")
 	}

@@ -98,6 +98,7 @@ func commandsOf(text string) (all []string) {
 
 // What the documents have a reader type is a verb of l4fwd with flags of that verb, also where only a cloud can run it.
 func TestCommandsAreOnesOfTheProgram(t *testing.T) {
+	t.Parallel()
 	p, judged := newProgram(t), 0
 	for _, doc := range documents(t) {
 		for _, line := range commandsOf(read(t, doc)) {
