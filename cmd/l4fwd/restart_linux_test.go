@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 )
 
 // store is a service manager that keeps descriptors, and starts the daemon with those that it has.
@@ -192,11 +196,37 @@ func TestAfterAnUpgradeARestartCarriesTheConnectionsAcross(t *testing.T) {
 	s.mu.Lock()
 	before := s.names[0]
 	s.mu.Unlock()
-	o := l4fwd(t, nil, "upgrade", "--admin", s.admin)
+	o := l4fwd(t, nil, "log-level", "debug", "--admin", s.admin)
+	require.Equal(t, exitOK, o.code, o.stderr)
+	goesOn := func() {
+		t.Helper()
+		api := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		r, err := api.Get("http://" + s.admin + "/api/v1/events")
+		require.NoError(t, err)
+		defer r.Body.Close()
+		var list admin.EventList
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&list))
+		starts := 0
+		for i, e := range list.Events {
+			require.EqualValues(t, i+1, e.Number)
+			if e.Kind == "start" {
+				starts++
+			}
+		}
+		require.Greater(t, starts, 1, "events of the process before are there")
+		r, err = api.Get("http://" + s.admin + "/api/v1/log-level")
+		require.NoError(t, err)
+		defer r.Body.Close()
+		var level admin.LogLevel
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&level))
+		require.Equal(t, "debug", level.Level)
+	}
+	o = l4fwd(t, nil, "upgrade", "--admin", s.admin)
 	require.Equal(t, exitOK, o.code, o.stderr)
 	ends(t, s.cmd.Process.Pid)
 	s.eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.names) == 1 && s.names[0] != before })
 	g := &generations{withFile: &withFile{s.process, s.file}}
+	goesOn()
 	pid := g.status(t).PID
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // it has ended, unless the test fails
 	require.NoError(t, syscall.Kill(pid, syscall.SIGUSR1))
@@ -204,4 +234,5 @@ func TestAfterAnUpgradeARestartCarriesTheConnectionsAcross(t *testing.T) {
 	require.Equal(t, "sockets restart", s.has())
 	s.starts(t)
 	exchange(t, open)
+	goesOn()
 }

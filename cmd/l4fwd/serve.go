@@ -211,6 +211,9 @@ func (d *daemon) forward() (forwarder, error) {
 func (d *daemon) register() {
 	d.upgrades = upgrade.New(upgrade.Options{Daemon: oldSide{d}, Keeper: d.keeper, Manager: d.notify, Logger: d.log.Logger, At: upgradeAt}, d.counts)
 	d.rates = metrics.NewSampler(d.fwd.Stats)
+	if part := d.from.Part(partHistory); part != nil {
+		d.doubt(d.rates.Take(part))
+	}
 	d.metrics = metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics"))))
 	d.health.Register("listeners", d.fwd.ListenersReady)
 	d.health.Register("upstream", d.fwd.UpstreamsReady)

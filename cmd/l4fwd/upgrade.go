@@ -58,6 +58,9 @@ const (
 	partUpgrades = "upgrades" // how many upgrades went how
 	partServing  = "serving"  // whether the old process has a usable upstream
 	partStore    = "store"    // names in the service manager's store
+	partEvents   = "events"   // the latest events of the API
+	partHistory  = "history"  // the charts of the status page
+	partLevel    = "level"    // of the log
 )
 
 // upgradeAt is called at each message of an upgrade: see handoff.Channel. Tests fail there.
@@ -151,7 +154,7 @@ func (d oldSide) describe(place json.RawMessage) (s *handoff.State, closeFiles f
 			return nil, closeFiles, err
 		}
 	}
-	return s, closeFiles, nil
+	return s, closeFiles, d.remember(s.Parts)
 }
 
 // Freeze: see upgrade.Daemon.
@@ -227,6 +230,7 @@ func (d *daemon) takeOver() error {
 		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
 	}
 	d.tookOver(heir)
+	d.recall()
 	d.from.Close()
 	return nil
 }
