@@ -33,7 +33,13 @@ func NewNotifier(log *zap.Logger) *Notifier {
 func (n *Notifier) Ready() { n.send(sd.SdNotifyReady) }
 
 // HandedOver reports that another process serves in the place of this one. It makes that the main process of the unit.
-func (n *Notifier) HandedOver(pid int) { n.send(fmt.Sprintf("MAINPID=%d\n%s", pid, sd.SdNotifyReady)) }
+func (n *Notifier) HandedOver(pid int) {
+	main := fmt.Sprintf("MAINPID=%d\n", pid)
+	if id := pidfdID(pid); id != 0 {
+		main += fmt.Sprintf("MAINPIDFDID=%d\n", id) // not MAINPIDFD=1: a systemd before 257 warns of a descriptor that it does not expect
+	}
+	n.send(main + sd.SdNotifyReady)
+}
 
 // TookOver reports that this process serves in the place of another one. It needs NotifyAccess=all; without it HandedOver of the other
 // process counts.
