@@ -26,8 +26,8 @@ func LookupResults() []string {
 	return all
 }
 
-// count counts a lookup. It reports whether the lookup of that name before failed. Failures of a name that is not used are
-// not remembered.
+// count counts a lookup, and reports whether the previous lookup of the same name failed. A failure is remembered only for a name
+// that is in use.
 func (l *lookups) count(k resolve.Lookup, used bool) (failedBefore bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -19,7 +19,7 @@ func (p *policy) logFails(t *target, now time.Time) {
 	t.failsLog.logged(now)
 	last := t.lastFail.Load()
 	p.access.event(func() {
-		p.log.Warn("every address of the upstream fails: clients are turned away unless the next attempt succeeds",
+		p.log.Warn("every address of the upstream fails: each client is still tried, and its connection ends if its own attempts fail, too",
 			zap.String("upstream", t.opts.Name), zap.Stringer("last_address", last.addr), zap.Stringer("last_reason", last.reason))
 	})
 }

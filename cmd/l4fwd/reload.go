@@ -98,7 +98,8 @@ func (r *reloads) put(ctx context.Context, next config.Config, defaultListener b
 	return nil
 }
 
-// fit gives next the limits that the open files allow. It logs them only if what they follow from has changed.
+// fit lowers the limits of next to what the limit of open files allows with the loops that run. It logs that only if the warm
+// connections, the number of listeners or max_connections differ from those in use.
 func (r *reloads) fit(next *config.Config) {
 	used := r.loaded
 	next.Loops, used.Loops = r.d.loops, r.d.loops

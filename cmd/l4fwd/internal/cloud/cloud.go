@@ -83,7 +83,7 @@ func Locate(o Options) (*Cloud, error) {
 		if o.Required {
 			return nil, fmt.Errorf("eip.pool: %w; with eip.required: false l4fwd serves without an address", err)
 		}
-		o.Logger.Error("no Elastic IP will be claimed", zap.Error(err))
+		o.Logger.Error("no Elastic IP will be claimed: l4fwd serves without one, since eip.required is false", zap.Error(err))
 		return &Cloud{o: o, fault: err}, nil
 	}
 	return New(o, id, instance.NewMetadata(aws), eip.NewClient(aws), lifecycle.NewClient(aws))

@@ -20,43 +20,6 @@ const (
 	Skipped State = "skipped" // Because says why
 )
 
-// Kind is what a step tests. The list is closed; a program may rely on the names.
-type Kind string
-
-// The kinds, in the order of a report.
-const (
-	Listener     Kind = "listener"      // a port that the daemon listens on, or could
-	Files        Kind = "files"         // the limit of open files
-	Sysctls      Kind = "sysctls"       // settings of the kernel
-	Engine       Kind = "engine"        // which one the kernel and the sandbox allow
-	Memory       Kind = "memory"        // of the machine and the cgroup
-	Clock        Kind = "clock"         // against that of a server
-	Daemon       Kind = "daemon"        // whether one runs here, and is ready
-	Name         Kind = "name"          // a name at one resolver
-	Resolvers    Kind = "resolvers"     // whether they agree
-	Connect      Kind = "connect"       // TCP
-	Hello        Kind = "hello"         // a ClientHello in one segment
-	HelloPieces  Kind = "hello_pieces"  // and in two
-	Certificate  Kind = "certificate"   // TLS: version, names, issuer, expiry
-	HTTPS        Kind = "https"         // a request without a key
-	Expectation  Kind = "expectation"   // --expect
-	Egress       Kind = "egress"        // the address that the far end sees
-	Metadata     Kind = "metadata"      // the instance metadata service
-	Address      Kind = "address"       // the Elastic IP held, and whether it is of the pool
-	Pool         Kind = "pool"          // its size against that of the group
-	Holders      Kind = "holders"       // who has the addresses of the pool
-	Permission   Kind = "permission"    // one action of IAM
-	Hooks        Kind = "hooks"         // lifecycle hooks of the group
-	TargetHealth Kind = "target_health" // as the load balancer sees this instance
-	Endpoints    Kind = "endpoints"     // connections to the endpoint service
-)
-
-// causes orders the kinds by what follows from what: of several failed steps the first in this order is the cause.
-var causes = []Kind{
-	Expectation, Clock, Resolvers, Name, Connect, Hello, Certificate, HelloPieces, Metadata, Permission, Address, Egress, HTTPS, Listener,
-	Pool, Holders, Hooks, TargetHealth, Endpoints, Engine, Memory, Files, Sysctls, Daemon,
-}
-
 // Step is one thing that was tested.
 type Step struct {
 	Kind     Kind     `json:"kind"`

@@ -10,6 +10,11 @@ import (
 // HistorySpan is how far the history reaches back.
 const HistorySpan = 15 * time.Minute
 
+// sampleInterval is how far two points of the history are apart. It is also the shortest window of the rates, but for the first
+// seconds, and a multiple of the interval at which the daemon looks at its readiness (2 s), so that an idle daemon wakes up once for
+// both.
+const sampleInterval = 4 * time.Second
+
 // historyCount is how many points the history keeps. Together they hold some 100 KiB.
 const historyCount = int(HistorySpan / sampleInterval)
 

@@ -21,12 +21,7 @@ type Rates struct {
 	Limited map[string]uint64 `json:"refused_by_limits,omitempty"`
 }
 
-const (
-	// sampleInterval is also the shortest window, but for the first seconds. It is a multiple of the interval at which the
-	// daemon looks at its readiness (2 s), so that an idle daemon wakes up once for both.
-	sampleInterval = 4 * time.Second
-	sampleCount    = 4 // so that a window is 12 to 16 s long
-)
+const sampleCount = 4 // so that a window is 12 to 16 s long
 
 // Sampler keeps figures, so that rates do not depend on who asks for them, nor on how many do, and makes a history of HistorySpan
 // of them. Both survive a reload.

@@ -59,7 +59,7 @@ func (k *Keeper) Keep(s *handoff.State) {
 	}
 	if err != nil && !k.quiet {
 		k.quiet = true
-		k.log.Info("the service manager keeps no descriptors: a crash or restart closes the listening sockets; logged once",
+		k.log.Info("the listening sockets are not kept for a restart or a crash, which will close them; logged once",
 			zap.Error(err), zap.String("do", "under systemd set FileDescriptorStoreMax= in the unit, as the one shipped does"))
 	}
 }
