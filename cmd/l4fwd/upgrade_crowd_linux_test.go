@@ -23,7 +23,12 @@ const crowdPatience = 60 * time.Second
 const (
 	asksLate  = 'l' // the echo comes after the client's FIN, once the server is released
 	asksEarly = 'f' // the server's FIN comes first; it then reads what the client sends
+	asksFlood = 'd' // the server sends flood bytes and then its FIN
 )
+
+// flood is more than all buffers between the server and a client hold that does not read. The client sends nothing meanwhile: a socket
+// whose receive buffer overflows drops acknowledgements too, and where both ways are full neither gets on (seen on 6.12 and 6.18).
+const flood = 24 << 20
 
 // crowdServer is the upstream of a crowd.
 type crowdServer struct {
@@ -50,6 +55,8 @@ func (s *crowdServer) serve(c net.Conn) {
 		if err == nil {
 			_, _ = c.Write(append(first, all...)) // the client tells what it misses
 		}
+	case asksFlood:
+		_, _ = io.CopyN(c, zeros{}, flood) // the client tells what it misses
 	case asksEarly:
 		_, _ = c.Write(first)
 		_ = c.(*net.TCPConn).CloseWrite()
@@ -60,6 +67,14 @@ func (s *crowdServer) serve(c net.Conn) {
 			_, _ = io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, chunk)) // without a pipe: there are thousands
 		}
 	}
+}
+
+// zeros is an endless source.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // door is a listener that clients come in by: what they send before anything else, and how much of it comes back.

@@ -44,7 +44,7 @@ type crowd struct {
 	idlers  []net.Conn
 	lates   []net.Conn
 	earlies []net.Conn
-	stucks  map[net.Conn]int // bytes that each has sent without reading
+	stucks  []net.Conn
 
 	mu     sync.Mutex
 	longer []time.Duration // of each ping since the last call of longest, the longest
@@ -111,28 +111,14 @@ func (c *crowd) begin() {
 	})
 }
 
-// stick lets clients send without reading until nothing moves any more.
+// stick lets clients ask for more than they read.
 func (c *crowd) stick() {
-	c.stucks = map[net.Conn]int{}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for i := range c.stuck {
-		conn := c.enter(c.door(i))
-		wg.Go(func() {
-			sent := 0
-			for {
-				_ = conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-				w, err := conn.Write(make([]byte, 64<<10))
-				if sent += w; err != nil {
-					break
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			c.stucks[conn] = sent
-		})
+		conn := c.enter(c.doors[i%2]) // not where a ClientHello comes first
+		_, err := conn.Write([]byte{asksFlood})
+		require.NoError(c.t, err)
+		c.stucks = append(c.stucks, conn)
 	}
-	wg.Wait()
 }
 
 // once calls f, which lasts until the load ends.
@@ -249,10 +235,11 @@ func (c *crowd) end() {
 		require.NoError(c.t, conn.Close())
 		require.Equal(c.t, fmt.Sprintf("after the FIN, %d", i), string(<-c.server.early))
 	}
-	for conn, sent := range c.stucks {
+	for _, conn := range c.stucks {
 		_ = conn.SetDeadline(time.Now().Add(crowdPatience))
-		_, err := io.CopyN(io.Discard, conn, int64(sent))
+		n, err := io.Copy(io.Discard, conn)
 		require.NoError(c.t, err)
+		require.EqualValues(c.t, flood, n)
 	}
 }
 
