@@ -163,6 +163,15 @@ func (p *process) dial(t *testing.T) net.Conn {
 	return c
 }
 
+// accepts reports whether a client can connect.
+func (p *process) accepts() bool {
+	c, err := net.Dial("tcp", p.listen)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}
+
 // exchange sends a word through and wants it back.
 func exchange(t *testing.T, c net.Conn) {
 	t.Helper()
@@ -274,7 +283,9 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 			exchange(t, c)
 			p.signal(t, syscall.SIGTERM)
 			p.eventually(t, func() bool { return p.get("/readyz") != "200 ok\n" })
-			time.Sleep(100 * time.Millisecond)
+			if name == "while waiting" {
+				p.eventually(t, func() bool { return !p.accepts() })
+			}
 			p.signal(t, syscall.SIGINT)
 			p.exits(t, exitOK)
 			require.Contains(t, p.log.String(), "cut short by a second signal")
