@@ -67,8 +67,16 @@ func (m *model) press(keys ...string) {
 			k = tea.KeyPressMsg{Code: tea.KeyBackspace}
 		case "space":
 			k = tea.KeyPressMsg{Code: tea.KeySpace, Text: " "}
+		case "up":
+			k = tea.KeyPressMsg{Code: tea.KeyUp}
 		case "down":
 			k = tea.KeyPressMsg{Code: tea.KeyDown}
+		case "pgup":
+			k = tea.KeyPressMsg{Code: tea.KeyPgUp}
+		case "pgdown":
+			k = tea.KeyPressMsg{Code: tea.KeyPgDown}
+		case "home":
+			k = tea.KeyPressMsg{Code: tea.KeyHome}
 		case "end":
 			k = tea.KeyPressMsg{Code: tea.KeyEnd}
 		default:
@@ -176,6 +184,24 @@ func TestTheSelectionStays(t *testing.T) {
 	f.s.Conns = nil
 	m.lookNow()
 	require.Zero(t, m.selected)
+}
+
+// The keys move the selection by a row, by a screen or to an end, and not beyond it.
+func TestTheKeysMoveTheSelection(t *testing.T) {
+	m := shown(t, busy(100), 80, 24)
+	page := m.page()
+	for _, step := range []struct {
+		key  string
+		want int
+	}{
+		{"k", 0}, {"j", 1}, {"down", 2}, {"up", 1}, {"pgdown", 1 + page}, {"pgdown", 1 + 2*page}, {"pgup", 1 + page},
+		{"G", 99}, {"j", 99}, {"pgdown", 99}, {"g", 0}, {"pgup", 0}, {"end", 99}, {"home", 0},
+	} {
+		m.press(step.key)
+		require.Equal(t, step.want, m.at, step.key)
+		require.Equal(t, uint64(step.want+1), m.selected, step.key)
+		require.Contains(t, m.screen(), fmt.Sprintf("%8d 10.0.0.", step.want+1), step.key)
+	}
 }
 
 func TestDrainAsksFirst(t *testing.T) {
