@@ -127,6 +127,20 @@ func TestARisingCheckEndsAnEjection(t *testing.T) {
 	assert.Equal(t, StateUsable, s.Standings(time.Now())[0].State)
 }
 
+// The address is out since its first failure, for the reason of its last.
+func TestTheReasonOfACheckIsTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSet(Options{Check: Check{Rise: 1, Fall: 1}})
+		s.Update(addrs("127.0.0.1:1"), nil)
+		a, run := s.Addresses()[0], &streak{}
+		s.verdict(a, run, errors.New("refused"))
+		since := time.Now()
+		time.Sleep(time.Minute)
+		s.verdict(a, run, errors.New("no route"))
+		require.Equal(t, Down{Why: "check failed: no route", Since: since}, *a.down.Load())
+	})
+}
+
 // Ejections in a row last longer each time. A check that failed and passes again ends the row: the next ejection is a first one.
 func TestARisingCheckEndsTheRowOfEjections(t *testing.T) {
 	s := NewSet(Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}, Check: Check{Rise: 1, Fall: 1}})

@@ -85,3 +85,32 @@ func TestAManualEjectionEndsThatOfTheLastOther(t *testing.T) {
 		require.Equal(t, ab[0], s.Pick(nil).Addr)
 	})
 }
+
+// A set that is closed, since a reload has replaced it, leaves no timer behind: the ejection ends by its time.
+func TestAnEjectionFromAClosedSetHasNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		two := addrs("127.0.0.1:1", "127.0.0.2:1")
+		changes := 0
+		s := NewSet(Options{OnChange: func(Change) { changes++ }})
+		s.Update(two, nil)
+		s.Close()
+		_, err := s.Eject(two[0], time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, 1, changes)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, 1, changes)
+		require.True(t, s.Addresses()[0].Usable(time.Now()))
+	})
+}
+
+func TestAnAddressThatIsNotThereCannotBeEjected(t *testing.T) {
+	s := NewSet(Options{})
+	defer s.Close()
+	s.Update(addrs("127.0.0.1:1"), nil)
+	others, err := s.Eject(addrs("127.0.0.2:1")[0], 0)
+	require.ErrorIs(t, err, ErrUnknownAddress)
+	require.Zero(t, others)
+	_, err = s.Eject(addrs("127.0.0.1:1")[0], 0)
+	require.NoError(t, err, "nothing is locked")
+}

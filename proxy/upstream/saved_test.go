@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -29,4 +30,49 @@ func TestManualEjectionsPassToTheNextProcess(t *testing.T) {
 	require.Equal(t, []State{StateManual, StateManual, StateUsable}, states)
 	require.NoError(t, next.Restore(all[0]))
 	require.NoError(t, next.Restore(all[1]))
+}
+
+// What was learned of addresses passes to the next process, each part of it.
+func TestTheStandingPassesToTheNextProcess(t *testing.T) {
+	options := Options{
+		Outlier: Outlier{Failures: 2, Ejection: time.Hour, MaxEjectedPercent: 100},
+		Check:   Check{Probe: (&patient{}).probe, Interval: time.Hour, Rise: 1, Fall: 1},
+	}
+	old := NewSet(options)
+	defer old.Close()
+	all := addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", "127.0.0.4:1")
+	old.Update(all, nil)
+	now, a := time.Now(), old.Addresses()
+	old.Failed(a[0], now)
+	old.Failed(a[0], now)
+	old.verdict(a[1], &streak{}, errors.New("broken"))
+	old.Outpaced(a[2], now)
+	old.verdict(a[3], &streak{}, errors.New("broken"))
+	old.verdict(a[3], &streak{}, nil)
+	saved := old.Save()
+	require.Equal(t, StateEjected, old.Standings(now)[0].State)
+	require.Equal(t, Saved{
+		Addr: all[0], Failures: 2, Avoid: now.Add(2 * time.Second).UnixNano(), Ejected: now.Add(time.Hour).UnixNano(), Ejections: 1,
+	}, saved[0])
+	require.Equal(t, "check failed: broken", saved[1].Down)
+	require.NotZero(t, saved[1].DownSince)
+	require.EqualValues(t, 1, saved[2].Slow)
+	require.NotZero(t, saved[2].SlowUntil)
+	require.True(t, saved[3].Checked)
+	require.NotZero(t, saved[3].Back)
+
+	options.Saved = saved
+	next := NewSet(options)
+	defer next.Close()
+	next.Update(all, nil)
+	require.Equal(t, saved, next.Save())
+
+	// What nothing in the next process could end is not taken: without checks, and without ejections by attempts.
+	free := NewSet(Options{Saved: saved})
+	defer free.Close()
+	free.Update(all, nil)
+	for _, st := range free.Standings(now) {
+		require.True(t, st.Address.Usable(now), st)
+		require.Zero(t, st.Address.ejections.Load())
+	}
 }

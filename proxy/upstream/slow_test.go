@@ -70,3 +70,14 @@ func TestPickBesideTakesWhatIsUsableAndUntried(t *testing.T) {
 		assert.EqualValues(t, 1, b.Active()+backup.Active()-1, "what was not picked is not in use")
 	})
 }
+
+// An address that never lost a race is not on trial: two attempts that lose together count once, as those of any other do.
+func TestOnlySlowAddressesAreOnTrial(t *testing.T) {
+	now := time.Now()
+	r := &record{}
+	r.tryAgain(now.UnixNano())
+	now = now.Add(2 * avoidFirst)
+	r.outpaced(now)
+	r.outpaced(now)
+	assert.EqualValues(t, 1, r.slow.Load())
+}

@@ -188,3 +188,24 @@ func TestRecheckAsksSoon(t *testing.T) {
 		}
 	})
 }
+
+// A reload that ends ejections ends their row, too: with ejections again, the next one is a first one.
+func TestAReloadWithoutEjectionsEndsTheirRow(t *testing.T) {
+	two := addrs("127.0.0.1:1", "127.0.0.2:1")
+	o := Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}}
+	with := NewSet(o)
+	with.Update(two, nil)
+	with.Failed(with.Addresses()[0], time.Now())
+	without := NewSet(Options{Before: with})
+	without.Update(two, nil)
+	without.Succeed(true)
+	o.Before = without
+	again := NewSet(o)
+	defer again.Close()
+	again.Update(two, nil)
+	again.Succeed(true)
+	a, now := again.Addresses()[0], time.Now()
+	again.Failed(a, now)
+	require.False(t, a.Usable(now.Add(time.Hour-1)))
+	require.True(t, a.Usable(now.Add(time.Hour)))
+}

@@ -89,3 +89,17 @@ func TestUpdateKeepsStanding(t *testing.T) {
 	assert.NotSame(t, b, func() *Address { s.Update(addrs("127.0.0.2:1"), nil); return s.Addresses()[0] }(), "not in use while it was gone")
 	assert.Equal(t, 4, made)
 }
+
+// An answer may name an address twice, and a backup may be a primary as well: each is there once.
+func TestAddressesAreThereOnce(t *testing.T) {
+	s := NewSet(Options{})
+	defer s.Close()
+	for range 2 { // as new addresses, and as known ones
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1", "127.0.0.1:1"), addrs("127.0.0.2:1", "127.0.0.3:1", "127.0.0.3:1"))
+		var all []string
+		for _, st := range s.Standings(time.Now()) {
+			all = append(all, st.Address.Addr.String()+" "+string(st.State))
+		}
+		require.Equal(t, []string{"127.0.0.1:1 usable", "127.0.0.2:1 usable", "127.0.0.3:1 backup"}, all)
+	}
+}

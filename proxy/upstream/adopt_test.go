@@ -1,0 +1,60 @@
+package upstream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A connection of another process counts at its address. One to an address that the set does not have is to a removed one, which is
+// what OnRemoved is for; while the set has no address at all, an answer that has it may still come.
+func TestConnectionsOfAnotherProcessCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var removed []*Address
+		s := NewSet(Options{OnRemoved: func(a *Address) { removed = append(removed, a) }, CloseAfter: time.Minute})
+		defer s.Close()
+		one, two, three := addrs("127.0.0.1:1")[0], addrs("127.0.0.2:1")[0], addrs("127.0.0.3:1")[0]
+
+		early := s.Adopt(one, true)
+		require.Nil(t, early.closing, "there was no answer yet")
+		late := s.Adopt(two, true)
+		s.Update(addrs("127.0.0.1:1"), nil)
+		require.Same(t, early, s.Addresses()[0])
+		require.EqualValues(t, 1, early.Active())
+		require.Same(t, early, s.Adopt(one, true))
+		require.EqualValues(t, 2, early.Active())
+		require.Same(t, early, s.Adopt(one, false), "one that is not counted, such as an attempt")
+		require.EqualValues(t, 2, early.Active())
+
+		require.Same(t, late, s.Adopt(two, true), "removed by the answer, and in use")
+		stranger := s.Adopt(three, true)
+		all := s.Standings(time.Now())
+		require.Len(t, all, 3)
+		require.Equal(t, []State{StateUsable, StateRemoved, StateRemoved}, []State{all[0].State, all[1].State, all[2].State})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.ElementsMatch(t, []*Address{late, stranger}, removed)
+		late.Release()
+		late.Release()
+		stranger.Release()
+		require.Len(t, s.Standings(time.Now()), 1)
+	})
+}
+
+// A connection that waits in a pool is of use only where its address is.
+func TestOnlyUsableAddressesAreRejoined(t *testing.T) {
+	s := NewSet(Options{})
+	defer s.Close()
+	two := addrs("127.0.0.1:1", "127.0.0.2:1")
+	s.Update(two, nil)
+	_, err := s.Eject(two[1], 0)
+	require.NoError(t, err)
+	a := s.Rejoin(two[0])
+	require.Same(t, s.Addresses()[0], a)
+	require.EqualValues(t, 1, a.Active())
+	require.Nil(t, s.Rejoin(two[1]), "out by hand")
+	require.Zero(t, s.Addresses()[1].Active())
+	require.Nil(t, s.Rejoin(addrs("127.0.0.3:1")[0]))
+}
