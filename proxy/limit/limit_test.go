@@ -112,6 +112,45 @@ func TestRate(t *testing.T) {
 }
 
 // TestAnySequence compares with plain counting, over random sequences of all that can happen.
+// What is taken of the rate passes to the next process: an upgrade gives clients no second helping.
+func TestTheRatePassesToTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := scope(t, Limits{Rate: 10})
+		require.Zero(t, old.Taken())
+		for range 10 {
+			require.True(t, old.Admit())
+		}
+		require.Equal(t, time.Second, old.Taken())
+		time.Sleep(300 * time.Millisecond)
+		require.Equal(t, 700*time.Millisecond, old.Taken())
+
+		next := scope(t, Limits{Rate: 10})
+		next.Take(old.Taken())
+		for range 3 {
+			require.True(t, next.Admit())
+		}
+		require.False(t, next.Admit())
+		next.Take(time.Hour) // no more than all
+		time.Sleep(100 * time.Millisecond)
+		require.True(t, next.Admit())
+		require.False(t, next.Admit())
+		time.Sleep(time.Hour)
+		require.Zero(t, next.Taken())
+	})
+}
+
+func TestWithoutARateNothingIsTaken(t *testing.T) {
+	s := &Scope{}
+	s.Take(time.Second)
+	require.True(t, s.Admit())
+	require.Zero(t, s.Taken())
+	require.NoError(t, s.SetLimits(Limits{Rate: 1}))
+	require.True(t, s.Admit())
+	require.NotZero(t, s.Taken())
+	require.NoError(t, s.SetLimits(Limits{}))
+	require.Zero(t, s.Taken())
+}
+
 func TestAnySequence(t *testing.T) {
 	for range 200 {
 		s, limits := &Scope{}, Limits{}
