@@ -52,22 +52,25 @@ func newMan() *cobra.Command {
 			"keys of the configuration file. The packages install both.",
 		Example:   "  l4fwd man > l4fwd.1 && man ./l4fwd.1\n  l4fwd man l4fwd.yaml > l4fwd.yaml.5 && man ./l4fwd.yaml.5",
 		ValidArgs: manualPages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 0, len(args) == 1 && args[0] == manualPages[0]:
-				return written(manual.WriteCommand(cmd.OutOrStdout(), cmd.Root()))
-			case len(args) == 1 && args[0] == manualPages[1]:
-				var keys []manual.Key
-				for _, k := range config.Describe() {
-					keys = append(keys, manual.Key(k))
-				}
-				return written(manual.WriteFile(cmd.OutOrStdout(), keys))
-			}
-			return usage(fmt.Errorf("man: name one page: %s", strings.Join(manualPages, " or ")))
-		},
+		RunE:      printManual,
 	}
 	config.AddFileFlag(cmd.Flags())
 	return cmd
+}
+
+// printManual prints the page that args names.
+func printManual(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0, len(args) == 1 && args[0] == manualPages[0]:
+		return written(manual.WriteCommand(cmd.OutOrStdout(), cmd.Root()))
+	case len(args) == 1 && args[0] == manualPages[1]:
+		var keys []manual.Key
+		for _, k := range config.Describe() {
+			keys = append(keys, manual.Key(k))
+		}
+		return written(manual.WriteFile(cmd.OutOrStdout(), keys))
+	}
+	return usage(fmt.Errorf("man: name one page: %s", strings.Join(manualPages, " or ")))
 }
 
 // newCompletion is the verb completion.

@@ -70,22 +70,25 @@ func newCheck() *cobra.Command {
 			"which itself passes check unchanged.",
 		Example: "  l4fwd check --config /etc/l4fwd/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			l := config.Load(cmd.Flags())
-			l.Faults.Print(cmd.ErrOrStderr())
-			if l.Faults.Bad() {
-				return silent(exitUsage)
-			}
-			effective, err := config.Render(l.Config)
-			if err != nil {
-				return failure(err)
-			}
-			return printed(cmd, effective)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return check(cmd) },
 	}
 	config.AddFileFlag(cmd.Flags())
 	config.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// check prints the faults of the configuration, or without any the configuration.
+func check(cmd *cobra.Command) error {
+	l := config.Load(cmd.Flags())
+	l.Faults.Print(cmd.ErrOrStderr())
+	if l.Faults.Bad() {
+		return silent(exitUsage)
+	}
+	effective, err := config.Render(l.Config)
+	if err != nil {
+		return failure(err)
+	}
+	return printed(cmd, effective)
 }
 
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again. from is

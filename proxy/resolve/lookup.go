@@ -204,14 +204,7 @@ func (r *Resolver) follow(ctx context.Context, c *config, first int, fqdn string
 	for {
 		m, at, err := r.ask(ctx, c, first, ch.at, qtype)
 		if err != nil {
-			f := family{result: Timeout, err: err}
-			if fs := failures(nil); errors.As(err, &fs) {
-				f.result = fs.result()
-			}
-			if ch.aliases() > 0 {
-				f.err = fmt.Errorf("%s: %w", ch.where(), err)
-			}
-			return f
+			return unanswered(ch, err)
 		}
 		first = at
 		result, more, err := ch.read(m)
@@ -227,4 +220,16 @@ func (r *Resolver) follow(ctx context.Context, c *config, first int, fqdn string
 		}
 		return f
 	}
+}
+
+// unanswered is the outcome where no server answered, for the reason err, at that place of the chain.
+func unanswered(ch *chain, err error) family {
+	f := family{result: Timeout, err: err}
+	if fs := failures(nil); errors.As(err, &fs) {
+		f.result = fs.result()
+	}
+	if ch.aliases() > 0 {
+		f.err = fmt.Errorf("%s: %w", ch.where(), err)
+	}
+	return f
 }

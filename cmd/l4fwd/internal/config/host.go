@@ -16,13 +16,8 @@ func badHostName(name string) string {
 		return "the host is longer than 253 characters"
 	}
 	for _, label := range strings.Split(name, ".") {
-		switch {
-		case label == "":
-			return "the host has two dots in a row"
-		case len(label) > 63:
-			return "a part of the host is longer than 63 characters"
-		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
-			return "a part of the host begins or ends with a dash"
+		if fault := badLabel(label); fault != "" {
+			return fault
 		}
 	}
 	for _, r := range name {
@@ -33,6 +28,19 @@ func badHostName(name string) string {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if strings.Trim(last, "0123456789") == "" {
 		return "the host is neither an IP address nor a DNS name"
+	}
+	return ""
+}
+
+// badLabel says what is wrong with a part of a DNS name; empty if nothing is.
+func badLabel(label string) string {
+	switch {
+	case label == "":
+		return "the host has two dots in a row"
+	case len(label) > 63:
+		return "a part of the host is longer than 63 characters"
+	case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
+		return "a part of the host begins or ends with a dash"
 	}
 	return ""
 }

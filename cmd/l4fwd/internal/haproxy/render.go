@@ -3,6 +3,7 @@ package haproxy
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -199,15 +200,19 @@ func (u *upstream) node() *yaml.Node {
 		out.put("failures", plain(strconv.Itoa(u.outlierFailures)))
 		m.section("outlier", out)
 	}
-	var sources []string
-	for _, a := range u.sources {
-		sources = append(sources, a.String())
-	}
-	m.list("source_addresses", sources)
+	m.list("source_addresses", addressTexts(u.sources))
 	if u.sendProxy != "off" {
 		m.text("send_proxy", u.sendProxy)
 	}
 	return m.node
+}
+
+// addressTexts are addresses as the configuration writes them.
+func addressTexts(all []netip.Addr) (texts []string) {
+	for _, a := range all {
+		texts = append(texts, a.String())
+	}
+	return texts
 }
 
 // connectNode is the section connect of an upstream.

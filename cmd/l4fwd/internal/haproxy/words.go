@@ -113,6 +113,11 @@ func (s *scanner) end() {
 	s.word, s.inWord = s.word[:0], false
 }
 
+// escapes are the characters that mean another one, or lose their meaning, after a backslash.
+var escapes = map[byte]byte{
+	' ': ' ', '\\': '\\', '#': '#', '\'': '\'', '"': '"', '$': '$', '\t': '\t', 'n': '\n', 'r': '\r', 't': '\t',
+}
+
 // escape takes a backslash and what follows. A backslash before any other character stands for itself, which regular
 // expressions rely on.
 func (s *scanner) escape() error {
@@ -123,21 +128,15 @@ func (s *scanner) escape() error {
 	}
 	c := s.in[s.i+1]
 	s.i += 2
-	switch c {
-	case ' ', '\\', '#', '\'', '"', '$', '\t':
-		s.put(c)
-	case 'n':
-		s.put('\n')
-	case 'r':
-		s.put('\r')
-	case 't':
-		s.put('\t')
-	case 'x':
+	if c == 'x' {
 		return s.escapeHex()
-	default:
-		s.put('\\')
-		s.put(c)
 	}
+	if meant, ok := escapes[c]; ok {
+		s.put(meant)
+		return nil
+	}
+	s.put('\\')
+	s.put(c)
 	return nil
 }
 
