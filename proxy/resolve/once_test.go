@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -54,4 +55,14 @@ func TestAskHeedsHostsFileAndSearchList(t *testing.T) {
 	require.Error(t, Ask(t.Context(), o, s.addr, "a..b").Err)
 	a = Ask(t.Context(), o, s.addr, "localhost")
 	require.True(t, a.Hosts)
+}
+
+// A text that is no name is not asked for.
+func TestAskRefusesWhatIsNoName(t *testing.T) {
+	s := serve(t, rcode(dns.RcodeSuccess))
+	a := Ask(t.Context(), Options{Hosts: filepath.Join(t.TempDir(), "none")}, s.addr, "a b.test")
+	require.Equal(t, NoData, a.Result)
+	require.Error(t, a.Err)
+	require.Empty(t, a.Records)
+	require.Empty(t, s.names())
 }

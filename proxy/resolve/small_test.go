@@ -219,3 +219,16 @@ func TestWatchRefusesNamesThatAreNone(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprintf("watch %q: ", name))
 	}
 }
+
+// A file that is written in place, with as many bytes, is another version by its time.
+func TestAFileOfTheSameSizeIsAnotherVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	require.NoError(t, os.WriteFile(path, []byte("nameserver 10.0.0.1\n"), 0o600))
+	first := stampOf(path)
+	require.True(t, first.same(stampOf(path)))
+	require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)))
+	require.False(t, first.same(stampOf(path)))
+	require.NoError(t, os.Remove(path))
+	require.False(t, first.same(stampOf(path)))
+	require.True(t, stampOf(path).same(stamp{}))
+}
