@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/cloud"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
@@ -71,6 +73,13 @@ func newDaemon(cfg config.Config) *daemon {
 	d.keeper = upgrade.NewKeeper(d.notify, log.Logger, nil)
 	d.settings.Store(&cfg)
 	return d
+}
+
+// warn logs the warnings of a configuration.
+func (d *daemon) warn(faults config.Faults) {
+	for _, f := range faults.Sorted() {
+		d.log.Warn("configuration", zap.String("warning", f.Error()))
+	}
 }
 
 // drains is the drain of a daemon: there is at most one.

@@ -60,37 +60,6 @@ func serveVerb(cmd *cobra.Command, _ []string) error {
 	return serve(l, func() *config.Loaded { return config.Load(cmd.Flags()) }, from)
 }
 
-// newCheck is the verb check.
-func newCheck() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Validate the configuration and print what is in effect",
-		Long: "Loads and validates the configuration exactly as serve would. Every fault is reported at once on stderr,\n" +
-			"with file, line and key, and the exit status is 2. Otherwise the effective configuration is printed as YAML,\n" +
-			"which itself passes check unchanged.",
-		Example: "  l4fwd check --config /etc/l4fwd/l4fwd.yaml\n  L4FWD_LOOPS=4 l4fwd check --upstream example.com:443 > effective.yaml",
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return check(cmd) },
-	}
-	config.AddFileFlag(cmd.Flags())
-	config.AddFlags(cmd.Flags())
-	return cmd
-}
-
-// check prints the faults of the configuration, or without any the configuration.
-func check(cmd *cobra.Command) error {
-	l := config.Load(cmd.Flags())
-	l.Faults.Print(cmd.ErrOrStderr())
-	if l.Faults.Bad() {
-		return silent(exitUsage)
-	}
-	effective, err := config.Render(l.Config)
-	if err != nil {
-		return failure(err)
-	}
-	return printed(cmd, effective)
-}
-
 // serve runs the daemon until it has drained: boot order down, shutdown order up. again loads the configuration again. from is
 // what it takes over, nil if it was started in the usual way.
 func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successor) error {
@@ -100,9 +69,7 @@ func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successo
 	d := newDaemon(l.Config)
 	d.from, d.again = from, again
 	defer d.log.Close(2 * time.Second)
-	for _, f := range l.Faults.Sorted() {
-		d.log.Warn("configuration", zap.String("warning", f.Error()))
-	}
+	d.warn(l.Faults)
 	cfg := d.fitToMachine()
 
 	if err := d.inherit(); err != nil {
