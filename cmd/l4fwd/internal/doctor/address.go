@@ -91,6 +91,10 @@ const slowConnect = time.Second
 func (x *examination) connect(ctx context.Context, addr netip.AddrPort, s *Step) {
 	r, err := probe.TCP(ctx, addr)
 	s.Took = milliseconds(r.Took)
+	if errors.Is(err, syscall.ECONNRESET) { // not ECONNREFUSED: the connection was made. Why it was cut, the step hello finds out
+		s.Evidence = "connected, and was reset at once"
+		return
+	}
 	if err == nil {
 		s.Evidence = fmt.Sprintf("connected from %s", r.Local.Addr())
 		if r.Took > slowConnect {
