@@ -18,9 +18,12 @@ const (
 )
 
 // drive moves what can be moved in both directions, then acts on what the connection has come to. It reports whether the
-// connection is still open.
+// connection is still open. A connection from a pool that has proved dead gets nothing more, no FIN above all: another is to get all
+// of it, and a request that looks complete might be done twice.
 func (l *loop) drive(c *conn) bool {
-	l.pump(c, client)
+	if c.proof != disproved {
+		l.pump(c, client)
+	}
 	if c.proof != disproved {
 		l.pump(c, upstream)
 	}

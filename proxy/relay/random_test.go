@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -291,6 +292,10 @@ func (run *randomRun) reckon(clients, origins []*randomResult) {
 			run.alone(c)
 			continue
 		}
+		if c.Head == nil && c.Got > o.Sent && run.beganToAnswer(c, origins) {
+			run.count.unpaired++
+			continue
+		}
 		run.count.bytes += o.Got
 		paired[o] = true
 		run.pair(c, o)
@@ -304,6 +309,14 @@ func (run *randomRun) reckon(clients, origins []*randomResult) {
 			run.alone(o)
 		}
 	}
+}
+
+// beganToAnswer reports whether what a client got may be of an origin that it was given in place of a dead one of the pool: one that
+// reset after less than a header, and before it read the client's, which only the dead one did.
+func (run *randomRun) beganToAnswer(c *randomResult, origins []*randomResult) bool {
+	return run.pool != nil && slices.ContainsFunc(origins, func(o *randomResult) bool {
+		return o.Head == nil && o.Reset && o.Sent < headerSize && o.Sent >= c.Got
+	})
 }
 
 // alone judges a side that never heard of the other: only where nothing was sent, or somebody reset, may that be.

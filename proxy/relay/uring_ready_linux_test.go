@@ -38,3 +38,35 @@ func TestReadyIsLeftAlone(t *testing.T) {
 	u.send("pong")
 	c.want("pong")
 }
+
+// An upstream of a pool ended before the client's request came. The connection was known for dead, and was given the request and the
+// client's FIN all the same when it left the ring, so that two servers had all of it.
+func TestADeadConnectionOfAPoolGetsNothingMore(t *testing.T) {
+	needsUring(t)
+	r := newRig(t, "uring", loopback4)
+	r.opts.Loops = 1
+	r.warmed(1)
+	c, u, _ := r.used(1)
+	held, release := make(chan struct{}), make(chan struct{})
+	l := r.relay.eng.(*uring).members[0]
+	require.True(t, l.mail.post(func() { close(held); <-release }))
+	<-held // the ring's completions come in this order, and are seen together
+	u.fin()
+	u.settle()
+	c.send("hello")
+	c.fin()
+	c.settle()
+	close(release)
+	r.accept() // what the pool has made in place of the one that was taken
+	again := r.accept()
+	again.want("hello")
+	again.wantEnd(sawFIN)
+	got, end := u.rest()
+	require.Empty(t, got)
+	require.Equal(t, sawRST, end)
+	again.send("answer")
+	again.Close()
+	c.want("answer")
+	c.wantEnd(sawFIN)
+	r.closed(ClientClosed, 5, 6)
+}
