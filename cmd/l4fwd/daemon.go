@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -128,3 +129,29 @@ type forwarder interface {
 	Freeze(context.Context) (*relay.Frozen, error)
 	Adopted() *relay.Frozen
 }
+
+// signalName is the operator's name of a signal that ends the daemon. The runtime's own name of SIGTERM is "terminated".
+func signalName(s os.Signal) string {
+	switch s {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGUSR1:
+		return "SIGUSR1"
+	}
+	return s.String()
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// inSeconds is a time in UTC without its fraction.
+func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

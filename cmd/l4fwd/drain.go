@@ -117,16 +117,6 @@ func (d *daemon) beginDrain(by string) (lameDuck, timeout time.Duration) {
 	return lameDuck, timeout
 }
 
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
 // signals are those the daemon reacts to.
 type signals struct {
 	end     chan os.Signal // SIGTERM, SIGINT: drain; a second one ends at once
@@ -165,17 +155,4 @@ func (s *signals) onEnd(fn func()) (stop func()) {
 		close(quit)
 		wg.Wait()
 	}
-}
-
-// signalName is the operator's name of a signal that ends the daemon. The runtime's own name of SIGTERM is "terminated".
-func signalName(s os.Signal) string {
-	switch s {
-	case syscall.SIGTERM:
-		return "SIGTERM"
-	case syscall.SIGINT:
-		return "SIGINT"
-	case syscall.SIGUSR1:
-		return "SIGUSR1"
-	}
-	return s.String()
 }

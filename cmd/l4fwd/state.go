@@ -57,25 +57,6 @@ func configState(s reload.State) admin.ConfigState {
 	}
 }
 
-// inSeconds is a time in UTC without its fraction.
-func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
-
-// scrape is the daemon's state as of now, for /metrics.
-func (d *daemon) scrape() *metrics.Scrape {
-	st, last := d.fwd.Stats(), d.reload.State()
-	s := &metrics.Scrape{
-		Stats: st, Rates: d.rates.Rates(st), Build: thisBuild(),
-		Draining: d.drains.begun.Load(), Loaded: last.Loaded, ReloadFailed: len(last.Faults) > 0,
-		Files: openFiles(), LinesDropped: st.AccessDropped + d.log.Dropped(),
-		Sockets: len(d.settings.Load().Listeners) * max(d.loops, 1),
-		Limits:  limitsOf(d.settings.Load()),
-	}
-	counts := d.upgrades.Counts()
-	s.Handovers = metrics.Handovers{Taken: counts.Taken, Failed: counts.Failed, Refused: counts.Refused, Pause: counts.Pause}
-	s.EIP, s.Lifecycle = d.cloud.Stats()
-	return s
-}
-
 // Recent is the last lines of the log.
 func (d *daemon) Recent() []byte { return d.log.Recent() }
 
@@ -183,4 +164,20 @@ func (d *daemon) doubt(err error) {
 	if err != nil {
 		d.log.Warn("something of the process before this one is forgotten", zap.Error(err))
 	}
+}
+
+// scrape is the daemon's state as of now, for /metrics.
+func (d *daemon) scrape() *metrics.Scrape {
+	st, last := d.fwd.Stats(), d.reload.State()
+	s := &metrics.Scrape{
+		Stats: st, Rates: d.rates.Rates(st), Build: thisBuild(),
+		Draining: d.drains.begun.Load(), Loaded: last.Loaded, ReloadFailed: len(last.Faults) > 0,
+		Files: openFiles(), LinesDropped: st.AccessDropped + d.log.Dropped(),
+		Sockets: len(d.settings.Load().Listeners) * max(d.loops, 1),
+		Limits:  limitsOf(d.settings.Load()),
+	}
+	counts := d.upgrades.Counts()
+	s.Handovers = metrics.Handovers{Taken: counts.Taken, Failed: counts.Failed, Refused: counts.Refused, Pause: counts.Pause}
+	s.EIP, s.Lifecycle = d.cloud.Stats()
+	return s
 }

@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"bufio"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -283,25 +282,4 @@ func (p *Parcel) Close() error {
 	closeAll(p.bags)
 	p.bags = nil
 	return p.text.Close()
-}
-
-// header returns the header of a message.
-func header(k Kind, payload []byte, fds []int) (head [headerSize]byte) {
-	head[0] = byte(k)
-	binary.BigEndian.PutUint16(head[2:], uint16(len(fds)))
-	binary.BigEndian.PutUint32(head[4:], uint32(len(payload)))
-	return head
-}
-
-// readHeader returns what header wrote. limit is that of the payload.
-func readHeader(head [headerSize]byte, limit int) (k Kind, fds, size int, err error) {
-	k, fds = Kind(head[0]), int(binary.BigEndian.Uint16(head[2:]))
-	n := binary.BigEndian.Uint32(head[4:])
-	switch {
-	case head[1] != 0 || fds > MaxDescriptors:
-		return k, 0, 0, fmt.Errorf("receive %s: %d descriptors are announced, more than a message has", k, fds)
-	case int64(n) > int64(limit):
-		return k, 0, 0, fmt.Errorf("receive %s: %d bytes are announced, more than %d", k, n, limit)
-	}
-	return k, fds, int(n), nil
 }
