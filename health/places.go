@@ -19,18 +19,28 @@ const (
 	// socketBuffer bounds what the kernel keeps for a caller each way, in bytes; the kernel takes twice as much with its
 	// own bookkeeping. An answer has some 20 KB. Without a bound a caller that asks and does not read pins 1.6 MiB.
 	socketBuffer = 32 << 10
+	// firstWords is how long a caller of Bounded has for its request before it may lose its place: a crowd that comes at once must
+	// not close each other before they have spoken.
+	firstWords = 500 * time.Millisecond
+	// inLine is how long a caller of Bounded waits for a place at most.
+	inLine = 10 * time.Second
 )
 
-// places is a listener whose callers have a bounded number of places. A new caller always gets one: when the places run short,
+// places is a listener whose callers have a bounded number of places. A new caller gets one: when the places run short,
 // or those of its source, an older one is closed that is not being answered. So whoever holds many connections cannot
 // keep the load balancer from asking, also if both are behind one source.
 type places struct {
 	net.Listener
-	most, share int  // callers at once: in all, and of one source
-	headers     bool // a PROXY header may come first
+	most, share int           // callers at once: in all, and of one source
+	headers     bool          // a PROXY header may come first
+	grace       time.Duration // how long a caller has for its request; others wait meanwhile, for inLine at most. 0: nobody waits
 
 	mu   sync.Mutex
-	open []*conn // the oldest first
+	open []*conn       // the oldest first
+	left chan struct{} // has room for one: a place was given back
+
+	closing chan struct{} // closed by Close
+	close   func()        // closes it, once
 }
 
 // Listener makes l fit for health checks: a caller may send a PROXY v1 or v2 header first, as a Network Load Balancer
@@ -41,9 +51,20 @@ func Listener(l net.Listener) net.Listener {
 }
 
 // Bounded gives the callers of l at most most places, which one source may have all, and takes no PROXY header. It is for a server of
-// NewServer whose callers are on this machine. Closing it closes l.
+// NewServer whose callers are on this machine. They wait in line for a place, but not behind callers that say nothing. Closing it
+// closes l.
 func Bounded(l net.Listener, most int) net.Listener {
-	return &places{Listener: l, most: most, share: most}
+	p := &places{Listener: l, most: most, share: most, grace: firstWords, left: make(chan struct{}, 1), closing: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closing) })
+	return p
+}
+
+// Close ends Accept, also while a caller waits in line.
+func (p *places) Close() error {
+	if p.close != nil {
+		p.close()
+	}
+	return p.Listener.Close()
 }
 
 // Accept returns the next caller's connection.
@@ -61,15 +82,37 @@ func (p *places) Accept() (net.Conn, error) {
 		if !p.headers {
 			c.header = nil
 		}
-		out, ok := p.enter(c)
-		if out != nil {
-			_ = out.Conn.Close() // its goroutine finds out, and ends
-		}
-		if ok {
+		if p.seat(c) {
 			return c, nil
 		}
 		_ = raw.Close()
 	}
+}
+
+// seat gives c a place, for which it may have to wait. It returns false if there is none.
+func (p *places) seat(c *conn) bool {
+	out, ok := p.enter(c)
+	if !ok && p.grace > 0 {
+		patience := time.NewTimer(inLine)
+		defer patience.Stop()
+		look := time.NewTicker(p.grace / 10)
+		defer look.Stop()
+		for waiting := true; waiting && !ok; {
+			select {
+			case <-p.left:
+			case <-look.C: // somebody may have been silent for too long meanwhile
+			case <-patience.C:
+				waiting = false
+			case <-p.closing:
+				return false
+			}
+			out, ok = p.enter(c)
+		}
+	}
+	if out != nil {
+		_ = out.Conn.Close() // its goroutine finds out, and ends
+	}
+	return ok
 }
 
 // enter gives c a place, and returns the caller that loses its own for it, nil if none does. ok is false if there is no place:
@@ -102,12 +145,12 @@ func (p *places) enter(c *conn) (out *conn, ok bool) {
 }
 
 // least returns the caller that can be spared first: of those who came least far, the oldest. One that is being answered can be
-// only if it does not read its answer. The caller holds p.mu.
+// only if it does not read its answer, and one that has not asked only after the time that it has for that. The caller holds p.mu.
 func (p *places) least(of func(*conn) bool) (least *conn) {
 	now := time.Now().UnixNano()
 	for _, c := range p.open {
-		at := stage(c.stage.Load())
-		if !of(c) || at == answering && now-c.since.Load() < int64(slowReader) {
+		at, since := stage(c.stage.Load()), now-c.since.Load()
+		if !of(c) || at == answering && since < int64(slowReader) || at <= beginning && since < int64(p.grace) {
 			continue
 		}
 		if least == nil || at < stage(least.stage.Load()) {
@@ -128,5 +171,9 @@ func (p *places) leave(c *conn) {
 func (p *places) remove(c *conn) {
 	if i := slices.Index(p.open, c); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
+		select {
+		case p.left <- struct{}{}:
+		default:
+		}
 	}
 }

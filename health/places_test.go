@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -115,6 +117,49 @@ func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
 		dialFrom(t, "127.0.0.1", ln.Addr().String())
 	}
 	requirePrompt(t, "127.0.0.1", ln.Addr().String())
+}
+
+// Callers that came all at once closed each other's connections before they had spoken.
+func TestACrowdIsAnswered(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 8)) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	var crowd sync.WaitGroup
+	for range 400 {
+		crowd.Go(func() {
+			r, err := http.Get("http://" + ln.Addr().String())
+			if assert.NoError(t, err) {
+				r.Body.Close()
+				assert.Equal(t, 200, r.StatusCode)
+			}
+		})
+	}
+	crowd.Wait()
+}
+
+// Closing does not wait for a caller in line.
+func TestClosingEndsTheLine(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := Bounded(ln, 1)
+	dialFrom(t, "127.0.0.1", ln.Addr().String())
+	first, err := p.Accept()
+	require.NoError(t, err)
+	first.(*conn).become(answering)
+	dialFrom(t, "127.0.0.1", ln.Addr().String())
+	ended := make(chan error, 1)
+	go func() { _, err := p.Accept(); ended <- err }()
+	require.NoError(t, p.Close())
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, net.ErrClosed)
+	case <-time.After(slowReader / 2):
+		t.Fatal("still accepting")
+	}
+	require.NoError(t, first.Close())
 }
 
 // A caller of this machine has no PROXY header before its request.
