@@ -99,7 +99,12 @@ func (s *store) starts(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
 	env := []string{"NOTIFY_SOCKET=" + s.path, "L4FWD_DRAIN_LAME_DUCK=100ms", fmt.Sprintf("LISTEN_FDS=%d", len(s.kept)), "LISTEN_FDNAMES=" + strings.Join(s.names, ":")}
-	files := append([]*os.File(nil), s.kept...)
+	var files []*os.File // of the process's own: those that are kept are closed when it says so
+	for _, f := range s.kept {
+		fd, err := syscall.Dup(int(f.Fd()))
+		require.NoError(t, err)
+		files = append(files, os.NewFile(uintptr(fd), f.Name()))
+	}
 	s.mu.Unlock()
 	if s.process == nil {
 		s.process = &process{listen: freePort(t), health: freePort(t), admin: freePort(t)}
@@ -112,6 +117,9 @@ func (s *store) starts(t *testing.T) {
 	require.NoError(t, err)
 	s.cmd.Path, s.cmd.ExtraFiles = shell, files
 	s.start(t)
+	for _, f := range files {
+		require.NoError(t, f.Close())
+	}
 	s.eventually(t, func() bool { return s.get("/readyz") == "200 ok\n" })
 	s.eventually(t, func() bool { return s.has() == "sockets" })
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +13,14 @@ import (
 // what OnRemoved is for; while the set has no address at all, an answer that has it may still come.
 func TestConnectionsOfAnotherProcessCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var removed []*Address
-		s := NewSet(Options{OnRemoved: func(a *Address) { removed = append(removed, a) }, CloseAfter: time.Minute})
+		onRemoved := func(a *Address) {
+			mu.Lock()
+			defer mu.Unlock()
+			removed = append(removed, a)
+		}
+		s := NewSet(Options{OnRemoved: onRemoved, CloseAfter: time.Minute})
 		defer s.Close()
 		one, two, three := addrs("127.0.0.1:1")[0], addrs("127.0.0.2:1")[0], addrs("127.0.0.3:1")[0]
 

@@ -85,7 +85,11 @@ func isOfThisHost(err error) bool {
 }
 
 // streak counts the checks in a row that ended alike.
-type streak struct{ good, bad int }
+type streak struct {
+	good, bad int
+	since     int64 // of the last failed attempt that is known: record.avoid
+	after     int   // checks begun and passed after it
+}
 
 // verdict applies the outcome of a check to the address's standing.
 func (s *Set) verdict(a *Address, run *streak, err error) {
@@ -98,9 +102,10 @@ func (s *Set) verdict(a *Address, run *streak, err error) {
 			s.rise(a, now)
 			s.notify(s.change(a, StateUsable, "its check passes", now))
 		}
+		s.forgive(a, run)
 		return
 	}
-	run.good, run.bad = 0, run.bad+1
+	run.good, run.bad, run.after = 0, run.bad+1, 0
 	why := fmt.Sprintf("check failed: %v", err)
 	switch {
 	case down != nil:
@@ -111,6 +116,20 @@ func (s *Set) verdict(a *Address, run *streak, err error) {
 		s.endEjections(now)
 		s.mu.Unlock()
 		s.notify(s.change(a, StateDown, why, now))
+	}
+}
+
+// forgive ends the row of failed attempts at an address whose check has passed as often since the last of them as one that was out
+// needs. Without it an address that no client wants would count as failing for ever. An ejection ends by its own time.
+func (s *Set) forgive(a *Address, run *streak) {
+	switch last := a.avoid.Load(); {
+	case a.failures.Load() == 0 || a.ejected.Load() != 0:
+	case last != run.since: // this check may have begun before it
+		run.since, run.after = last, 0
+	default:
+		if run.after++; run.after >= s.opts.Check.Rise {
+			a.failures.Store(0)
+		}
 	}
 }
 

@@ -113,6 +113,38 @@ func TestCheckFallsAndRises(t *testing.T) {
 	})
 }
 
+// An address at which the last attempt failed counted as failing until a client came, though its check passed all the time.
+func TestPassingChecksEndARowOfFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{}
+		s, _ := checked(t, p, nil)
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
+		a := s.Addresses()[0]
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		s.Failed(a, time.Now())
+		failed, before, again := time.Now(), p.count(a.Addr), false
+		for a.Failures() > 0 {
+			require.Less(t, time.Since(failed), time.Minute)
+			if p.count(a.Addr) == before+2 && !again {
+				again = true
+				s.Failed(a, time.Now()) // the row begins anew
+				before = p.count(a.Addr)
+			}
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+		}
+		assert.Equal(t, before+3, p.count(a.Addr), "the next check may have begun before the attempt failed; two more are its rise")
+		assert.Equal(t, StateUsable, s.Standings(time.Now())[0].State)
+
+		s.Failed(a, time.Now())
+		p.say(a.Addr, errors.New("broken"))
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		assert.Positive(t, a.Failures(), "a check that fails forgives nothing")
+	})
+}
+
 // What was ejected too is used again when its check, which failed, passes: the same can be connected to again.
 func TestARisingCheckEndsAnEjection(t *testing.T) {
 	s := NewSet(Options{Outlier: Outlier{Failures: 1, Ejection: time.Hour, MaxEjectedPercent: 100}, Check: Check{Rise: 1, Fall: 1}})
