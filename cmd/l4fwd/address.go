@@ -23,7 +23,8 @@ func newAddress() *cobra.Command {
 		Short: "List the addresses of upstreams, take one out of use by hand, and back",
 		Long: "Lists the addresses of the running daemon's upstreams, takes one out of use by hand, and puts it back.\n\n" +
 			"An ejected address gets no new connection until it is restored or its time is over, also across reloads and changes of\n" +
-			"DNS, and also if no other address is left; a restart forgets it. Connections to it go on: conns lists and closes them.\n" +
+			"DNS, and also if no other address is left; an upgrade and `systemctl restart` keep it, a stop and a start forget it.\n" +
+			"Connections to it go on: conns lists and closes them.\n" +
 			"Ejecting the last usable address is done, with a warning: from then on new connections to the upstream are refused, and\n" +
 			"an instance without another usable upstream is not ready, so that the load balancer sends clients elsewhere.\n" +
 			"Exit status: 0 done, 1 failed, or no daemon answers.",
@@ -173,7 +174,7 @@ func setLogLevel(cmd *cobra.Command, level string, length time.Duration) error {
 	if err != nil {
 		return failure(err)
 	}
-	until := "until the next reload or restart, which sets " + l.Configured
+	until := "until the next reload, which sets " + l.Configured
 	if !l.Until.IsZero() {
 		until = "until " + l.Until.UTC().Format(time.RFC3339) + ", then " + l.Configured
 	}

@@ -47,7 +47,7 @@ func newBundle() *cobra.Command {
 			"written, 1 it is not, 2 bad flags.",
 		Example: "  l4fwd bundle\n" +
 			"  l4fwd bundle --config /etc/l4fwd/l4fwd.yaml -o case-4711.tar.gz\n" +
-			"  kubectl exec my-pod -- l4fwd bundle -o - > bundle.tar.gz",
+			"  kubectl exec my-pod -- /l4fwd bundle -o - > bundle.tar.gz",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}

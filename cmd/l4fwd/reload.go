@@ -21,7 +21,7 @@ import (
 type reloads struct {
 	d      *daemon
 	load   func() *config.Loaded // as at start: flags and environment keep their precedence
-	loaded config.Config         // the configuration in use as it was loaded, but for keys that take a restart
+	loaded config.Config         // the configuration in use as it was loaded, but for keys that take an upgrade or a restart
 	file   config.FileState      // what the file held when it was last loaded, whatever came of it
 }
 
@@ -142,7 +142,7 @@ func explainReload(err error, used []netip.AddrPort) error {
 	}
 	for _, own := range used {
 		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
-			return ports.Advise(err, "listener %q cannot listen on %s: this daemon listens on %s; to change one for the other takes a restart, or another port",
+			return ports.Advise(err, "listener %q cannot listen on %s: this daemon listens on %s; to change one for the other takes a stop and a start, or another port",
 				le.Listener, le.Addr, own)
 		}
 	}

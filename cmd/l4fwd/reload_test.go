@@ -195,8 +195,8 @@ func TestWhatCannotChangeIsNamed(t *testing.T) {
 	p.eventually(t, func() bool {
 		return strings.Contains(p.log.String(), `"keys":["loops","engine","dns.timeout"]`) // health is given by a flag
 	})
-	require.Contains(t, p.get("/readyz?verbose"), "   engine has a new value that takes a restart\n")
-	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).stdout, "new values that take a restart: loops, engine, dns.timeout\n")
+	require.Contains(t, p.get("/readyz?verbose"), "   engine has a new value that takes an upgrade or a restart\n")
+	require.Contains(t, l4fwd(t, nil, "status", "--admin", p.admin).stdout, "new values that take an upgrade or a restart: loops, engine, dns.timeout\n")
 	p.writes(t, text(""))
 	p.reload(t, saidReloaded)
 	require.NotContains(t, p.get("/readyz?verbose"), "restart")

@@ -159,7 +159,7 @@ func printReload(out io.Writer, r admin.Reloaded) error {
 		text = "reloaded; changed: " + strings.Join(r.Changed, ", ") + "\n"
 	}
 	if len(r.Fixed) > 0 {
-		text += "these keys keep their old values until a restart: " + strings.Join(r.Fixed, ", ") + "\n"
+		text += "these keys keep their old values until an upgrade or a restart: " + strings.Join(r.Fixed, ", ") + "\n"
 	}
 	_, err := fmt.Fprint(out, text)
 	return written(err)

@@ -297,7 +297,7 @@ func TestTheTextShowsAFailedReload(t *testing.T) {
 	require.NotContains(t, text(s), "reload")
 	s.Config = ConfigState{Tried: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Faults: []string{"l4fwd.yaml:3: loops: wrong", "another"}, Fixed: []string{"engine", "dns.timeout"}}
 	require.Contains(t, text(s), "the reload of 2026-01-02T03:04:05Z FAILED and changed nothing:\n  l4fwd.yaml:3: loops: wrong\n  another\n"+
-		"new values that take a restart: engine, dns.timeout\n")
+		"new values that take an upgrade or a restart: engine, dns.timeout\n")
 }
 
 func TestTheTextShowsThePlaceInAWS(t *testing.T) {

@@ -27,7 +27,7 @@ type Traffic interface {
 // Journal is what the API shows and changes of the log.
 type Journal interface {
 	LogLevel() LogLevel
-	// SetLogLevel changes the level of the log for d, or until a reload or a restart if d is 0. The level exists.
+	// SetLogLevel changes the level of the log for d, or until a reload if d is 0. The level exists.
 	SetLogLevel(level string, d time.Duration) LogLevel
 	Events() []Event // the latest ones, the oldest first
 }

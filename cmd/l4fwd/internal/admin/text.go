@@ -71,7 +71,7 @@ func writeConfig(out io.Writer, c ConfigState) {
 		fmt.Fprintf(out, "the reload of %s FAILED and changed nothing:\n  %s\n", c.Tried.Format(time.RFC3339), strings.Join(c.Faults, "\n  "))
 	}
 	if len(c.Fixed) > 0 {
-		fmt.Fprintf(out, "new values that take a restart: %s\n", strings.Join(c.Fixed, ", "))
+		fmt.Fprintf(out, "new values that take an upgrade or a restart: %s\n", strings.Join(c.Fixed, ", "))
 	}
 }
 

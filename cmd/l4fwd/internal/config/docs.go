@@ -20,7 +20,7 @@ func WriteDoc(out io.Writer) error {
 	var b strings.Builder
 	keys := new(Config).keys()
 	b.WriteString("# Configuration\n\n" + generated + introduction + "\n")
-	fmt.Fprintf(&b, "A new value of these keys takes a restart; a reload keeps the old one and names the key in the log: %s.\n\n", strings.Join(restartKeys(keys), ", "))
+	fmt.Fprintf(&b, "A new value of these keys takes an [upgrade](UPGRADE.md) or a restart; a reload keeps the old one and names the key in the log: %s.\n\n", strings.Join(restartKeys(keys), ", "))
 	writeKeys(&b, "Top level", keys)
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -1,6 +1,6 @@
 package config
 
-// KeepFixed gives next the values of used for the keys whose new value takes a restart, and returns those of them that
+// KeepFixed gives next the values of used for the keys whose new value takes an upgrade or a restart, and returns those of them that
 // have a new one.
 func KeepFixed(next, used *Config) (kept []string) {
 	inParallel(next.keys(), used.keys(), func(n, u *key) {

@@ -21,7 +21,7 @@ type key struct {
 	texts    bool     // its values are texts: true or false without quotes is a mistake
 	hasDef   bool
 	required bool // every entry of the list needs it
-	restart  bool // a new value takes a restart
+	restart  bool // a new value takes an upgrade or a restart: a reload keeps the old one
 	short    bool // it only stands for entries of another key, which check prints instead
 	many     bool // a list of values
 	yamlTag  string
@@ -105,7 +105,7 @@ func (k *key) mandatory() *key { k.required = true; return k }
 // shorthand marks a key that stands for entries of another.
 func (k *key) shorthand() *key { k.short = true; return k }
 
-// fixed marks a key, or a section, whose new value takes a restart.
+// fixed marks a key, or a section, whose new value takes an upgrade or a restart.
 func (k *key) fixed() *key { k.restart = true; return k }
 
 // isSection reports whether the key holds keys of its own.

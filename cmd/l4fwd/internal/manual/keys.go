@@ -15,7 +15,7 @@ type Key struct {
 	Variables []string // environment variables; empty: only a file can give it
 	Section   bool     // its keys follow
 	Required  bool     // every entry of its list needs it
-	Restart   bool     // a new value takes a restart
+	Restart   bool     // a new value takes an upgrade or a restart
 }
 
 // WriteFile writes l4fwd.yaml(5), every key of the configuration file.
@@ -66,7 +66,7 @@ func (k *Key) summary() string {
 		text = append(text, "Also "+strings.Join(also, ", ")+".")
 	}
 	if k.Restart {
-		text = append(text, "A new value takes a restart.")
+		text = append(text, "A new value takes an upgrade or a restart.")
 	}
 	return strings.Join(text, " ")
 }

@@ -62,7 +62,7 @@ func TestFilePage(t *testing.T) {
 		{Path: "listeners[]", Section: true},
 		{Path: "listeners[].name", Doc: "Its name.", Required: true},
 	}))
-	require.Contains(t, b.String(), ".TP\n\\fBloops\\fR\nEvent loops. Allowed: \\fB0\\fR to \\fB9\\fR. Default: \\fB1\\fR. Also \\fB\\-\\-loops\\fR, \\fBL4FWD_LOOPS\\fR. A new value takes a restart.\n.IP\nMore.\n")
+	require.Contains(t, b.String(), ".TP\n\\fBloops\\fR\nEvent loops. Allowed: \\fB0\\fR to \\fB9\\fR. Default: \\fB1\\fR. Also \\fB\\-\\-loops\\fR, \\fBL4FWD_LOOPS\\fR. A new value takes an upgrade or a restart.\n.IP\nMore.\n")
 	require.Contains(t, b.String(), ".SS \"listeners[]\"\n.TP\n\\fBlisteners[].name\\fR\nIts name. Required.\n")
 }
 

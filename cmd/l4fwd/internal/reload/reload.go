@@ -33,7 +33,7 @@ type Apply func(context.Context) (Outcome, error)
 // Outcome is what a reload changed.
 type Outcome struct {
 	Changed []string // keys
-	Fixed   []string // keys whose new value takes a restart
+	Fixed   []string // keys whose new value takes an upgrade or a restart
 }
 
 // Manager hears of reloads that a signal asks for; systemd waits for both messages.
@@ -63,7 +63,7 @@ type State struct {
 	Tried   time.Time // when the last reload was tried
 	Faults  []string  // why it changed nothing; none if it succeeded
 	Changed []string  // keys that the reload which succeeded last has changed
-	Fixed   []string  // keys whose new value takes a restart
+	Fixed   []string  // keys whose new value takes an upgrade or a restart
 	Begun   time.Time // when the reload that is under way began; zero: none is
 }
 
@@ -107,7 +107,7 @@ func (r *Reloader) Notes() []string {
 		notes = append(notes, s.Faults...)
 	}
 	for _, k := range s.Fixed {
-		notes = append(notes, k+" has a new value that takes a restart")
+		notes = append(notes, k+" has a new value that takes an upgrade or a restart")
 	}
 	return notes
 }
@@ -220,7 +220,7 @@ func (r *Reloader) succeeded(by string, begun time.Time, out Outcome) {
 	}
 	r.o.Logger.Info("reloaded", fields...)
 	if len(out.Fixed) > 0 {
-		r.o.Logger.Warn("these keys keep their old values: the new ones take a restart", zap.Strings("keys", out.Fixed))
+		r.o.Logger.Warn("these keys keep their old values: the new ones take an upgrade or a restart", zap.Strings("keys", out.Fixed))
 	}
 }
 

@@ -116,7 +116,7 @@ func TestASignalReloadsAndSystemdHears(t *testing.T) {
 		s := r.State()
 		require.Equal(r.t, begun.Loaded.Add(time.Minute), s.Loaded)
 		require.Equal(r.t, State{Loaded: s.Loaded, Tried: s.Loaded, Changed: []string{"upstreams"}, Fixed: []string{"loops"}}, s)
-		require.Equal(r.t, []string{"loops has a new value that takes a restart"}, r.Notes())
+		require.Equal(r.t, []string{"loops has a new value that takes an upgrade or a restart"}, r.Notes())
 		line := r.lines.FilterMessage("reloaded").All()[0].ContextMap()
 		require.Equal(r.t, map[string]any{"by": "SIGHUP", "changed": []any{"upstreams"}, "took": time.Duration(0)}, line)
 		require.Equal(r.t, []any{"loops"}, r.lines.FilterLevelExact(zap.WarnLevel).All()[0].ContextMap()["keys"])
@@ -151,7 +151,7 @@ func TestAFailureKeepsWhatIsInUse(t *testing.T) {
 		require.Equal(r.t, State{Loaded: begun.Loaded, Tried: begun.Loaded.Add(time.Minute), Faults: r.faults, Fixed: []string{"engine"}}, r.State())
 		require.Equal(r.t, []string{
 			"the reload of " + r.State().Tried.UTC().Format(time.RFC3339) + " failed and changed nothing:",
-			"l4fwd.yaml:3: loops: wrong", "another", "engine has a new value that takes a restart",
+			"l4fwd.yaml:3: loops: wrong", "another", "engine has a new value that takes an upgrade or a restart",
 		}, r.Notes())
 		require.Equal(r.t, 1, r.fails())
 		require.Equal(r.t, 1, r.tried(), "faults are not put in place")
