@@ -128,7 +128,7 @@ func (f *bundleFlags) options(cmd *cobra.Command, host string) bundle.Options {
 	}}
 	ask, err := adminClient(cmd)
 	if err != nil {
-		o.AskErr = errors.New("there is no admin address to ask; leave --config out and name it with --admin")
+		o.AskErr = errors.New("there is no admin address to ask; name it with --admin")
 	} else {
 		o.Ask = ask.Open
 		o.PID = func(context.Context) int { s, _, _ := ask.State(); return s.PID }
@@ -165,19 +165,25 @@ func writeConfig(out io.Writer, l *config.Loaded) error {
 	return err
 }
 
-// writeDiagnosis writes doctor's report, about the configuration of this command or, if that names no upstream, the daemon's.
+// writeDiagnosis writes doctor's report, about the configuration of this command or, if that has faults, the daemon's.
 func writeDiagnosis(ctx context.Context, out io.Writer, l *config.Loaded, ask *admin.Client) error {
-	if _, noUpstream := l.Faults.WithoutUpstream(); noUpstream && ask != nil {
+	about := ""
+	if l.Faults.Bad() && ask != nil {
 		if running, err := runningConfig(ctx, ask); err == nil {
-			l = running
+			l, about = running, runningInstead
 		}
 	}
 	if l.Faults.Bad() {
-		return errors.New("doctor needs a configuration without faults: name one with --config")
+		return errors.New("doctor needs a configuration without faults, or a running daemon: name one with --config or --admin")
 	}
-	report := doctor.Run(ctx, diagnosisOf(l))
+	o := diagnosisOf(l)
+	o.Configuration = about
+	report := doctor.Run(ctx, o)
 	return report.WriteJSON(out)
 }
+
+// runningInstead is what a report says that is about another configuration than the one asked for.
+const runningInstead = "that of the running daemon, since the one of this command has faults"
 
 // runningConfig is the configuration of the daemon.
 func runningConfig(ctx context.Context, ask *admin.Client) (*config.Loaded, error) {

@@ -128,7 +128,36 @@ func TestBundleWithoutADaemon(t *testing.T) {
 	o = l4fwd(t, nil, "bundle", "-o", "-", "--config", write(t, "listeners: [\n"), "--admin", none)
 	require.Equal(t, exitOK, o.code, o.stderr)
 	m, _ = unpacked(t, []byte(o.stdout))
+	require.Contains(t, whyMissing(&m)["status.json"], "no daemon answers on "+none)
+	m, _, _ = bundled(t, nil, "--config", write(t, "admin: {address: off}\n"))
 	require.Contains(t, whyMissing(&m)["status.json"], "name it with --admin")
+}
+
+// A file that was edited and not loaded may be faulty, or not YAML at all, while the daemon serves an older one: doctor and bundle test
+// that one, and say so. A faulty flag is refused as ever.
+func TestAFaultyFileIsNoEndOfADiagnosis(t *testing.T) {
+	upstream := echo(t)
+	c := startedWithFile(t, "upstreams: [{name: up, address: \""+upstream+"\"}]\nlisteners: [{name: in, address: \""+freePort(t)+"\"}]\n", nil)
+	for _, faulty := range []string{"upstreams: [{name: up, address: nonsense}]\n", "upstreams: [\n"} {
+		c.writes(t, faulty)
+		o := l4fwd(t, nil, "doctor", "--config", c.file, "--admin", c.admin, "--egress-url", "off")
+		require.Contains(t, o.stderr, c.file+":")
+		require.Contains(t, o.stderr, "l4fwd: the configuration has faults; this report is about that of the daemon that runs on "+c.admin+"\n")
+		require.Contains(t, o.stdout, upstream)
+		require.Regexp(t, `(?m)^ok +daemon .*is ready`, o.stdout)
+		m, all, _ := bundled(t, nil, "--config", c.file, "--admin", c.admin)
+		require.NotContains(t, whyMissing(&m), "doctor.json")
+		require.Contains(t, all["doctor.json"], `"configuration": "that of the running daemon, since the one of this command has faults"`)
+		require.Contains(t, all["doctor.json"], upstream)
+		o = l4fwd(t, nil, "doctor", "--config", c.file, "--admin", c.admin, "--loops", "-1")
+		require.Equal(t, exitUsage, o.code)
+		require.Empty(t, o.stdout)
+	}
+	o := l4fwd(t, nil, "status", "--config", c.file+".none", "--admin", c.admin)
+	require.Equal(t, exitOK, o.code, o.stderr)
+	o = l4fwd(t, nil, "doctor", "--config", c.file, "--admin", freePort(t))
+	require.Equal(t, exitUsage, o.code)
+	require.Empty(t, o.stdout)
 }
 
 // What is there stays as it is, also if a link leads to it.

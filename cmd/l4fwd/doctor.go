@@ -68,14 +68,20 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if !noUpstream || len(f.targets) == 0 {
 		faults = l.Faults
 	}
+	about := ""
 	if faults.Bad() {
 		faults.Print(cmd.ErrOrStderr())
-		return silent(exitUsage)
+		if l = runningFor(cmd.Context(), l); l == nil {
+			return silent(exitUsage)
+		}
+		about = runningInstead
+		fmt.Fprintf(cmd.ErrOrStderr(), "l4fwd: the configuration has faults; this report is about that of the daemon that runs on %s\n", l.Config.Admin.Address)
 	}
 	o, err := f.options(l)
 	if err != nil {
 		return usage(err)
 	}
+	o.Configuration = about
 	r := doctor.Run(cmd.Context(), o)
 	out := cmd.OutOrStdout()
 	if f.output == "json" {
@@ -91,6 +97,29 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 		return silent(exitFailure)
 	}
 	return nil
+}
+
+// runningTime is how long the doctor waits for the configuration of the daemon.
+const runningTime = 2 * time.Second
+
+// runningFor is the configuration of the daemon that runs while its file has faults: it still serves an older one. nil: there is no
+// daemon, or what is wrong is not in a file.
+func runningFor(ctx context.Context, l *config.Loaded) *config.Loaded {
+	if l.Path == "" || l.Faults.OfFlags() {
+		return nil
+	}
+	ask, err := adminClientAt(l.Config.Admin.Address, "doctor")
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, runningTime)
+	defer cancel()
+	running, err := runningConfig(ctx, ask)
+	if err != nil || running.Faults.Bad() {
+		return nil
+	}
+	running.Config.Admin.Address = l.Config.Admin.Address // where it answers from here
+	return running
 }
 
 // options are what to test: the targets of the flags beside what the configuration needs.

@@ -179,7 +179,7 @@ func adminClient(cmd *cobra.Command) (*admin.Client, error) {
 	var faults config.Faults
 	for _, f := range l.Faults {
 		// A daemon may be reached at an address on which none may listen.
-		if !f.Warning && (l.Broken || f.Key == "admin.address" && l.Config.Admin.Address.Local()) {
+		if !f.Warning && (l.Broken && !l.AdminNamed || f.Key == "admin.address" && l.Config.Admin.Address.Local()) {
 			faults = append(faults, f)
 		}
 	}
@@ -187,12 +187,16 @@ func adminClient(cmd *cobra.Command) (*admin.Client, error) {
 		faults.Print(cmd.ErrOrStderr())
 		return nil, silent(exitUsage)
 	}
-	e := l.Config.Admin.Address
+	return adminClientAt(l.Config.Admin.Address, cmd.Name())
+}
+
+// adminClientAt speaks to the daemon at an admin address, on behalf of a verb.
+func adminClientAt(e config.Endpoint, verb string) (*admin.Client, error) {
 	if e.Off() {
 		return nil, usage(errors.New("admin.address is off: name the daemon's with --admin ADDR"))
 	}
 	if e.Addr.IsValid() && e.Addr.Addr().IsUnspecified() {
 		e.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), e.Addr.Port())
 	}
-	return admin.NewClient(cmd.Name(), e.Network(), e.Address()), nil
+	return admin.NewClient(verb, e.Network(), e.Address()), nil
 }

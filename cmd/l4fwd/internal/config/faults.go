@@ -76,6 +76,11 @@ func (fs Faults) Bad() bool {
 	return slices.ContainsFunc(fs, func(f *Fault) bool { return !f.Warning })
 }
 
+// OfFlags reports whether any of them, warnings aside, is of a flag or a variable.
+func (fs Faults) OfFlags() bool {
+	return slices.ContainsFunc(fs, func(f *Fault) bool { return !f.Warning && f.Where.name != "" })
+}
+
 // Sorted returns them in the order of flags and variables, then of the file's lines.
 func (fs Faults) Sorted() Faults {
 	out := slices.Clone(fs)

@@ -19,6 +19,7 @@ type Loaded struct {
 	Broken bool      // the file could not be read as YAML at all
 
 	DefaultListener bool // the only listener is there because none was configured
+	AdminNamed      bool // admin.address is that of a flag or a variable, whatever is in the file
 }
 
 // Load reads flags, environment and file, in this order of precedence, and validates the result. All faults are found
@@ -40,6 +41,7 @@ func Load(flags *pflag.FlagSet) *Loaded {
 	for _, k := range settable(keys) {
 		s.settle(k)
 	}
+	l.AdminNamed = r.origins["admin.address"].name != ""
 	if l.Broken = f.broken; !l.Broken {
 		m := merger{r, &l.Config, inFile}
 		l.DefaultListener = m.merge()

@@ -62,8 +62,9 @@ const (
 
 // Options say what to test. Whatever is left out is not tested.
 type Options struct {
-	Version string
-	Targets []Target
+	Version       string
+	Configuration string // which one the options are of, if it is not the one asked for; empty: it is
+	Targets       []Target
 
 	Servers    []netip.AddrPort // resolvers as configured; none: those of resolv.conf
 	DNSTimeout time.Duration
@@ -105,7 +106,7 @@ func Run(ctx context.Context, o Options) Report {
 	ctx, cancel := context.WithTimeout(ctx, wholeTime)
 	defer cancel()
 	x := &examination{Options: o}
-	r := Report{Format: 1, Version: o.Version, Begun: time.Now()}
+	r := Report{Format: 1, Version: o.Version, Configuration: o.Configuration, Begun: time.Now()}
 
 	var machine, daemon []Step
 	var cloud cloudFindings

@@ -43,6 +43,8 @@ type Report struct {
 	Begun   time.Time `json:"begun"`
 	Took    float64   `json:"took_ms"`
 	Steps   []Step    `json:"steps"`
+
+	Configuration string `json:"configuration,omitempty"` // which one it is about, if it is not the one asked for
 }
 
 // WriteJSON writes the report for programs.
