@@ -17,9 +17,7 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/doctor"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/logging"
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/proxy"
-	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
 // egressService answers with the address of the caller. AWS runs it for its own tools.
@@ -68,7 +66,7 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if !noUpstream || len(f.targets) == 0 {
 		faults = l.Faults
 	}
-	about := ""
+	about, status := "", statusOf(cmd, l)
 	if faults.Bad() {
 		faults.Print(cmd.ErrOrStderr())
 		if l = runningFor(cmd.Context(), l); l == nil {
@@ -81,7 +79,7 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usage(err)
 	}
-	o.Configuration = about
+	o.Configuration, o.Status = about, status
 	r := doctor.Run(cmd.Context(), o)
 	out := cmd.OutOrStdout()
 	if f.output == "json" {
@@ -154,7 +152,7 @@ func (f *doctorFlags) options(l *config.Loaded) (doctor.Options, error) {
 	if err != nil {
 		return o, fmt.Errorf("flag --through: %w", err)
 	}
-	o.Through = &doctor.Target{Host: via.Host, Port: via.Port, First: headerFor(&l.Config, via)}
+	o.Through = &doctor.Target{Host: via.Host, Port: via.Port, First: headerFor(&l.Config, via), Hint: hintFor(&l.Config, via)}
 	return o, nil
 }
 
@@ -173,16 +171,46 @@ func eachOnce(all []doctor.Target) (list []doctor.Target) {
 
 // headerFor is what a connection to a listener of this machine begins with: a PROXY header that names nobody, if one is required.
 func headerFor(cfg *config.Config, via config.HostPort) []byte {
-	addr, err := netip.ParseAddr(via.Host)
-	if via.Host != "localhost" && (err != nil || !addr.IsLoopback()) {
-		return nil
-	}
-	for _, in := range cfg.Listeners {
-		if in.Address.Port() == via.Port && in.AcceptProxy == config.AcceptProxyRequired {
-			return []byte("PROXY UNKNOWN\r\n")
-		}
+	if in := listenerAt(cfg, via); in != nil && in.AcceptProxy == config.AcceptProxyRequired && doctor.OfThisMachine(via.Host) {
+		return []byte("PROXY UNKNOWN\r\n")
 	}
 	return nil
+}
+
+// hintFor is why the listener that a connection goes through is likely to cut it, as far as the configuration shows it.
+func hintFor(cfg *config.Config, via config.HostPort) string {
+	in := listenerAt(cfg, via)
+	switch {
+	case in == nil:
+	case in.AcceptProxy == config.AcceptProxyRequired && !doctor.OfThisMachine(via.Host):
+		return fmt.Sprintf("the PROXY header is missing: the listener %q has accept_proxy: required, and the load balancer in between must send one", in.Name)
+	case len(in.AllowVPCE) > 0:
+		return fmt.Sprintf("the listener %q refuses this client, which comes through no VPC endpoint of its allow_vpce", in.Name)
+	case len(in.AllowSources) > 0:
+		return fmt.Sprintf("the listener %q refuses this client, which is not in its allow_sources", in.Name)
+	}
+	return ""
+}
+
+// listenerAt is the listener of the configuration with the port of an address; nil: there is none.
+func listenerAt(cfg *config.Config, via config.HostPort) *config.Listener {
+	at := slices.IndexFunc(cfg.Listeners, func(in config.Listener) bool { return in.Address.Port() == via.Port })
+	if at < 0 {
+		return nil
+	}
+	return &cfg.Listeners[at]
+}
+
+// statusOf is the command that shows the state of the daemon this command is about.
+func statusOf(cmd *cobra.Command, l *config.Loaded) string {
+	text := "l4fwd status"
+	if l.Path != "" {
+		text += " --config " + doctor.Word(l.Path)
+	}
+	if f := cmd.Flags().Lookup("admin"); f != nil && f.Changed {
+		text += " --admin " + doctor.Word(f.Value.String())
+	}
+	return text
 }
 
 // diagnosisOf are the steps for a configuration. Without an upstream there are none.
@@ -232,33 +260,6 @@ func nameRoutedTo(upstream string, cfg *config.Config, address string) string {
 		}
 	}
 	return address
-}
-
-// machineOf is what a daemon with that configuration needs of this machine.
-func machineOf(l *config.Loaded) *doctor.Machine {
-	cfg := &l.Config
-	loops := cfg.Loops
-	if loops == 0 {
-		loops = relay.DefaultLoops()
-	}
-	m := &doctor.Machine{
-		Wanted: cfg.Limits.MaxConnections, Buffered: cfg.Limits.Buffered,
-		Engine: func() (string, string, error) { return relay.ExplainEngine(string(cfg.Engine), loops) },
-		ExplainListen: func(in doctor.ListenerAt, err error) error {
-			return ports.ExplainListen(fmt.Sprintf("listener %q", in.Name), "--listen", 8443, in.Addr, err)
-		},
-		Files: func(pid int) (files, connections int) {
-			b := budgetOf(fileLimit(pid), loops, len(cfg.Listeners))
-			return b.files, b.connections(warmFiles(cfg))
-		},
-	}
-	if m.Buffered == 0 {
-		m.Buffered = relay.DefaultBuffered()
-	}
-	for _, in := range cfg.Listeners {
-		m.Listeners = append(m.Listeners, doctor.ListenerAt{Name: in.Name, Addr: in.Address.AddrPort, Assumed: l.DefaultListener})
-	}
-	return m
 }
 
 // daemonState asks the daemon at an admin address for its state, until the context ends.

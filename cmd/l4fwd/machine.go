@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/doctor"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -225,4 +227,31 @@ func openFiles() int {
 		return -1
 	}
 	return len(names) - 1 // without dir itself
+}
+
+// machineOf is what a daemon with that configuration needs of this machine.
+func machineOf(l *config.Loaded) *doctor.Machine {
+	cfg := &l.Config
+	loops := cfg.Loops
+	if loops == 0 {
+		loops = relay.DefaultLoops()
+	}
+	m := &doctor.Machine{
+		Wanted: cfg.Limits.MaxConnections, Buffered: cfg.Limits.Buffered,
+		Engine: func() (string, string, error) { return relay.ExplainEngine(string(cfg.Engine), loops) },
+		ExplainListen: func(in doctor.ListenerAt, err error) error {
+			return ports.ExplainListen(fmt.Sprintf("listener %q", in.Name), "--listen", 8443, in.Addr, err)
+		},
+		Files: func(pid int) (files, connections int) {
+			b := budgetOf(fileLimit(pid), loops, len(cfg.Listeners))
+			return b.files, b.connections(warmFiles(cfg))
+		},
+	}
+	if m.Buffered == 0 {
+		m.Buffered = relay.DefaultBuffered()
+	}
+	for _, in := range cfg.Listeners {
+		m.Listeners = append(m.Listeners, doctor.ListenerAt{Name: in.Name, Addr: in.Address.AddrPort, Assumed: l.DefaultListener})
+	}
+	return m
 }

@@ -146,8 +146,8 @@ func helloWhole(ctx context.Context, r probe.TLSRequest, t Target, s *Step) prob
 			"a firewall drops the hello for the name in it, something in between accepts connections for a server that is down, or a PROXY header is missing", show)
 	case cut(err) && t.through:
 		s.fail(fmt.Sprintf("what forwards at %s; it cuts the connection at the ClientHello", r.Addr),
-			"l4fwd there reaches no address of its upstream, or refuses this client or the name; its access log has the reason. A load balancer cuts connections if no target is healthy",
-			"l4fwd status", "l4fwd doctor --target "+net.JoinHostPort(r.ServerName, "443")+"    # the same, not through l4fwd", show)
+			hint(t.Hint)+"l4fwd there reaches no address of its upstream, or refuses this client or the name; its access log has the reason. A load balancer cuts connections if no target is healthy",
+			statusCommand, "l4fwd doctor --target "+net.JoinHostPort(r.ServerName, "443")+"    # the same, not through l4fwd", show)
 	case cut(err):
 		s.fail(fmt.Sprintf("TLS; the connection to %s is cut at the ClientHello", r.Addr),
 			"a firewall does not allow the name in the hello, the server does not know it, or a PROXY header is missing or unexpected", show)
@@ -155,6 +155,14 @@ func helloWhole(ctx context.Context, r probe.TLSRequest, t Target, s *Step) prob
 		s.fail(fmt.Sprintf("TLS; the handshake with %s fails", r.Addr), "the server and this machine agree on no version or cipher, or something in between changes the handshake", show)
 	}
 	return out
+}
+
+// hint is the likeliest cause, before the others.
+func hint(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return cause + ". Else "
 }
 
 // cut reports whether the other side ended the connection.

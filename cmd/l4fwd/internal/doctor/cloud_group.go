@@ -123,7 +123,7 @@ func (c *cloudFindings) targetHealth(ctx context.Context, a *account) Step {
 		s.Evidence = fmt.Sprintf("the instance is %s and %s", c.group.State, strings.ToLower(c.group.Health))
 		if c.group.Health == "UNHEALTHY" {
 			s.fail("the health check of the load balancer or of EC2; it fails for this instance", "the group will replace it. The load balancer asks the health port: it must be reachable from the "+
-				"load balancer's subnets, and /readyz must answer 200", "curl -s 'http://127.0.0.1:8080/readyz?verbose'", "l4fwd status")
+				"load balancer's subnets, and /readyz must answer 200", "curl -s 'http://127.0.0.1:8080/readyz?verbose'", statusCommand)
 			return
 		}
 		groups, err := lifecycle.TargetGroups(ctx, a.inspector, c.group.Group)

@@ -68,6 +68,7 @@ type Options struct {
 
 	Servers    []netip.AddrPort // resolvers as configured; none: those of resolv.conf
 	DNSTimeout time.Duration
+	Status     string  // the command that shows the daemon's state; empty: l4fwd status
 	Through    *Target // a daemon or a load balancer that the targets' connections go through; nil: straight
 	EgressURL  string  // answers with the caller's address; empty: nobody is asked
 
@@ -84,6 +85,7 @@ type Target struct {
 	Path       string // to ask for; empty: the one that fits the service
 	through    bool   // something forwards from here to the target
 	First      []byte // is sent first on each connection: a PROXY header
+	Hint       string // the likeliest cause, by the configuration, why a connection through it is cut; may be empty
 	Expect     Expect
 }
 
@@ -129,6 +131,7 @@ func Run(ctx context.Context, o Options) Report {
 	r.Steps = append(r.Steps, egress.steps...)
 	r.Steps = append(r.Steps, cloud.steps...)
 	for i := range r.Steps {
+		r.Steps[i].showStatusBy(o.Status)
 		r.Steps[i].clean()
 	}
 	r.Took = milliseconds(time.Since(r.Begun))

@@ -80,7 +80,7 @@ func (x *examination) daemon(ctx context.Context, s *Step) (state DaemonState) {
 		s.Evidence = fmt.Sprintf("l4fwd %s runs here as process %d, and is ready", state.Version, state.PID)
 	default:
 		s.Evidence = "not ready: " + strings.Join(state.NotReady, "; ")
-		s.fail("the daemon; it is not ready ("+strings.Join(state.NotReady, "; ")+")", "load balancers send it no clients while this lasts", "l4fwd status")
+		s.fail("the daemon; it is not ready ("+strings.Join(state.NotReady, "; ")+")", "load balancers send it no clients while this lasts", statusCommand)
 	}
 	return state
 }

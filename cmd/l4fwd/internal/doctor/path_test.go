@@ -80,9 +80,18 @@ var slowStates = []state{
 		lines:   []string{`^ok +hello 127\.0\.0\.1:`, `^ok +https .* 401 Unauthorized`},
 	},
 	{
+		name: "through a daemon that allows other sources", make: func(t *testing.T) setup {
+			s := withDaemon(t, standin.Options{}, true, "--config", filepath.Join("testdata", "other-sources.yaml"))
+			return s.with("--through", s.args[slices.Index(s.args, "--listen")+1])
+		},
+		verdict: "broken at: what forwards at 127.0.0.1:",
+		lines:   []string{`means: +the listener "in" refuses this client, which is not in its allow_sources\. Else `},
+		mend:    []string{"l4fwd status --config testdata/other-sources.yaml --admin 127.0.0.1:"},
+	},
+	{
 		name: "the daemon runs and its upstream is dead", make: func(t *testing.T) setup { return withDaemon(t, standin.Options{}, false) },
 		verdict: "broken at: TCP; {origin} refuses connections (1 more step failed)\n",
-		lines:   []string{`^failed +daemon .* not ready: upstream: `}, mend: []string{"l4fwd status"},
+		lines:   []string{`^failed +daemon .* not ready: upstream: `}, mend: []string{"l4fwd status --admin 127.0.0.1:"},
 	},
 	{
 		name: "the answer stops half way", make: standIn(standin.Options{Answer: standin.AnswerStalled}),

@@ -47,6 +47,18 @@ type Report struct {
 	Configuration string `json:"configuration,omitempty"` // which one it is about, if it is not the one asked for
 }
 
+// statusCommand shows the daemon's state if it is the only one of this machine, with the address by default.
+const statusCommand = "l4fwd status"
+
+// showStatusBy puts the command that finds the daemon, with its flags, in the place of the plain one.
+func (s *Step) showStatusBy(command string) {
+	for i, c := range s.Commands {
+		if c == statusCommand && command != "" {
+			s.Commands[i] = command
+		}
+	}
+}
+
 // WriteJSON writes the report for programs.
 func (r Report) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)

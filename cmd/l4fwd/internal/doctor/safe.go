@@ -52,3 +52,6 @@ func word(text string) string {
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
+
+// Word is text as one word of a shell command.
+func Word(text string) string { return word(text) }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -55,7 +56,23 @@ func (t Target) by(via Target) Target {
 	if via.String() == t.String() {
 		return t
 	}
-	return Target{Host: via.Host, Port: via.Port, ServerName: t.server(), Path: t.path(), First: via.First, through: true}
+	return Target{Host: via.Host, Port: via.Port, ServerName: t.server(), Path: t.path(), First: via.First, Hint: via.Hint, through: true}
+}
+
+// OfThisMachine reports whether a host is this machine, without asking a resolver.
+func OfThisMachine(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == "localhost"
+	}
+	if addr.IsLoopback() {
+		return true
+	}
+	own, _ := net.InterfaceAddrs() // without them only loopback is known to be here
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr() == addr.Unmap()
+	})
 }
 
 // blameResolver finds the resolver whose addresses do not serve the name, while those of another one do.

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
+)
+
+// A header that names nobody goes to a listener of this machine, also at an address that is not loopback. Elsewhere it is the load
+// balancer's task, and the report says so.
+func TestWhatGoesThroughAListenerThatRequiresAHeader(t *testing.T) {
+	cfg := &config.Config{Listeners: []config.Listener{{Name: "in", AcceptProxy: config.AcceptProxyRequired}}}
+	cfg.Listeners[0].Address.AddrPort = netip.MustParseAddrPort("0.0.0.0:8443")
+	own, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	here := []string{"localhost", "127.0.0.9", "::1"}
+	for _, a := range own {
+		here = append(here, netip.MustParsePrefix(a.String()).Addr().String())
+	}
+	for _, host := range here {
+		require.Equal(t, "PROXY UNKNOWN\r\n", string(headerFor(cfg, config.HostPort{Host: host, Port: 8443})), host)
+		require.Empty(t, hintFor(cfg, config.HostPort{Host: host, Port: 8443}))
+	}
+	for _, host := range []string{"lb.example", "192.0.2.1"} {
+		require.Empty(t, headerFor(cfg, config.HostPort{Host: host, Port: 8443}))
+		require.Contains(t, hintFor(cfg, config.HostPort{Host: host, Port: 8443}), `the PROXY header is missing: the listener "in" has accept_proxy: required`)
+		require.Empty(t, hintFor(cfg, config.HostPort{Host: host, Port: 443}))
+	}
+	cfg.Listeners[0].AllowVPCE = []string{"vpce-1"}
+	require.Contains(t, hintFor(cfg, config.HostPort{Host: "127.0.0.1", Port: 8443}), "allow_vpce")
+}
