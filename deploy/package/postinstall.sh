@@ -1,6 +1,6 @@
 #!/bin/sh
 # Does not start the service, whose configuration is a sample. A running one is replaced by the new binary with its connections; it is
-# never restarted, which would end them.
+# not restarted: an upgrade that fails leaves the old process serving, a restart that fails ends the connections.
 set -e
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload || true
