@@ -52,7 +52,7 @@ func Start(o Options) (*Relay, error) {
 		return nil, err
 	}
 	if _, mover := o.Handler.(Mover); o.Adopt != nil && (kind == "portable" || !mover) {
-		return nil, fmt.Errorf("start relay: %w by the engine %s", ErrNoHandover, kind)
+		return nil, fmt.Errorf("start relay: %w to the engine %s: set engine to auto, uring or epoll", ErrNoHandover, kind)
 	}
 	r := &Relay{kind: kind, reason: reason, handler: o.Handler}
 	r.eng, err = startEngine(kind, o)

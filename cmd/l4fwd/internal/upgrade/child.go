@@ -44,7 +44,7 @@ func startChild() (*child, *handoff.Giver, error) {
 	}
 	if err := cmd.Start(); err != nil {
 		_ = g.Close()
-		return nil, nil, fmt.Errorf("start %s: %w", program, plain(err))
+		return nil, nil, notStarted(program, err)
 	}
 	c := &child{cmd: cmd, ended: make(chan struct{})}
 	go func() {
@@ -94,6 +94,8 @@ func (c *child) failed(cause error) error {
 	switch {
 	case refused != nil:
 		return errors.New(refused.Why)
+	case errors.Is(cause, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the new process (pid %d) was ended: %w; it did not answer in time: is the file at %s l4fwd? Its last lines in the log may say more", c.pid(), cause, program)
 	case !handoff.Ended(cause):
 		return fmt.Errorf("the new process (pid %d) was ended: %w", c.pid(), cause)
 	case byItself:

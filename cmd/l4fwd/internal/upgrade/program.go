@@ -1,12 +1,15 @@
 package upgrade
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 )
 
 // program is the path of the binary as this process was started with it: a symbolic link in it may lead to another version by
@@ -50,8 +53,18 @@ func executable(path string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("there is no binary at %s: put the new one there", path)
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: put the new binary there", path)
 	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("%s is not executable (%s)", path, fs.FormatFileInfo(info))
+		return fmt.Errorf("%s is not executable (%s): chmod 755 it", path, fs.FormatFileInfo(info))
 	}
 	return nil
+}
+
+// notStarted explains why the system does not start a binary.
+func notStarted(path string, err error) error {
+	if errors.Is(err, syscall.ENOEXEC) {
+		return fmt.Errorf("start %s: it is no program for this machine: put the binary for %s/%s there", path, runtime.GOOS, runtime.GOARCH)
+	}
+	return fmt.Errorf("start %s: %w", path, plain(err))
 }

@@ -3,8 +3,11 @@ package upgrade
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -111,8 +114,31 @@ func TestWhatCannotBeStartedIsExplained(t *testing.T) {
 	require.EqualError(t, executable(path), "there is no binary at "+path+": put the new one there")
 	require.NoError(t, os.WriteFile(path, nil, 0o644))
 	require.ErrorContains(t, executable(path), "is not executable (-rw-r--r--")
+	require.ErrorContains(t, executable(path), "chmod 755")
 	require.NoError(t, os.Chmod(path, 0o755))
 	require.NoError(t, executable(path))
+	require.EqualError(t, executable(filepath.Dir(path)), filepath.Dir(path)+" is a directory: put the new binary there")
+}
+
+// A binary for another processor is the likeliest mistake: the system says "exec format error".
+func TestABinaryForAnotherMachineIsExplained(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l4fwd")
+	require.NoError(t, os.WriteFile(path, []byte("\x7fELF of another machine"), 0o755))
+	err := notStarted(path, exec.Command(path).Start())
+	require.EqualError(t, err, "start "+path+": it is no program for this machine: put the binary for "+runtime.GOOS+"/"+runtime.GOARCH+" there")
+}
+
+// A file that is no l4fwd says nothing until the time is over.
+func TestAProcessThatDoesNotAnswerIsExplained(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	c := &child{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		defer close(c.ended)
+		_ = cmd.Wait() // killed
+	}()
+	err := c.failed(fmt.Errorf("wait for hello: %w", os.ErrDeadlineExceeded))
+	require.ErrorContains(t, err, "was ended: wait for hello: i/o timeout; it did not answer in time: is the file at "+program+" l4fwd?")
 }
 
 func TestTheEnvironmentPassesWithoutWhatIsThisProcesssOwn(t *testing.T) {
