@@ -150,7 +150,7 @@ func newLogLevel() *cobra.Command {
 			"configuration is in force again. A reload ends it earlier: what the file has is in force then. The access log has no level.\n" +
 			"Exit status: 0 done, 1 no daemon answers.",
 		Example:   "  l4fwd log-level debug --for 10m\n  l4fwd log-level info",
-		Args:      arguments("LEVEL", 1, 1),
+		Args:      arguments("LEVEL, one of "+strings.Join(admin.LogLevels, ", "), 1, 1),
 		ValidArgs: admin.LogLevels,
 		RunE:      func(cmd *cobra.Command, args []string) error { return setLogLevel(cmd, args[0], length) },
 	}

@@ -68,6 +68,9 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	}
 	about, status := "", statusOf(cmd, l)
 	if faults.Bad() {
+		if rest, _ := faults.WithoutUpstream(); noUpstream && l.Path == "" && !rest.Bad() {
+			return usage(errors.New("no upstream: name what to test with --target HOST:PORT, --upstream HOST:PORT or --config FILE"))
+		}
 		faults.Print(cmd.ErrOrStderr())
 		if l = runningFor(cmd.Context(), l); l == nil {
 			return silent(exitUsage)

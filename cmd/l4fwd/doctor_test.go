@@ -33,3 +33,17 @@ func TestWhatGoesThroughAListenerThatRequiresAHeader(t *testing.T) {
 	cfg.Listeners[0].AllowVPCE = []string{"vpce-1"}
 	require.Contains(t, hintFor(cfg, config.HostPort{Host: "127.0.0.1", Port: 8443}), "allow_vpce")
 }
+
+// What is missing or misspelled is named with all that is allowed.
+func TestWhatIsAllowedIsNamed(t *testing.T) {
+	for says, args := range map[string][]string{
+		"use one of debug, info, warn, error":                     {"log-level", "loud"},
+		"LEVEL, one of debug, info, warn, error; see":             {"log-level"},
+		":PORT for every address, unix:PATH for a socket, or off": {"status", "--admin", "foo"},
+		"--target HOST:PORT":                                      {"doctor"},
+	} {
+		o := l4fwd(t, nil, args...)
+		require.Equal(t, exitUsage, o.code, says)
+		require.Contains(t, o.stderr, says)
+	}
+}

@@ -57,10 +57,18 @@ func (h handlers) addresses(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !found {
-		failed(w, http.StatusNotFound, fmt.Errorf("upstream %.100q: %w", want, proxy.ErrUnknownUpstream))
+		failed(w, http.StatusNotFound, fmt.Errorf("upstream %.100q: %w; there are: %s", want, proxy.ErrUnknownUpstream, strings.Join(h.upstreamNames(), ", ")))
 		return
 	}
 	writeJSON(w, http.StatusOK, list)
+}
+
+// upstreamNames are those of the configuration.
+func (h handlers) upstreamNames() (names []string) {
+	for _, u := range h.State().Proxy.Upstreams {
+		names = append(names, u.Name)
+	}
+	return names
 }
 
 // eject takes an address out of use; restore ends that.
@@ -82,6 +90,10 @@ func (h handlers) restore(w http.ResponseWriter, r *http.Request) {
 func (h handlers) address(w http.ResponseWriter, r *http.Request, msg string, act func(string, netip.AddrPort, time.Duration) (proxy.Ejection, error)) {
 	var q addressRequest
 	if !decode(w, r, &q) {
+		return
+	}
+	if !q.Address.IsValid() {
+		failed(w, http.StatusBadRequest, errors.New("\"address\" is missing: write it as GET /api/v1/addresses has it, such as 20.42.4.211:443"))
 		return
 	}
 	out, err := act(q.Upstream, q.Address, time.Duration(q.For))

@@ -55,6 +55,7 @@ func TestRequestsAreChecked(t *testing.T) {
 		{"conns/close", kind, `{"id":18446744073709551615}`, 404, "no such connection"},
 		{"conns/close", kind, `{"id":7}`, 200, "true"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1"}`, 400, "ip:port"},
+		{"addresses/eject", kind, `{"upstream":"u"}`, 400, "is missing: write it as GET /api/v1/addresses has it"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"never"}`, 400, "no duration"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"-1s"}`, 400, "out of range"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"9000h"}`, 400, "out of range"},

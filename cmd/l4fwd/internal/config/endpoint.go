@@ -51,14 +51,17 @@ func (e Endpoint) String() string {
 const maxUnixPath = 103
 
 // parseService reads IP:PORT, :PORT or off.
-func parseService(text string) (Endpoint, error) {
+func parseService(text string) (Endpoint, error) { return parseEndpoint(text, ", or off") }
+
+// parseEndpoint is parseService with what else is allowed.
+func parseEndpoint(text, otherwise string) (Endpoint, error) {
 	if text == "off" {
 		return Endpoint{}, nil
 	}
 	ap, err := parseLocal(text)
 	if err != nil {
 		f := asFault(err)
-		f.Allowed += ", or off"
+		f.Allowed += otherwise
 		return Endpoint{}, f
 	}
 	return Endpoint{Addr: ap}, nil
@@ -69,7 +72,7 @@ func ParseAdmin(text string) (Endpoint, error) {
 	path, ok := strings.CutPrefix(text, "unix:")
 	switch {
 	case !ok:
-		return parseService(text)
+		return parseEndpoint(text, ", unix:PATH for a socket, or off")
 	case path == "" || strings.HasPrefix(path, "@"):
 		return Endpoint{}, fault("%q is not the path of a socket", "write unix:PATH, like unix:/run/l4fwd/admin.sock", text)
 	case len(path) > maxUnixPath:

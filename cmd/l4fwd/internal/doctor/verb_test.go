@@ -47,11 +47,11 @@ func TestBadFlagsOfTheDoctor(t *testing.T) {
 	t.Parallel()
 	for says, args := range map[string][]string{
 		`flag --expect: "secret" is not a choice; use one of public, private, unreachable`: {"--target", "a.example:443", "--expect", "secret"},
-		"flag --target: ":                  {"--target", "a.example"},
-		"flag --through: ":                 {"--target", "a.example:443", "--through", "x"},
-		`flag --egress-url: "x"`:           {"--target", "a.example:443", "--egress-url", "x"},
-		"no upstream: name one with":       {"--expect", "public"},
-		`flag --output: "xml" is not a ch`: {"--target", "a.example:443", "--output", "xml"},
+		"flag --target: ":        {"--target", "a.example"},
+		"flag --through: ":       {"--target", "a.example:443", "--through", "x"},
+		`flag --egress-url: "x"`: {"--target", "a.example:443", "--egress-url", "x"},
+		"no upstream: name what to test with --target HOST:PORT": {"--expect", "public"},
+		`flag --output: "xml" is not a ch`:                       {"--target", "a.example:443", "--output", "xml"},
 	} {
 		o, err := setup{args: args}.run("doctor")
 		require.NoError(t, err)
