@@ -46,10 +46,20 @@ func (im *importer) checking(p *proxy, u *upstream, all []*server) {
 		im.secureCheck(p, u, &c, s)
 	}
 	im.protocolCheck(p, &c, s)
-	if more := im.duration(p, "timeout check", 10*time.Millisecond, 5*time.Minute); more > 0 && c.kind != "tcp" {
+	im.timeoutCheck(p, &c)
+	u.check = c
+}
+
+// timeoutCheck carries how long the answer to a check may take, which comes after the connect.
+func (im *importer) timeoutCheck(p *proxy, c *check) {
+	more := im.duration(p, "timeout check", 10*time.Millisecond, 5*time.Minute)
+	switch text, at := p.argument("timeout check"); {
+	case more == 0:
+	case c.kind == "tcp":
+		im.note(at, "timeout check "+text, "it is for the answer to a check, and a check of type tcp awaits none")
+	default:
 		c.timeout = min(c.timeout+more, 5*time.Minute)
 	}
-	u.check = c
 }
 
 // count reads how often a check must pass or fail.

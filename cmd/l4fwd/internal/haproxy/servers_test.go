@@ -211,6 +211,8 @@ func TestChecks(t *testing.T) {
 		{text: listening("option tcp-check", "tcp-check connect", "tcp-check expect string +PONG", "server s 10.0.0.1:3 check"),
 			says: []string{"dropped: tcp-check expect string +PONG"}},
 		{text: listening("timeout check 3s", "server s up.example:3 check check-ssl"), has: []string{"timeout: 4s"}, exact: true},
+		{text: listening("timeout check 3s", "server s up.example:3 check"), has: []string{"timeout: 1s"},
+			says: []string{"x.cfg:8: warning: ", "timeout check 3s: it is for the answer to a check, and a check of type tcp awaits none"}, exact: true},
 		{text: listening("server s 10.0.0.1:3 check port 8008"),
 			says: []string{"dropped: port 8008: l4fwd checks the port that clients are sent to"}},
 	} {
