@@ -33,9 +33,10 @@ test: ## all tests
 	@$(need-go)
 	go test -p $(beside) -parallel $(waiting) -count=1 $(longest-first) ./...
 
-race: ## all tests under the race detector
+# What is not of the product is not tested so: the load test and its parts, and the documents' commands.
+race: ## the product's tests under the race detector
 	@$(need-go)
-	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(longest-first) ./...
+	CGO_ENABLED=1 go test -race -p $(beside) -count=1 -timeout 15m $(longest-first) $$(go list ./... | grep -v -e /bench -e '/docs$$')
 
 # Without a limit an input that reaches new code is made smaller for up to 60 s each, in which nothing new is tried.
 # When the time is over, Go's coordinator now and then takes its own deadline for a failure (golang/go#51484: a bare "context deadline
