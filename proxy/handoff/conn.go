@@ -2,7 +2,7 @@ package handoff
 
 import "net/netip"
 
-// Conn is a connection. A descriptor is 0 where there is none.
+// Conn is a connection. A descriptor is 0 where there is none. Package relay fills it in core_export.go and reads it in core_take.go.
 type Conn struct {
 	ID       uint64
 	Loop     int

@@ -2,7 +2,8 @@ package upstream
 
 import "github.com/l4fwd/l4fwd/proxy/enum"
 
-// Balance says how addresses of equal standing share the connections.
+// Balance says how addresses of equal standing share the connections: pick.go does it. The configuration lists the names again in
+// proxy/choices.go and cmd/l4fwd/internal/config/choices.go.
 type Balance uint8
 
 // The ways to balance.
