@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -88,6 +89,20 @@ func (d *daemon) restartable() error {
 		return errors.New("eip.pool is off now, and a drain releases the address")
 	case l.Config.Engine == "portable":
 		return errors.New("the engine portable takes nothing over")
+	}
+	return movedOnItsPort(d.settings.Load().Listeners, l.Config.Listeners)
+}
+
+// movedOnItsPort returns an error for a listener whose port stays and whose address changes between one address and all: the socket
+// that is kept is in the way of the new one.
+func movedOnItsPort(used, next []config.Listener) error {
+	for _, n := range next {
+		for _, u := range used {
+			from, to := u.Address.AddrPort, n.Address.AddrPort
+			if from.Port() == to.Port() && from.Addr() != to.Addr() && (from.Addr().IsUnspecified() || to.Addr().IsUnspecified()) {
+				return fmt.Errorf("the listener %s moves from %s to %s, the same port: stop l4fwd, and start it", n.Name, from, to)
+			}
+		}
 	}
 	return nil
 }

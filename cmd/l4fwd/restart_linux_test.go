@@ -180,14 +180,19 @@ func TestARestartThatCannotSucceedDrains(t *testing.T) {
 	exchange(t, s.dial(t))
 	text, err := os.ReadFile(s.file)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(s.file, append(text, "limits: {per_source: many}\n"...), 0o600))
-	s.signal(t, syscall.SIGUSR1)
-	s.logs(t, "the configuration on disk is faulty")
-	s.signal(t, syscall.SIGTERM) // cuts the drain short
-	s.exits(t, exitOK)
-	require.Empty(t, s.has())
-	require.NoError(t, os.WriteFile(s.file, text, 0o600))
-	s.starts(t)
+	for faulty, why := range map[string]string{
+		string(text) + "limits: {per_source: many}\n":                                       "the configuration on disk is faulty",
+		strings.Replace(string(text), s.listen, s.listen[strings.Index(s.listen, ":"):], 1): "the same port: stop l4fwd, and start it",
+	} {
+		require.NoError(t, os.WriteFile(s.file, []byte(faulty), 0o600))
+		s.signal(t, syscall.SIGUSR1)
+		s.logs(t, why)
+		s.signal(t, syscall.SIGTERM) // cuts the drain short
+		s.exits(t, exitOK)
+		require.Empty(t, s.has())
+		require.NoError(t, os.WriteFile(s.file, text, 0o600))
+		s.starts(t)
+	}
 
 	none := started(t, nil)
 	none.signal(t, syscall.SIGUSR1)
