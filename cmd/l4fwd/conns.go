@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +29,7 @@ func newConns() *cobra.Command {
 			"upstream's. Rates are since an earlier listing of the last minute, else over the life of the connection. On a narrow\n" +
 			"terminal columns are left out: --output json has all.\n\n" +
 			"--close ends the connection with that id; its peers see a reset, unless it was at rest, and its reason is operator.\n" +
-			"Exit status: 0 done, 1 no daemon answers, or no connection of that id is open.",
+			"Exit status: 0 done, 1 no daemon answers, or what was named is not there.",
 		Example: "  l4fwd conns --sort rate --limit 20\n  l4fwd conns --upstream dais24 --stalls any\n  l4fwd conns --close 4711\n  l4fwd conns --output json | jq '.conns[] | select(.idle_seconds > 600)'",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -72,6 +75,11 @@ func (f *connsFlags) run(cmd *cobra.Command) error {
 	if err := f.q.Check(); err != nil {
 		return usage(fmt.Errorf("flag --%w", err))
 	}
+	for flag, text := range map[string]string{"client": f.q.Client, "address": f.q.Address} {
+		if !isAddress(text) {
+			return usage(fmt.Errorf("flag --%s: %q is no IP address; write it whole, with or without its port", flag, text))
+		}
+	}
 	if f.q.Limit < 0 {
 		return usage(fmt.Errorf("flag --limit: %d is below 0; use 0, for all, or more", f.q.Limit))
 	}
@@ -83,6 +91,9 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 	c, err := adminClient(cmd)
 	if err != nil {
 		return err
+	}
+	if err := checkNames(c, q); err != nil {
+		return failure(err)
 	}
 	var out bytes.Buffer
 	if output == "json" {
@@ -99,6 +110,45 @@ func listConns(cmd *cobra.Command, q admin.ConnQuery, output string) error {
 		admin.WriteConns(&out, list, widthOf(cmd.OutOrStdout()))
 	}
 	return printed(cmd, out.Bytes())
+}
+
+// isAddress reports whether text is an IP address, with or without a port, or empty.
+func isAddress(text string) bool {
+	_, err := netip.ParseAddr(text)
+	_, errPort := netip.ParseAddrPort(text)
+	return text == "" || err == nil || errPort == nil
+}
+
+// checkNames reports a name that no listener or upstream of the daemon has, unless connections of a removed one are open: a typing error
+// would look like no traffic.
+func checkNames(c *admin.Client, q admin.ConnQuery) error {
+	if q.Upstream == "" && q.Listener == "" {
+		return nil
+	}
+	s, _, err := c.State()
+	if err != nil {
+		return err
+	}
+	var upstreams, listeners []string
+	for _, u := range s.Proxy.Upstreams {
+		upstreams = append(upstreams, u.Name)
+	}
+	for _, in := range s.Proxy.Listeners {
+		listeners = append(listeners, in.Name)
+	}
+	for _, name := range []struct {
+		kind, want string
+		there      []string
+		only       admin.ConnQuery
+	}{{"upstream", q.Upstream, upstreams, admin.ConnQuery{Upstream: q.Upstream, Limit: 1}}, {"listener", q.Listener, listeners, admin.ConnQuery{Listener: q.Listener, Limit: 1}}} {
+		if name.want == "" || slices.Contains(name.there, name.want) {
+			continue
+		}
+		if list, err := c.Conns(name.only); err != nil || list.Found == 0 {
+			return errors.Join(err, fmt.Errorf("conns: there is no %s %q; there are: %s", name.kind, name.want, strings.Join(name.there, ", ")))
+		}
+	}
+	return nil
 }
 
 // widthOf is the width of the terminal that out is; 0: it is none.

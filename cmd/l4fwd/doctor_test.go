@@ -34,6 +34,27 @@ func TestWhatGoesThroughAListenerThatRequiresAHeader(t *testing.T) {
 	require.Contains(t, hintFor(cfg, config.HostPort{Host: "127.0.0.1", Port: 8443}), "allow_vpce")
 }
 
+// A name or an address with a typing error is no listing without connections.
+func TestConnsOfNobodyAreAnError(t *testing.T) {
+	upstream := echo(t)
+	c := startedWithFile(t, "upstreams: [{name: up, address: \""+upstream+"\"}]\nlisteners: [{name: in, address: \""+freePort(t)+"\"}]\n", nil)
+	for says, args := range map[string][]string{
+		`there is no upstream "nope"; there are: up`: {"--upstream", "nope"},
+		`there is no listener "xx"; there are: in`:   {"--listener", "xx"},
+	} {
+		o := l4fwd(t, nil, append([]string{"conns", "--admin", c.admin}, args...)...)
+		require.Equal(t, exitFailure, o.code)
+		require.Contains(t, o.stderr, says)
+	}
+	o := l4fwd(t, nil, "conns", "--admin", c.admin, "--client", "1.2.3")
+	require.Equal(t, exitUsage, o.code)
+	require.Contains(t, o.stderr, `flag --client: "1.2.3" is no IP address`)
+	o = l4fwd(t, nil, "conns", "--admin", c.admin, "--upstream", "up", "--listener", "in", "--client", "127.0.0.1")
+	require.Equal(t, exitOK, o.code, o.stderr)
+	o = l4fwd(t, nil, "address", "list", "nope", "--admin", c.admin)
+	require.Contains(t, o.stderr, "there are: up")
+}
+
 // What is missing or misspelled is named with all that is allowed.
 func TestWhatIsAllowedIsNamed(t *testing.T) {
 	for says, args := range map[string][]string{
