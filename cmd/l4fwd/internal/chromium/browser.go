@@ -82,7 +82,8 @@ func launch(program, dir string) (*Browser, *os.File, error) {
 	}
 	cmd := exec.Command(program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-breakpad",
-		"--disable-sync", "--no-proxy-server", "--hide-scrollbars", "--user-data-dir="+dir+"/profile", "about:blank")
+		"--disable-sync", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+		"--no-proxy-server", "--hide-scrollbars", "--user-data-dir="+dir+"/profile", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its children end with it
