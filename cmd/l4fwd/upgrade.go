@@ -40,6 +40,8 @@ func newUpgrade() *cobra.Command {
 				return unanswered(err)
 			case !out.Taken:
 				return failure(errors.New(plain.Lines("the upgrade failed and the running process goes on: " + out.Cause)))
+			case out.PID == 0: // see Outcome
+				return failure(errors.New("the new process took over and was ended for its silence; nothing serves: start l4fwd"))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "upgraded: version %s serves as pid %d; %d connections were handed over, which stood still for %s\n",
 				out.Version, out.PID, out.Connections, time.Duration(out.Pause*float64(time.Second)).Round(10*time.Microsecond))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // lives wants the connections, new clients and the health port served.
@@ -185,6 +187,24 @@ func TestAnOldProcessThatStopsBriefly(t *testing.T) {
 			g.lives(t, open)
 		})
 	}
+}
+
+// One that stands while the new process takes over finds the answer there, though its own patience is over: it used to end the new
+// process, which had everything.
+func TestAnOldProcessThatStopsWhileTheNewOneTakesOver(t *testing.T) {
+	t.Parallel()
+	g := startedGenerations(t, "auto")
+	open := g.dial(t)
+	g.lives(t, open)
+	require.NoError(t, os.WriteFile(g.failed, []byte("new received commit stop-other"), 0o600))
+	g.signal(t, syscall.SIGUSR2)
+	g.eventually(t, func() bool { s, _ := processState(g.cmd.Process.Pid); return s == "T" })
+	time.Sleep(handoff.StillTimeout + time.Second) // its deadline passes
+	g.signal(t, syscall.SIGCONT)
+	g.eventually(t, func() bool { return len(g.pids()) == 2 })
+	ends(t, g.cmd.Process.Pid)
+	g.lives(t, open)
+	require.NotContains(t, g.log.String(), "silent for too long")
 }
 
 // One that stands for longer finds the new process gone, and goes on itself.

@@ -95,6 +95,8 @@ func (c *conn) plausible(v *handoff.Conn) error {
 		return errors.New("it has no upstream")
 	case far && v.Endpoint == nil:
 		return errors.New("its upstream has no address")
+	case v.Attempts > 0 && v.Endpoint == nil && (v.Session == nil || v.Session.Upstream == ""):
+		return errors.New("it was dialed, and has no upstream")
 	case len(v.Replay) > maxReplay:
 		return errors.New("it remembers too much")
 	}

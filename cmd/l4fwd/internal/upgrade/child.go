@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/handoff"
@@ -72,6 +73,19 @@ func plain(err error) error {
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// halt stops the new process, and returns once it does nothing any more, or after a moment where that cannot be seen.
+func (c *child) halt() {
+	_ = c.cmd.Process.Signal(syscall.SIGSTOP) // it may have ended
+	for range 100 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid()))
+		_, after, _ := strings.Cut(string(stat), ") ")
+		if err != nil || strings.HasPrefix(after, "T") || strings.HasPrefix(after, "Z") { // proc_pid_stat(5)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // lastWords is how long a new process that has closed the channel may take to end by itself. Nothing stands still by then, or
 // the process ends at once.

@@ -17,7 +17,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -225,7 +227,7 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 	still := time.Now()
 	err = u.give(g, frozen)
 	if err == nil {
-		err = g.Commit()
+		err = commit(c, g)
 	}
 	if err != nil {
 		if err = c.failed(err); !g.Taken() {
@@ -242,6 +244,20 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 	}
 	frozen.Release()
 	return nil
+}
+
+// commit gives everything away, as Giver.Commit does. If this process was stopped, or got no processor, for longer than the new one
+// may be silent, the answer is there by then, and the new process serves.
+func commit(c *child, g *handoff.Giver) error {
+	err := g.Commit()
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.halt() // so that it cannot answer once it was looked for
+	if g.Taken() && c.cmd.Process.Signal(syscall.SIGCONT) == nil {
+		return nil
+	}
+	return err
 }
 
 // give sends the connections and the final figures.
