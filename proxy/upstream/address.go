@@ -20,6 +20,7 @@ type Address struct {
 	inherited bool               // until Succeed: the record is that of an address of Options.Before
 	stop      context.CancelFunc // ends its check; nil: none runs
 	closing   *time.Timer        // fires when the connections to it are to be closed; nil: the address was not removed
+	leftAt    time.Time          // when it left the set; zero: it is of the set
 }
 
 // record is what is known of an address. A set that replaces another takes it over from that one.

@@ -11,6 +11,31 @@ import (
 
 // A connection of another process counts at its address. One to an address that the set does not have is to a removed one, which is
 // what OnRemoved is for; while the set has no address at all, an answer that has it may still come.
+// Each reload that changed an upstream began the wait anew, so that frequent ones kept connections to a removed address for ever.
+func TestAReloadDoesNotPutOffTheEndOfARemovedAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := make(chan *Address, 1)
+		o := Options{OnRemoved: func(a *Address) { closed <- a }, CloseAfter: 10 * time.Second}
+		s := NewSet(o)
+		s.Update(addrs("127.0.0.1:1", "127.0.0.2:1"), nil)
+		a := s.Adopt(addrs("127.0.0.1:1")[0], true)
+		s.Update(addrs("127.0.0.2:1"), nil)
+		left := time.Now()
+		for range 3 {
+			time.Sleep(3 * time.Second)
+			o.Before = s
+			next := NewSet(o)
+			next.Update(addrs("127.0.0.2:1"), nil)
+			next.Succeed(true)
+			s = next
+		}
+		require.Same(t, a, <-closed)
+		require.Equal(t, 10*time.Second, time.Since(left))
+		a.Release()
+		s.Close()
+	})
+}
+
 func TestConnectionsOfAnotherProcessCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

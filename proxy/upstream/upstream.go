@@ -165,6 +165,7 @@ func (s *Set) newAddress(ap netip.AddrPort) *Address {
 // joined begins the check of an address of the set, and keeps its connections. The caller holds s.mu.
 func (s *Set) joined(a *Address) {
 	a.keep()
+	a.leftAt = time.Time{}
 	if a.stop == nil && !a.inherited && s.opts.Check.Probe != nil && !s.closed {
 		var ctx context.Context
 		ctx, a.stop = context.WithCancel(s.ctx)
@@ -195,10 +196,14 @@ func (s *Set) left(a *Address) {
 	s.closeLater(a)
 }
 
-// closeLater has the connections to a removed address closed, if OnRemoved asks for it. The caller holds s.mu.
+// closeLater has the connections to a removed address closed CloseAfter later than it left, if OnRemoved asks for it. It may have left
+// a set before this one: reloads must not put the end off. The caller holds s.mu.
 func (s *Set) closeLater(a *Address) {
+	if a.leftAt.IsZero() {
+		a.leftAt = time.Now()
+	}
 	if s.opts.OnRemoved != nil && a.closing == nil && !s.closed {
-		a.closing = time.AfterFunc(s.opts.CloseAfter, func() { s.closeRemoved(a) })
+		a.closing = time.AfterFunc(s.opts.CloseAfter-time.Since(a.leftAt), func() { s.closeRemoved(a) })
 	}
 }
 

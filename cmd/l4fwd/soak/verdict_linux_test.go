@@ -48,7 +48,7 @@ func (s *soak) judge(res *soakResult, a *soakAccess) {
 	if s.outlived(res, a) {
 		s.fail(fmt.Sprintf("outlived the longest of its timeouts\n\t%v\n\t%s", res, a.text))
 	}
-	if s.outstayed(a) {
+	if s.outstayed(res, a) {
 		s.fail(fmt.Sprintf("stayed on an address that left\n\t%v\n\t%s", res, a.text))
 	}
 	if res.err == nil && slices.Contains(soakVerdicts[res.does], a.Reason) {
@@ -129,13 +129,17 @@ func (v *soakServer) darkFor(from, to time.Time) (time.Duration, bool) {
 }
 
 // outstayed reports whether a connection was open for longer than on_removed allows: close_after, and until DNS is
-// known, which a name that does not resolve puts off.
-func (s *soak) outstayed(a *soakAccess) bool {
+// known, which a name that does not resolve puts off. Once its client has gone, outlived judges it.
+func (s *soak) outstayed(res *soakResult, a *soakAccess) bool {
 	v := s.world.server(a.UpstreamAddr)
 	if v == nil || !v.up.closes {
 		return false
 	}
-	left, gone := v.up.listed[v.index].away(a.opened(), a.Time, soakCloseAfter+soakLearn)
+	to := a.Time
+	if res.ended.Before(to) {
+		to = res.ended
+	}
+	left, gone := v.up.listed[v.index].away(a.opened(), to, soakCloseAfter+soakLearn)
 	return gone && !v.up.outages.any(func(sp soakSpan) bool { return sp.meets(left.Add(-4*soakLearn), left.Add(soakCloseAfter+soakLearn)) })
 }
 
