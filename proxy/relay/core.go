@@ -38,7 +38,7 @@ type shared struct {
 	pauses atomic.Uint64
 
 	buffered   atomic.Int64 // bytes that stuck connections hold, as measured last
-	collecting atomic.Bool  // memory is being given back
+	collecting atomic.Int32 // see collect
 	pipes      atomic.Int64
 	kept       atomic.Int64 // what ended loops could not give back: requests, buffers
 }

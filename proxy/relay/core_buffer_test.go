@@ -2,6 +2,7 @@ package relay
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -31,4 +32,17 @@ func TestFreeBuffersThatAreNotNeededAreDropped(t *testing.T) {
 	require.Zero(t, p.free())
 	give(take(2))
 	require.Zero(t, p.inUse)
+}
+
+// Two loops free memory at about the same time: what the second freed stayed until the collector ran by itself, two minutes later.
+func TestWhatIsFreedDuringACollectionIsCollected(t *testing.T) {
+	s := &shared{}
+	s.collecting.Store(collectNow)
+	s.collect()
+	require.EqualValues(t, collectAgain, s.collecting.Load())
+	s.collecting.Store(collectNot)
+	for range 3 {
+		s.collect()
+	}
+	require.Eventually(t, func() bool { return s.collecting.Load() == collectNot }, patience, time.Millisecond)
 }

@@ -94,11 +94,29 @@ func (l *core) trim() {
 	if l.trimming {
 		l.io.later(trimEvery, l.trim)
 	}
-	if freed >= collectLeast && l.shared.collecting.CompareAndSwap(false, true) {
-		// The collector runs every two minutes where nothing is allocated, and returns memory over minutes after that.
-		time.AfterFunc(0, func() {
-			debug.FreeOSMemory()
-			l.shared.collecting.Store(false)
-		})
+	if freed >= collectLeast {
+		l.shared.collect()
 	}
+}
+
+// What shared.collecting is.
+const (
+	collectNot   = iota
+	collectNow   // memory is being given back
+	collectAgain // and once more after that: another loop has freed some meanwhile
+)
+
+// collect gives free memory back to the system, in a goroutine of its own that ends with that. The collector runs every two minutes where
+// nothing is allocated, and returns memory over minutes after that.
+func (s *shared) collect() {
+	if s.collecting.CompareAndSwap(collectNow, collectAgain) || !s.collecting.CompareAndSwap(collectNot, collectNow) {
+		return
+	}
+	time.AfterFunc(0, func() {
+		debug.FreeOSMemory()
+		for !s.collecting.CompareAndSwap(collectNow, collectNot) {
+			s.collecting.Store(collectNow)
+			debug.FreeOSMemory()
+		}
+	})
 }
