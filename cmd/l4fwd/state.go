@@ -140,8 +140,23 @@ func (d *daemon) remember(parts map[string]handoff.Part) (err error) {
 	return err
 }
 
-// recall takes back what remember added in the process before this one. What cannot be read is logged: no chart is worth a connection.
-func (d *daemon) recall() {
+// figures are the counters as they are at the end of this process.
+func (d *daemon) figures() (parts map[string]handoff.Part, err error) {
+	parts = map[string]handoff.Part{}
+	if parts[partCounters], err = d.fwd.SaveCounters(); err != nil {
+		return nil, err
+	}
+	parts[partLost], err = json.Marshal(d.log.Dropped())
+	return parts, err
+}
+
+// recall takes back what remember added in the process before this one, and how many lines it has lost. What cannot be read is logged: no chart is worth a connection.
+func (d *daemon) recall(final *handoff.Final) {
+	if part := final.Parts[partLost]; part != nil {
+		var n uint64
+		d.doubt(json.Unmarshal(part, &n))
+		d.log.DroppedBefore(n)
+	}
 	if part := d.from.Part(partEvents); part != nil {
 		d.doubt(d.events.Take(part))
 	}

@@ -57,6 +57,7 @@ const (
 	partProxy    = "proxy"    // names, addresses and the rate
 	partSockets  = "sockets"  // which listeners have a socket of the service manager
 	partCounters = "counters" // final ones
+	partLost     = "lost"     // how many lines of the log were
 	partUpgrades = "upgrades" // how many upgrades went how
 	partServing  = "serving"  // whether the old process has a usable upstream
 	partStore    = "store"    // names in the service manager's store
@@ -192,10 +193,7 @@ func resumeAll(all []func()) {
 }
 
 // Final: see upgrade.Daemon.
-func (d oldSide) Final() (map[string]handoff.Part, error) {
-	counters, err := d.fwd.SaveCounters()
-	return map[string]handoff.Part{partCounters: counters}, err
-}
+func (d oldSide) Final() (map[string]handoff.Part, error) { return d.figures() }
 
 // Gone: see upgrade.Daemon.
 func (d oldSide) Gone(pid int) {
@@ -232,7 +230,7 @@ func (d *daemon) takeOver() error {
 		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
 	}
 	d.tookOver(heir)
-	d.recall()
+	d.recall(&heir.final)
 	d.from.Close()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,6 +33,8 @@ type Log struct {
 	color bool
 	spell spell
 	w     *writer
+
+	before atomic.Uint64 // lines that were lost by the process before this one
 }
 
 // New returns a log that Close must end.
@@ -62,8 +65,11 @@ func (l *Log) SetLevel(text string) {
 // JSON reports whether lines are JSON, rather than text for people.
 func (l *Log) JSON() bool { return l.json }
 
-// Dropped is how many lines were lost: the buffer was full, or they could not be written.
-func (l *Log) Dropped() uint64 { return l.w.Dropped() }
+// Dropped is how many lines were lost: the buffer was full, or they could not be written. Those of DroppedBefore are among them.
+func (l *Log) Dropped() uint64 { return l.before.Load() + l.w.Dropped() }
+
+// DroppedBefore adds the lines that the process before this one has lost. It is called once.
+func (l *Log) DroppedBefore(lines uint64) { l.before.Store(lines) }
 
 // Recent returns the last lines, whole ones: at most 1,000 and 256 KiB. Lines that could not be written are among them.
 func (l *Log) Recent() []byte { return l.w.Recent() }

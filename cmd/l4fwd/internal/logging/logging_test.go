@@ -84,3 +84,11 @@ func TestTheZeroOptionsDiscard(t *testing.T) {
 	log.Close(time.Second)
 	require.Zero(t, log.Dropped())
 }
+
+// The count of lines that were lost goes on in the process after an upgrade.
+func TestLinesThatWereLostBeforeCount(t *testing.T) {
+	l := New(Options{Format: "json"})
+	defer l.Close(time.Second)
+	l.DroppedBefore(7)
+	require.EqualValues(t, 7, l.Dropped())
+}
