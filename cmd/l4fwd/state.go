@@ -174,6 +174,15 @@ func (d *daemon) recall(final *handoff.Final) {
 	d.SetLogLevel(l.Level, left)
 }
 
+// letGo is deferred while the relay stands still. A panic would not end the process otherwise: what is deferred for the end waits for
+// the relay.
+func letGo(frozen interface{ Release() }) {
+	if why := recover(); why != nil {
+		frozen.Release()
+		panic(why)
+	}
+}
+
 // doubt logs an error about what an operator sees of the process before this one.
 func (d *daemon) doubt(err error) {
 	if err != nil {

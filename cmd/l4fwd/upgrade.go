@@ -216,6 +216,7 @@ func (d *daemon) takeOver() error {
 		return nil
 	}
 	frozen := d.fwd.Adopted()
+	defer letGo(frozen)
 	heir := &newSide{Frozen: frozen, counters: d.fwd.TakeCounters}
 	err := d.asUsableAsBefore()
 	if err == nil {
