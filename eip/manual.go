@@ -19,6 +19,7 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 	}
 	k := New(o)
 	k.scan.started = true // no delay of the first call: a person waits, and it is one call
+	k.Want(true)          // before the first step, which would begin anew otherwise, with that delay
 	running, stop := context.WithCancel(ctx)
 	k.cancelManual = stop
 	ended := make(chan struct{})
@@ -26,7 +27,6 @@ func Claim(ctx context.Context, o Options) (Hold, error) {
 		defer close(ended)
 		k.Run(running)
 	}()
-	k.Want(true)
 	select {
 	case <-claimed:
 	case <-running.Done():

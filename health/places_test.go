@@ -113,7 +113,7 @@ func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
-	for range 640 {
+	for range 300 {
 		dialFrom(t, "127.0.0.1", ln.Addr().String())
 	}
 	requirePrompt(t, "127.0.0.1", ln.Addr().String())
