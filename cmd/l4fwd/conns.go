@@ -75,9 +75,9 @@ func (f *connsFlags) run(cmd *cobra.Command) error {
 	if err := f.q.Check(); err != nil {
 		return usage(fmt.Errorf("flag --%w", err))
 	}
-	for flag, text := range map[string]string{"client": f.q.Client, "address": f.q.Address} {
-		if !isAddress(text) {
-			return usage(fmt.Errorf("flag --%s: %q is no IP address; write it whole, with or without its port", flag, text))
+	for _, is := range []struct{ flag, text string }{{"client", f.q.Client}, {"address", f.q.Address}} {
+		if !isAddress(is.text) {
+			return usage(fmt.Errorf("flag --%s: %q is no IP address; write it whole, with or without its port", is.flag, is.text))
 		}
 	}
 	if f.q.Limit < 0 {

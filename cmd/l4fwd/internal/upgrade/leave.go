@@ -61,7 +61,7 @@ func (u *Upgrader) leave(state *handoff.State) (conns int, err error) {
 		return 0, err
 	}
 	still := time.Now()
-	err = u.pack(p, frozen)
+	err = u.pass(p, frozen)
 	if err == nil {
 		err = u.o.Keeper.leave(p)
 	}
@@ -74,18 +74,6 @@ func (u *Upgrader) leave(state *handoff.State) (conns int, err error) {
 	frozen.Release()
 	u.o.Logger.Debug("left", zap.Duration("took", time.Since(still)))
 	return conns, nil
-}
-
-// pack puts the connections and the final figures into a parcel.
-func (u *Upgrader) pack(p *handoff.Packer, frozen Frozen) error {
-	f, err := u.final(frozen)
-	if err == nil {
-		err = frozen.Export(p.Connection)
-	}
-	if err != nil {
-		return err
-	}
-	return p.Finish(f)
 }
 
 // leave puts a parcel with everything into the store.

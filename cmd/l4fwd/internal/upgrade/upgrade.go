@@ -225,7 +225,7 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 		return c.failed(err)
 	}
 	still := time.Now()
-	err = u.give(g, frozen)
+	err = u.pass(g, frozen)
 	if err == nil {
 		err = commit(c, g)
 	}
@@ -260,16 +260,22 @@ func commit(c *child, g *handoff.Giver) error {
 	return err
 }
 
-// give sends the connections and the final figures.
-func (u *Upgrader) give(g *handoff.Giver, frozen Frozen) error {
+// receiver is what takes everything on its way to the next process: a handoff.Giver, which sends it, or a handoff.Packer.
+type receiver interface {
+	Connection(*handoff.Conn) error
+	Finish(*handoff.Final) error
+}
+
+// pass hands the connections and the final figures to a receiver.
+func (u *Upgrader) pass(to receiver, frozen Frozen) error {
 	f, err := u.final(frozen)
 	if err == nil {
-		err = frozen.Export(g.Connection)
+		err = frozen.Export(to.Connection)
 	}
 	if err != nil {
 		return err
 	}
-	return g.Finish(f)
+	return to.Finish(f)
 }
 
 // final returns the final figures.
