@@ -40,8 +40,7 @@ func (s *stack) chat(ctx context.Context, p *paint) (exchange, error) {
 	defer cancel()
 	var conn *countedConn
 	tr := &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{RootCAs: s.origin.RootCAs(), ServerName: standin.Name},
+		TLSClientConfig: &tls.Config{RootCAs: s.origin.RootCAs(), ServerName: standin.Name},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			c, err := d.DialContext(ctx, network, s.listen)
@@ -52,6 +51,8 @@ func (s *stack) chat(ctx context.Context, p *paint) (exchange, error) {
 			return conn, nil
 		},
 	}
+	// The client closes first. If both did, its close_notify could reach the stand-in unread, and the kernel would reset instead, tcp(7).
+	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, chatURL, strings.NewReader(prompt))
 	if err != nil {
 		return exchange{}, err
@@ -69,6 +70,9 @@ func (s *stack) chat(ctx context.Context, p *paint) (exchange, error) {
 	}
 	if err := showStream(p, resp, began); err != nil {
 		return exchange{}, fmt.Errorf("chat through l4fwd: %w", err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil { // its end, so that the connection is idle
+		return exchange{}, fmt.Errorf("chat through l4fwd: the end of the answer: %w", err)
 	}
 	return exchange{local: conn.LocalAddr().String(), bytes: conn.read.Load()}, nil
 }
