@@ -147,9 +147,11 @@ func TestARestartCarriesTheConnectionsAcross(t *testing.T) {
 		exchange(t, open)
 		require.NoError(t, waiting.Close())
 	}
+	s.eventually(t, func() bool { // the last one closed is seen soon
+		return strings.Contains(s.get("/metrics"), `l4fwd_connections_active{listener="in",upstream="up"} 1`)
+	})
 	metrics := s.get("/metrics")
 	require.Contains(t, metrics, `l4fwd_accepted_total{listener="in"} 3`, "the counters go on")
-	require.Contains(t, metrics, `l4fwd_connections_active{listener="in",upstream="up"} 1`)
 	require.Contains(t, metrics, `l4fwd_handovers_total{result="taken"} 2`)
 	require.NoError(t, open.Close())
 	s.logs(t, `"id":1,`)
