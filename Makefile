@@ -9,6 +9,7 @@ BUILD   := build
 FUZZTIME ?= 15s
 SOAK     ?= 60s
 DEPLOY_CHECKS := terraform systemd observability manifests image release
+GOTEST   ?= go test
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 need-go = command -v go >/dev/null || { echo "make: go 1.26 or newer is missing: install it from https://go.dev/dl" >&2; exit 1; }
@@ -31,12 +32,14 @@ waiting := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
 test: ## all tests
 	@$(need-go)
-	go test -p $(beside) -parallel $(waiting) -count=1 $(longest-first) ./...
+	$(GOTEST) -p $(beside) -parallel $(waiting) -count=1 $(longest-first) ./...
 
-# What is not of the product is not tested so: the load test and its parts, and the documents' commands.
+# What is not of the product is not tested so: the load test and its parts, and the documents' commands; nor are verbs that print a text
+# from one goroutine, since each of their many processes takes the detector half a second to begin.
+one-goroutine := ^Test(Completion|ManualPages|Help|Import|ExitStatuses|UsageErrors|Version|WhatCheckPrints|NamesThatOthers)
 race: ## the product's tests under the race detector
 	@$(need-go)
-	CGO_ENABLED=1 go test -race -p $(beside) -count=1 -timeout 15m $(longest-first) $$(go list ./... | grep -v -e /bench -e '/docs$$')
+	CGO_ENABLED=1 $(GOTEST) -race -p $(beside) -count=1 -timeout 15m -skip '$(one-goroutine)' $(longest-first) $$(go list ./... | grep -v -e /bench -e '/docs$$')
 
 # Without a limit an input that reaches new code is made smaller for up to 60 s each, in which nothing new is tried.
 # When the time is over, Go's coordinator now and then takes its own deadline for a failure (golang/go#51484: a bare "context deadline
