@@ -49,9 +49,11 @@ type Leg struct {
 	Silent      float64 `json:"last_ack_seconds"` // since the peer last acknowledged anything
 }
 
-// ConnectionStates lists the values of Connection.State; Stalls those of Connection.Stalls.
+// ConnectionStates lists the values of Connection.State. The list is shared: change nothing in it.
 func ConnectionStates() []string { return relay.LookStates() }
-func Stalls() []string           { return relay.Stalls() }
+
+// Stalls lists the values of Connection.Stalls. The list is shared: change nothing in it.
+func Stalls() []string { return relay.Stalls() }
 
 // Listing is the live connections.
 type Listing struct {

@@ -13,8 +13,12 @@ type gone struct {
 }
 
 // The keys of busy: a listener and an upstream may have the same name.
-func listenerKey(name string) string           { return "l " + name }
-func upstreamKey(name string) string           { return "u " + name }
+func listenerKey(name string) string { return "l " + name }
+
+// upstreamKey is the key of an upstream by its name.
+func upstreamKey(name string) string { return "u " + name }
+
+// pairKey is the key of an upstream as one listener uses it. The byte 0 keeps the two names apart.
 func pairKey(listener, upstream string) string { return "p " + listener + "\x00" + upstream }
 
 // busy returns what has open connections: listeners, upstreams and pairs of them, by their keys.

@@ -137,9 +137,12 @@ func (s *sockets) source(listener string) string {
 // nowhere is the listener of a port that is off.
 type nowhere struct{}
 
+// Accept fails at once, so that a server on it ends instead of waiting.
 func (nowhere) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (nowhere) Close() error              { return nil }
-func (nowhere) Addr() net.Addr            { return &net.UnixAddr{Name: "off", Net: "unix"} }
+
+// Addr returns an address that reads "off".
+func (nowhere) Addr() net.Addr { return &net.UnixAddr{Name: "off", Net: "unix"} }
 
 var noPort = &port{Listener: nowhere{}}
 

@@ -101,14 +101,20 @@ func (d *daemon) History() metrics.History { return d.rates.History() }
 // Events are the latest events.
 func (d *daemon) Events() []admin.Event { return d.events.List() }
 
-// Connections, CloseConnection, EjectAddress and RestoreAddress are the forwarder's.
+// Connections: see proxy.Server.Connections.
 func (d *daemon) Connections(ctx context.Context) (proxy.Listing, error) {
 	return d.fwd.Connections(ctx)
 }
+
+// CloseConnection: see proxy.Server.CloseConnection.
 func (d *daemon) CloseConnection(id uint64) error { return d.fwd.CloseConnection(id) }
+
+// EjectAddress: see proxy.Server.EjectAddress.
 func (d *daemon) EjectAddress(upstream string, addr netip.AddrPort, length time.Duration) (proxy.Ejection, error) {
 	return d.fwd.EjectAddress(upstream, addr, length)
 }
+
+// RestoreAddress: see proxy.Server.RestoreAddress.
 func (d *daemon) RestoreAddress(upstream string, addr netip.AddrPort) (proxy.Ejection, error) {
 	return d.fwd.RestoreAddress(upstream, addr)
 }

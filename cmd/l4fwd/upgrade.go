@@ -186,6 +186,7 @@ func (s stillSide) Resume() {
 	resumeAll(s.ports)
 }
 
+// resumeAll lets every port that was stopped accept again.
 func resumeAll(all []func()) {
 	for _, resume := range all {
 		resume()

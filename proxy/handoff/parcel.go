@@ -70,6 +70,7 @@ func (p *Packer) Connection(c *Conn) error {
 	return nil
 }
 
+// flush writes the connections that are collected as one message, and does nothing if there are none.
 func (p *Packer) flush() error {
 	payload, fds, err := p.enc.take()
 	if err != nil || payload == nil {

@@ -40,6 +40,7 @@ func sealedMemory(f *os.File) error {
 // bagSize is the send buffer of a bag in bytes; 0: the system's, which holds 70,000 descriptors (Linux 6.18). Tests need several bags.
 var bagSize int
 
+// newBag returns an empty bag, whose two descriptors the caller owns: close it.
 func newBag() (*bag, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -69,6 +70,7 @@ func (b *bag) put(fds []int) (full bool, err error) {
 	}
 }
 
+// close closes both ends. What waits in the queue is closed by the kernel.
 func (b *bag) close() { closeAll([]int{b.in, b.out}) }
 
 // takeOut returns the descriptors of the next message in a queue that nobody sends to any more; none: there is no message.

@@ -92,7 +92,9 @@ type transport interface {
 func nanos(n int64) time.Duration { return time.Duration(n) }
 
 // clock returns the time on the loops' clock, in nanoseconds since shared.base; wall turns such a time into the calendar's.
-func (l *core) clock() int64           { return int64(time.Since(l.shared.base)) }
+func (l *core) clock() int64 { return int64(time.Since(l.shared.base)) }
+
+// wall turns a time of clock into the calendar's, for people and for a successor, whose clock begins elsewhere.
 func (l *core) wall(t int64) time.Time { return l.shared.base.Add(time.Duration(t)) }
 
 // acknowledgement is how the peer of an end acknowledges what it is sent.

@@ -41,6 +41,8 @@ func (l *core) fillFrom(c *conn, v *handoff.Conn, base int64) error {
 
 // The words are listed by number, so these only change the type.
 func phaseNumber(i int) phase { return phase(i) }
+
+// proofNumber is as phaseNumber.
 func proofNumber(i int) proof { return proof(i) }
 
 // take is the reverse of export. The events of its registration tell what an end can do, unless more is known of it.

@@ -43,6 +43,7 @@ func (l *loop) greet(c *conn, b []byte) bool {
 	return e == 0 && n == len(b)
 }
 
+// prefaced: see transport.
 func (l *loop) prefaced(*conn) {} // the client's first event brings it to readPreface
 
 // hangUp: see transport.
@@ -77,6 +78,7 @@ func (l *loop) keepalive(c *conn, s side) {
 	limitUnsent(c.ends[s].fd)
 }
 
+// attend: see transport.
 func (l *loop) attend(*conn) int64 { return 0 } // every event is seen
 
 // acknowledged: see transport.

@@ -7,6 +7,7 @@ import (
 
 // What the core asks of the io_uring engine where it differs from the epoll engine: see transport.
 
+// prefaced: see transport.
 func (l *uringLoop) prefaced(*conn) {} // see welcome
 
 // hangUp closes one end. In modeReady the kernel has no request of it; otherwise they are cancelled, since a request

@@ -111,8 +111,10 @@ func (p *page) entries(section string, all []entry) {
 	}
 }
 
-// bold and italic set a text in another font.
-func bold(text string) string   { return `\fB` + escape(text) + `\fR` }
+// bold sets a text in bold, for what is typed as it stands.
+func bold(text string) string { return `\fB` + escape(text) + `\fR` }
+
+// italic sets a text in italics, for what the reader replaces.
 func italic(text string) string { return `\fI` + escape(text) + `\fR` }
 
 // marked sets what stands between backquotes in bold.

@@ -103,6 +103,9 @@ type text struct {
 	body   bytes.Buffer
 }
 
-func (t *text) Header() http.Header         { return t.header }
+// Header returns the map itself, not a copy, as http.ResponseWriter wants it.
+func (t *text) Header() http.Header { return t.header }
+
+// WriteHeader keeps the last status; 0 means that none was set, which is 200.
 func (t *text) WriteHeader(status int)      { t.status = status }
 func (t *text) Write(b []byte) (int, error) { return t.body.Write(b) }

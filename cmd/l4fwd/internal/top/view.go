@@ -148,9 +148,15 @@ func (m *model) foot() string {
 }
 
 // Styles, as a terminal takes them. Without colours they still differ.
-func strong(text string) string       { return "\x1b[1m" + text + "\x1b[m" }
-func good(text string) string         { return "\x1b[1;32m" + text + "\x1b[m" }
-func bad(text string) string          { return "\x1b[1;31m" + text + "\x1b[m" }
+func strong(text string) string { return "\x1b[1m" + text + "\x1b[m" }
+
+// good is for what is as it should be: bold and green.
+func good(text string) string { return "\x1b[1;32m" + text + "\x1b[m" }
+
+// bad is for what needs attention: bold and red.
+func bad(text string) string { return "\x1b[1;31m" + text + "\x1b[m" }
+
+// selectedLine is for the line that the keys act on: reversed.
 func selectedLine(text string) string { return "\x1b[7m" + text + "\x1b[m" }
 
 // plain is a text that a terminal shows as it is: whatever is not printable ASCII becomes a question mark, since names are chosen

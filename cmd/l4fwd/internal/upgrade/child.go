@@ -72,6 +72,7 @@ func plain(err error) error {
 	return err
 }
 
+// pid returns the process number of the child, which is no other process's as long as nobody has waited for the child.
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
 // halt stops the new process, and returns once it does nothing any more, or after a moment where that cannot be seen.
