@@ -144,15 +144,21 @@ func changeAddress(cmd *cobra.Command, args []string, act func(*admin.Client, ne
 func newLogLevel() *cobra.Command {
 	var length time.Duration
 	cmd := &cobra.Command{
-		Use:   "log-level LEVEL [--for D]",
+		Use:   "log-level [LEVEL [--for D]]",
 		Short: "Change the running daemon's log level for a while",
 		Long: "Changes the level of the running daemon's log: " + strings.Join(admin.LogLevels, ", ") + ". After --for the level of the\n" +
 			"configuration is in force again. A reload ends it earlier: what the file has is in force then. The access log has no level.\n" +
+			"Without LEVEL it shows the level in force.\n" +
 			"Exit status: 0 done, 1 no daemon answers.",
-		Example:   "  l4fwd log-level debug --for 10m\n  l4fwd log-level info",
-		Args:      arguments("LEVEL, one of "+strings.Join(admin.LogLevels, ", "), 1, 1),
+		Example:   "  l4fwd log-level debug --for 10m\n  l4fwd log-level info\n  l4fwd log-level",
+		Args:      arguments("LEVEL, one of "+strings.Join(admin.LogLevels, ", "), 0, 1),
 		ValidArgs: admin.LogLevels,
-		RunE:      func(cmd *cobra.Command, args []string) error { return setLogLevel(cmd, args[0], length) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return showLogLevel(cmd)
+			}
+			return setLogLevel(cmd, args[0], length)
+		},
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "Return to the configured level after `D`, 1s to 720h; without it: at a reload.")
 	return talksToDaemon(cmd)
@@ -174,6 +180,32 @@ func setLogLevel(cmd *cobra.Command, level string, length time.Duration) error {
 	if err != nil {
 		return failure(err)
 	}
+	return printLogLevel(cmd, l)
+}
+
+// showLogLevel prints the level of the running daemon and what may be chosen.
+func showLogLevel(cmd *cobra.Command) error {
+	choices := strings.Join(admin.LogLevels, ", ")
+	if cmd.Flags().Changed("for") {
+		return usage(fmt.Errorf("log-level --for: name the level, one of %s", choices))
+	}
+	c, err := adminClient(cmd)
+	if err != nil {
+		return err
+	}
+	l, err := c.LogLevel()
+	if err != nil {
+		return failure(err)
+	}
+	if err := printLogLevel(cmd, l); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "change it with l4fwd log-level and one of %s\n", choices)
+	return err
+}
+
+// printLogLevel prints a level and how long it is in force.
+func printLogLevel(cmd *cobra.Command, l admin.LogLevel) error {
 	until := "until the next reload, which sets " + l.Configured
 	if !l.Until.IsZero() {
 		until = "until " + l.Until.UTC().Format(time.RFC3339) + ", then " + l.Configured
@@ -181,8 +213,8 @@ func setLogLevel(cmd *cobra.Command, level string, length time.Duration) error {
 	if l.Level == l.Configured {
 		until = "as configured"
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "log level %s, %s\n", l.Level, until)
-	return nil
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "log level %s, %s\n", l.Level, until)
+	return err
 }
 
 // checkFor reports a value of --for that is out of range.

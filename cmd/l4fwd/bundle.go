@@ -128,7 +128,7 @@ func (f *bundleFlags) options(cmd *cobra.Command, host string) bundle.Options {
 	}}
 	ask, err := adminClient(cmd)
 	if err != nil {
-		o.AskErr = errors.New("there is no admin address to ask; name it with --admin")
+		o.AskErr = noAdminAddress(cmd)
 	} else {
 		o.Ask = ask.Open
 		o.PID = func(context.Context) int { s, _, _ := ask.State(); return s.PID }
@@ -137,6 +137,14 @@ func (f *bundleFlags) options(cmd *cobra.Command, host string) bundle.Options {
 		return writeDiagnosis(ctx, out, l, ask)
 	}})
 	return o
+}
+
+// noAdminAddress is the error of everything that a daemon is asked for, if there is no address to ask.
+func noAdminAddress(cmd *cobra.Command) error {
+	if flag := cmd.Flag("admin"); flag.Changed {
+		return fmt.Errorf("--admin %q is no address to ask: write IP:PORT or unix:PATH", flag.Value)
+	}
+	return errors.New("there is no admin address to ask; name it with --admin")
 }
 
 // modules are the versions that this binary was built of.
@@ -174,7 +182,7 @@ func writeDiagnosis(ctx context.Context, out io.Writer, l *config.Loaded, ask *a
 		}
 	}
 	if l.Faults.Bad() {
-		return errors.New("doctor needs a configuration without faults, or a running daemon: name one with --config or --admin")
+		return errors.New("the configuration has faults, see config.yaml, and no daemon could be asked for its own, see status.json")
 	}
 	o := diagnosisOf(l)
 	o.Configuration = about

@@ -131,6 +131,11 @@ func TestBundleWithoutADaemon(t *testing.T) {
 	require.Contains(t, whyMissing(&m)["status.json"], "no daemon answers on "+none)
 	m, _, _ = bundled(t, nil, "--config", write(t, "admin: {address: off}\n"))
 	require.Contains(t, whyMissing(&m)["status.json"], "name it with --admin")
+	// What was given is not asked for again.
+	for _, given := range []string{"nonsense", "off"} {
+		m, _, _ = bundled(t, nil, "--config", filepath.Join(t.TempDir(), "none"), "--admin", given)
+		require.Equal(t, "--admin \""+given+"\" is no address to ask: write IP:PORT or unix:PATH", whyMissing(&m)["status.json"])
+	}
 }
 
 // A file that was edited and not loaded may be faulty, or not YAML at all, while the daemon serves an older one: doctor and bundle test

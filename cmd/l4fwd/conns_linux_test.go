@@ -170,7 +170,11 @@ func TestAddressAndLogLevelVerbs(t *testing.T) {
 	require.Contains(t, ask(exitUsage, "address", "eject", name, up, "--for", "0s"), "out of range")
 	require.Contains(t, ask(exitUsage, "address"), "name one of list, eject, restore")
 
+	const choices = "change it with l4fwd log-level and one of debug, info, warn, error\n"
+	require.Equal(t, "log level info, as configured\n"+choices, ask(exitOK, "log-level"))
+	require.Contains(t, ask(exitUsage, "log-level", "--for", "1m"), "name the level, one of debug, info, warn, error")
 	require.Contains(t, ask(exitOK, "log-level", "debug"), "until the next reload")
+	require.Equal(t, "log level debug, until the next reload, which sets info\n"+choices, ask(exitOK, "log-level"), "it shows and changes nothing")
 	ask(exitOK, "reload")
 	require.Contains(t, ask(exitOK, "log-level", "info"), "as configured")
 	require.Contains(t, ask(exitUsage, "log-level", "loud"), "use one of")

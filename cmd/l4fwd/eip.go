@@ -87,6 +87,21 @@ func (p *place) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.private, "private-ip", "", "The private IPv4 `ADDRESS` on it that the address is for. Default: the primary one of the instance.")
 }
 
+// check returns a usage error for a flag whose value cannot be. It asks nobody, so that a typing error is named before anything that
+// EC2 needs, such as a region, is missed.
+func (p *place) check() error {
+	if p.eni != "" && !eniID.MatchString(p.eni) {
+		return usage(fmt.Errorf("flag --interface: %q is no network interface; write eni- and 8 to 17 hexadecimal digits", p.eni))
+	}
+	if p.private == "" {
+		return nil
+	}
+	if private, err := netip.ParseAddr(p.private); err != nil || !private.Is4() {
+		return usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address; write the private one of the interface, like 10.0.1.7", p.private))
+	}
+	return nil
+}
+
 // complete takes what no flag says from the instance that this runs on, as the daemon does. Off EC2 it stays missing.
 func (p *place) complete(ctx context.Context) error {
 	if p.eni != "" && p.private != "" {
@@ -116,12 +131,13 @@ func (p *place) options(ctx context.Context, client eip.Client, which eip.Select
 		return eip.Options{}, usage(errors.New("flag --interface is missing: write --interface and the network interface, eni-…"))
 	case p.private == "":
 		return eip.Options{}, usage(errors.New("flag --private-ip is missing: write --private-ip and the private IPv4 address on the interface"))
-	case !eniID.MatchString(p.eni):
-		return eip.Options{}, usage(fmt.Errorf("flag --interface: %q is no network interface; write eni- and 8 to 17 hexadecimal digits", p.eni))
+	}
+	if err := p.check(); err != nil {
+		return eip.Options{}, err
 	}
 	private, err := netip.ParseAddr(p.private)
-	if err != nil || !private.Is4() {
-		return eip.Options{}, usage(fmt.Errorf("flag --private-ip: %q is no IPv4 address; write the private one of the interface, like 10.0.1.7", p.private))
+	if err != nil {
+		return eip.Options{}, err
 	}
 	return eip.Options{Client: client, Selector: which, Interface: p.eni, PrivateIP: private}, nil
 }
@@ -151,6 +167,9 @@ func newEIPClaim() *cobra.Command {
 func (p *place) claim(cmd *cobra.Command, timeout time.Duration) error {
 	if timeout <= 0 {
 		return usage(fmt.Errorf("flag --timeout: %s is out of range; write a duration above 0, like 30s", timeout))
+	}
+	if err := p.check(); err != nil {
+		return err
 	}
 	return withPool(cmd, timeout, func(ctx context.Context, aws clients, which eip.Selector) error {
 		o, err := p.options(ctx, aws.ec2, which)
@@ -187,6 +206,9 @@ func newEIPRelease() *cobra.Command {
 
 // release gives back the address of the pool that the place has.
 func (p *place) release(cmd *cobra.Command) error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	return withPool(cmd, 30*time.Second, func(ctx context.Context, aws clients, which eip.Selector) error {
 		o, err := p.options(ctx, aws.ec2, which)
 		if err != nil {

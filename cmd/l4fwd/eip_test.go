@@ -193,6 +193,7 @@ func TestEIPFaults(t *testing.T) {
 		{[]string{"list", "--eip-pool=eipalloc-0123456789abcdef0"}, exitFailure, "eipalloc-0123456789abcdef0 does not exist"},
 		{[]string{"claim", testPool, "--private-ip=10.0.0.10"}, exitUsage, "flag --interface"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=::1"}, exitUsage, "flag --private-ip"},
+		{[]string{"release", testPool, "--interface=eni-x", "--private-ip=10.0.0.10"}, exitUsage, `flag --interface: "eni-x" is no network interface`},
 		{[]string{"claim", testPool, "--interface=eni-0000000a"}, exitUsage, "flag --private-ip is missing"},
 		{[]string{"claim", testPool}, exitUsage, "flag --interface is missing: write --interface and the network interface, eni-…"},
 		{[]string{"claim", testPool, "--interface=eni-0000000a", "--private-ip=10.0.0.10", "--timeout=0"}, exitUsage, "flag --timeout: 0s is out of range"},
@@ -201,6 +202,25 @@ func TestEIPFaults(t *testing.T) {
 		code, _, stderr := eipVerb(c.args...)
 		require.Equal(t, c.code, code, "%v: %s", c.args, stderr)
 		require.Contains(t, stderr, c.says)
+	}
+}
+
+// A typing error in a flag is named, and not what EC2 would need first: here there is neither a region nor a key.
+func TestEIPFlagsAreReadBeforeEC2IsAsked(t *testing.T) {
+	simulatedEC2(t, 1)
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	for _, verb := range []string{"claim", "release"} {
+		for flag, says := range map[string]string{
+			"--interface=x":         `flag --interface: "x" is no network interface; write eni- and 8 to 17 hexadecimal digits`,
+			"--interface=eni-1234":  `flag --interface: "eni-1234" is no network interface`,
+			"--private-ip=10.0.0":   `flag --private-ip: "10.0.0" is no IPv4 address`,
+			"--private-ip=fd00::10": `flag --private-ip: "fd00::10" is no IPv4 address`,
+		} {
+			code, _, stderr := eipVerb(verb, testPool, flag)
+			require.Equal(t, exitUsage, code, "%s %s", verb, flag)
+			require.Contains(t, stderr, says)
+		}
 	}
 }
 

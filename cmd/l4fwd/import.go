@@ -36,7 +36,8 @@ func newImportHAProxy() *cobra.Command {
 		Long: "Reads a haproxy.cfg and prints the configuration that does the same, which passes l4fwd check. On stderr stands a\n" +
 			"line for each directive that was changed or dropped, with file, line and reason. warning: marks those that change\n" +
 			"neither routing nor access nor timeouts. Environment variables that the file uses are taken from the environment.\n" +
-			"Exit status: 0 all that matters was carried, 1 a line changes routing, access or timeouts, 2 the file cannot be read.",
+			"Exit status: 0 all that matters was carried, 1 a line changes routing, access or timeouts, 2 the file cannot be\n" +
+			"read, or its syntax or names are not valid in HAProxy.",
 		Example: "  l4fwd import haproxy /etc/haproxy/haproxy.cfg > l4fwd.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

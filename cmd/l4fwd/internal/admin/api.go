@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy"
@@ -93,6 +95,26 @@ type Failure struct {
 // failed answers with an error.
 func failed(w http.ResponseWriter, status int, err error) {
 	writeJSON(w, status, Failure{err.Error()})
+}
+
+// unknownKey is the error of a parameter that there is not.
+func unknownKey(name string) error { return fmt.Errorf("the query has an unknown key %.40q", name) }
+
+// query returns the parameters of a request's URL. On an error it has answered: without a filter that cannot be read all would be listed.
+func query(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err == nil {
+		return values, true
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if _, wrong := url.ParseQuery(pair); wrong != nil {
+			name, _, _ := strings.Cut(pair, "=")
+			err = fmt.Errorf("%.40s: %w", name, wrong)
+			break
+		}
+	}
+	failed(w, http.StatusBadRequest, err)
+	return nil, false
 }
 
 // largestBody is the most that a request may send, in bytes.

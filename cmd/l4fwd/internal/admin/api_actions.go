@@ -45,7 +45,17 @@ type AddressList struct {
 // addresses lists the addresses of all upstreams, or of the one that the query names.
 func (h handlers) addresses(w http.ResponseWriter, r *http.Request) {
 	list := AddressList{Addresses: []AddressRow{}}
-	want := r.URL.Query().Get("upstream")
+	values, ok := query(w, r)
+	if !ok {
+		return
+	}
+	for name := range values {
+		if name != "upstream" {
+			failed(w, http.StatusBadRequest, unknownKey(name))
+			return
+		}
+	}
+	want := values.Get("upstream")
 	found := want == ""
 	for _, u := range h.State().Proxy.Upstreams {
 		if want != "" && u.Name != want {

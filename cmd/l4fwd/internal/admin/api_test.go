@@ -56,6 +56,10 @@ func TestRequestsAreChecked(t *testing.T) {
 		{"conns/close", kind, `{"id":7}`, 200, "true"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1"}`, 400, "ip:port"},
 		{"addresses/eject", kind, `{"upstream":"u"}`, 400, "is missing: write it as GET /api/v1/addresses has it"},
+		{"addresses/eject", kind, `{"upstream":"u","address":""}`, 400, "is missing: write it as GET /api/v1/addresses has it"},
+		{"addresses/eject", kind, `{"upstream":"u","address":null}`, 400, "is missing: write it as GET /api/v1/addresses has it"},
+		{"addresses/restore", kind, `{"upstream":"u"}`, 400, "is missing: write it as GET /api/v1/addresses has it"},
+		{"addresses/restore", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"1m"}`, 400, "restore takes no"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"never"}`, 400, "no duration"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"-1s"}`, 400, "out of range"},
 		{"addresses/eject", kind, `{"upstream":"u","address":"10.0.0.1:1","for":"9000h"}`, 400, "out of range"},
@@ -72,6 +76,31 @@ func TestRequestsAreChecked(t *testing.T) {
 			require.Contains(t, w.Body.String(), `"error"`)
 			require.Empty(t, d.asked)
 		}
+	}
+}
+
+// A parameter that cannot be read, or that there is not, is named: without it a filter would list everything.
+func TestParametersThatCannotBeReadAreNamed(t *testing.T) {
+	h := NewHandler(newFake(), loopback, zap.NewNop())
+	for request, says := range map[string]string{
+		"conns?client=%zz":                `client: invalid URL escape`,
+		"conns?limit=1&sni=%":             `sni: invalid URL escape`,
+		"conns?%zz=1":                     `%zz: invalid URL escape`,
+		"conns?client=10.0.0.1;state=x":   `client: invalid semicolon separator`,
+		"conns?limit=-1":                  `limit=\"-1\" is not valid`,
+		"conns?limit=9223372036854775808": `limit=`,
+		"conns?reverse=perhaps":           `reverse=\"perhaps\" is not valid`,
+		"conns?state=asleep":              `state: \"asleep\" is not a choice; use one of `,
+		"conns?stalls=both":               `stalls: \"both\" is not a choice; use one of `,
+		"conns?sort=luck":                 `sort: \"luck\" is not a choice; use one of `,
+		"conns?clients=10.0.0.1":          `the query has an unknown key \"clients\"`,
+		"addresses?upstream=%zz":          `upstream: invalid URL escape`,
+		"addresses?upsteam=u":             `the query has an unknown key \"upsteam\"`,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/api/v1/"+request, nil))
+		require.Equal(t, 400, w.Code, "%s: %s", request, w.Body)
+		require.Contains(t, w.Body.String(), says, request)
 	}
 }
 

@@ -61,6 +61,12 @@ func (c *Client) Restore(upstream string, addr netip.AddrPort) (out proxy.Ejecti
 	return out, err
 }
 
+// LogLevel returns the level of the log.
+func (c *Client) LogLevel() (out LogLevel, err error) {
+	err = c.Call(http.MethodGet, "/api/v1/log-level", &out)
+	return out, err
+}
+
 // SetLogLevel changes the level of the log for d; 0: until a reload.
 func (c *Client) SetLogLevel(level string, d time.Duration) (out LogLevel, err error) {
 	err = c.Post("/api/v1/log-level", levelRequest{level, duration(d)}, &out)

@@ -116,7 +116,7 @@ func parseConnQuery(v url.Values) (q ConnQuery, err error) {
 				err = errors.New("below 0")
 			}
 		default:
-			return q, fmt.Errorf("the query has an unknown key %.40q", name)
+			return q, unknownKey(name)
 		}
 		if err != nil {
 			return q, fmt.Errorf("%s=%.40q is not valid", name, value)
@@ -185,7 +185,11 @@ var errLooksBusy = fmt.Errorf("%d listings of the connections are under way: try
 
 // conns lists connections. The answer is made whole before any of it is sent, so a slow reader holds no loop up.
 func (h handlers) conns(w http.ResponseWriter, r *http.Request) {
-	q, err := parseConnQuery(r.URL.Query())
+	values, ok := query(w, r)
+	if !ok {
+		return
+	}
+	q, err := parseConnQuery(values)
 	if err != nil {
 		failed(w, http.StatusBadRequest, err)
 		return

@@ -18,7 +18,7 @@ type Sysctl struct {
 var Recommended = []Sysctl{
 	{"net.core.somaxconn", "65535", "a burst of reconnects overflows the queue of connections that wait to be accepted", false},
 	{"net.ipv4.tcp_max_syn_backlog", "65535", "half-open connections beyond it cost window scaling", false},
-	{"net.ipv4.tcp_migrate_req", "1", "a reload or a restart resets connections that wait to be accepted", true},
+	{"net.ipv4.tcp_migrate_req", "1", "a client that comes in the instant in which a drain or a reload closes a listening socket is reset", true},
 	{"net.ipv4.ip_local_port_range", "10240 65535", "28,000 connections to an upstream address in place of 55,000", true},
 	{"net.ipv4.tcp_tw_reuse", "1", "a port in TIME_WAIT cannot be used for a new connection to the same upstream", true},
 	{"net.ipv4.tcp_slow_start_after_idle", "0", "after a pause a connection starts slowly again, and a chat has pauses", true},
