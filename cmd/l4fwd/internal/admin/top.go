@@ -14,6 +14,10 @@ const (
 	// at most one part in topShare of the time is spent on them, whatever the number of connections.
 	topInterval = streamInterval
 	topShare    = 250
+
+	// topCosts is of how many listings the shortest counts. One that took long by chance, because the machine was busy, would
+	// otherwise leave the page with an old listing for minutes.
+	topCosts = 3
 )
 
 // topConns are the connections that the status page shows.
@@ -29,7 +33,8 @@ type topConns struct {
 type top struct {
 	d     Daemon
 	looks *looks
-	next  time.Time // when another listing may be made
+	took  [topCosts]time.Duration // by the last listings, the newest first; 0: there was none
+	next  time.Time               // when another listing may be made
 	last  topConns
 }
 
@@ -51,7 +56,9 @@ func (t *top) list() topConns {
 	} else {
 		t.last = topConns{At: all.At, Total: len(all.Conns), Busiest: first(all.Conns, sorts["rate"]), Oldest: first(all.Conns, sorts["age"])}
 	}
-	t.next = time.Now().Add(max(topInterval, topShare*time.Since(begun)))
+	copy(t.took[1:], t.took[:])
+	t.took[0] = time.Since(begun)
+	t.next = time.Now().Add(max(topInterval, topShare*slices.Min(t.took[:])))
 	return t.last
 }
 
