@@ -26,7 +26,7 @@ type conn struct {
 	net.Conn
 	source netip.Addr // see sourceOf
 	stage  atomic.Uint32
-	since  atomic.Int64 // when it came, or when the stage answering began; Unix nanoseconds
+	since  atomic.Int64 // when it got its place, or when the stage answering began; Unix nanoseconds
 	leave  func()       // gives the place back; once
 
 	header *preface.Parser // nil once the header was read, or is known to be absent
@@ -39,7 +39,6 @@ const headerBuffer = 512
 // newConn returns the connection of a caller. leave is called once, by Close.
 func newConn(c net.Conn, source netip.Addr, leave func(*conn)) *conn {
 	out := &conn{Conn: c, source: source}
-	out.since.Store(time.Now().UnixNano())
 	out.header = &preface.Parser{Config: preface.Config{Proxy: preface.Optional}}
 	out.leave = sync.OnceFunc(func() { leave(out) })
 	return out

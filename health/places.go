@@ -133,15 +133,21 @@ func (p *places) enter(c *conn) (out *conn, ok bool) {
 	case len(p.open) >= p.most:
 		out = p.least(func(*conn) bool { return true })
 	default:
-		p.open = append(p.open, c)
+		p.take(c)
 		return nil, true
 	}
 	if out == nil {
 		return nil, false
 	}
 	p.remove(out)
-	p.open = append(p.open, c)
+	p.take(c)
 	return out, true
+}
+
+// take gives c a place. Its time for a request begins now: it may have waited in line for longer. The caller holds p.mu.
+func (p *places) take(c *conn) {
+	c.since.Store(time.Now().UnixNano())
+	p.open = append(p.open, c)
 }
 
 // least returns the caller that can be spared first: of those who came least far, the oldest. One that is being answered can be

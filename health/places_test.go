@@ -140,6 +140,21 @@ func TestACrowdIsAnswered(t *testing.T) {
 	crowd.Wait()
 }
 
+// A caller that had waited in line for longer than the time for a request lost its place at once to the next in line.
+func TestTheTimeInLineIsNotThatForARequest(t *testing.T) {
+	p := &places{most: 1, share: 1, grace: firstWords}
+	first := caller(p, "127.0.0.1")
+	time.Sleep(firstWords + 10*time.Millisecond)
+	_, ok := p.enter(first)
+	require.True(t, ok)
+	_, ok = p.enter(caller(p, "127.0.0.1"))
+	require.False(t, ok, "the first has just got its place")
+	first.since.Add(-int64(firstWords))
+	out, ok := p.enter(caller(p, "127.0.0.1"))
+	require.True(t, ok)
+	require.Same(t, first, out)
+}
+
 // Closing does not wait for a caller in line.
 func TestClosingEndsTheLine(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -37,7 +37,7 @@ func TestAdmissionByTheStandIn(t *testing.T) {
 	require.Contains(t, status.unwrapped(), "up: REFUSES this instance's public address for ")
 	require.Contains(t, status.unwrapped(), "(admission start): Access denied due to Virtual Network/Firewall rules.")
 	require.Equal(t, 1, status.code)
-	require.Contains(t, p.log.String(), `"msg":"the upstream refuses this instance's public address: its clients get 403.`)
+	p.logs(t, `"msg":"the upstream refuses this instance's public address: its clients get 403.`)
 
 	far.SetDeny(false)
 	p.eventually(t, func() bool { return p.get("/readyz") == "200 ok\n" })

@@ -110,7 +110,7 @@ listeners:
   - {name: in, address: "LISTEN", accept_proxy: required, allow_sources: [127.0.0.77]}
 upstreams: [{name: up, address: %q}]
 `, echo(t)))
-	front := haproxy(t, "listen in\n\tmode tcp\n\tbind BIND\n\tserver l4fwd "+p.listen+" send-proxy-v2 check check-send-proxy inter 200ms\n")
+	front := haproxy(t, "listen in\n\tmode tcp\n\tbind BIND\n\tserver l4fwd "+p.listen+" send-proxy-v2 check check-send-proxy inter 200ms fall 100\n")
 	c := from(t, "127.0.0.77", front)
 	exchange(t, c)
 	c.Close()

@@ -171,7 +171,7 @@ func TestACrashKeepsTheListeningSockets(t *testing.T) {
 		waiting := s.dial(t)
 		s.starts(t)
 		exchange(t, waiting)
-		require.Contains(t, s.log.String(), "took over the listening sockets of a process that died")
+		s.logs(t, "took over the listening sockets of a process that died")
 	}
 }
 

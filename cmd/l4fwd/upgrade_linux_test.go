@@ -159,7 +159,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 
 	s := g.status(t)
 	require.NotNil(t, s.Taken)
-	require.Len(t, slices.Compact(slices.Sorted(slices.Values(g.pids()))), n+1)
+	g.eventually(t, func() bool { return len(slices.Compact(slices.Sorted(slices.Values(g.pids())))) == n+1 })
 	metrics := g.get("/metrics")
 	require.Contains(t, metrics, fmt.Sprintf("l4fwd_handovers_total{result=\"taken\"} %d\n", n))
 	require.Contains(t, metrics, "l4fwd_handover_pause_seconds 0.")

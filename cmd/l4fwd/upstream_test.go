@@ -185,7 +185,7 @@ func TestABackupTakesOverAndReturns(t *testing.T) {
 	})
 	require.Contains(t, p.get("/metrics"), `l4fwd_upstream_addresses{state="usable",upstream="up"} 1`, "the backup serves now")
 	require.Equal(t, "200 ok\n", p.get("/readyz"))
-	require.Contains(t, p.log.String(), `"msg":"a backup serves: no primary address is usable"`)
+	p.logs(t, `"msg":"a backup serves: no primary address is usable"`)
 
 	one.live(t)
 	p.eventually(t, p.answers(t, "one"))

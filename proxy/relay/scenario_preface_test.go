@@ -289,7 +289,7 @@ func prefaceHealthCheck(r *rig) {
 }
 
 func prefaceNamed(r *rig) {
-	r.opts.PrefaceTimeout = 300 * time.Millisecond
+	r.opts.PrefaceTimeout = time.Second
 	says(r, Verdict{More: true, Closed: ProxyHeaderBad, Expired: ProxyHeaderMissing})
 	c := r.dial()
 	c.send("PRO")

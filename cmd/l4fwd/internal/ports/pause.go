@@ -14,6 +14,9 @@ import (
 type Pausable struct {
 	net.Listener
 
+	turn   sync.Mutex   // held by Pause and Resume: one at a time
+	inside sync.RWMutex // held for reading by those who are accepting
+
 	mu     sync.Mutex
 	paused chan struct{} // closed when the pause is over; nil: there is none
 	closed bool
@@ -25,15 +28,25 @@ type deadliner interface{ SetDeadline(time.Time) error }
 // Accept returns the next client. It waits while the listener is paused.
 func (p *Pausable) Accept() (net.Conn, error) {
 	for {
-		if over := p.pause(); over != nil {
+		c, over, err := p.accept()
+		switch {
+		case over != nil:
 			<-over
-			continue
-		}
-		c, err := p.Listener.Accept()
-		if !errors.Is(err, os.ErrDeadlineExceeded) { // only Pause sets one
+		case !errors.Is(err, os.ErrDeadlineExceeded): // only Pause sets one
 			return c, err
 		}
 	}
+}
+
+// accept is Accept without a wait for the end of a pause: it returns what is closed then.
+func (p *Pausable) accept() (c net.Conn, over chan struct{}, err error) {
+	p.inside.RLock()
+	defer p.inside.RUnlock()
+	if over = p.pause(); over != nil {
+		return nil, over, nil
+	}
+	c, err = p.Listener.Accept()
+	return c, nil, err
 }
 
 // pause returns what is closed at the end of the pause there is; nil: there is none.
@@ -43,8 +56,20 @@ func (p *Pausable) pause() chan struct{} {
 	return p.paused
 }
 
-// Pause keeps clients from being accepted until Resume or Close. An error has changed nothing.
+// Pause keeps clients from being accepted until Resume or Close: none is once it has returned. An error has changed nothing.
 func (p *Pausable) Pause() error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if err := p.begin(); err != nil {
+		return err
+	}
+	p.inside.Lock() // who looked at the deadline before it was set could still take a client that comes later
+	defer p.inside.Unlock()
+	return nil
+}
+
+// begin begins a pause, unless there is one. It ends every Accept of the listener.
+func (p *Pausable) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l, ok := p.Listener.(deadliner)
@@ -63,6 +88,8 @@ func (p *Pausable) Pause() error {
 
 // Resume lets clients be accepted again.
 func (p *Pausable) Resume() {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.paused == nil {
