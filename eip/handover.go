@@ -28,6 +28,15 @@ type SavedUnconfirmed struct {
 	Since      time.Time `json:"since,omitzero"`
 }
 
+// Move moves the times by d: by how much the clock was set since they were saved.
+func (s *Saved) Move(d time.Duration) {
+	for _, t := range []*time.Time{&s.Unconfirmed.Since, &s.Status.Verified, &s.Status.PoolAt} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+}
+
 // Pause waits until no call of EC2 is under way, and keeps any from beginning until resume is called. It returns the state as it
 // stays until then. The error says that ctx ended first: a claim or a release is under way.
 func (k *Keeper) Pause(ctx context.Context) (s *Saved, resume func(), err error) {

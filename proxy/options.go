@@ -19,6 +19,8 @@ type Options struct {
 
 	// Known is what Save returned in the process that this one takes over from; nil: nothing.
 	Known json.RawMessage
+	// Jump is by how much the clock was set since: Known's times are moved by it.
+	Jump time.Duration
 
 	// Adopt, if it is not nil, has the server take over from that of another process. It starts frozen then, see Server.Adopted.
 	Adopt *relay.Adoption

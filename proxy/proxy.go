@@ -76,7 +76,7 @@ func Start(o Options) (*Server, error) {
 // prepare makes the first table and begins to look its names up. After an error nothing of it runs.
 func (s *Server) prepare(o Options) error {
 	var fresh []*target
-	known, err := readSaved(o.Known)
+	known, err := readSaved(o.Known, o.Jump)
 	if err == nil {
 		fresh, err = s.compileFirst(o, known)
 	}

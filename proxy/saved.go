@@ -49,8 +49,9 @@ func (s *Server) Save() (json.RawMessage, error) {
 	return json.Marshal(v)
 }
 
-// readSaved reads what Save wrote; nothing of it is needed, so that nil is as good as an older version's.
-func readSaved(b json.RawMessage) (v saved, err error) {
+// readSaved reads what Save wrote; nothing of it is needed, so that nil is as good as an older version's. jump is by how much the clock
+// was set since.
+func readSaved(b json.RawMessage, jump time.Duration) (v saved, err error) {
 	if b == nil {
 		return v, nil
 	}
@@ -60,7 +61,28 @@ func readSaved(b json.RawMessage) (v saved, err error) {
 	if v.Version != savedVersion {
 		return saved{}, nil
 	}
+	if jump != 0 {
+		v.move(jump)
+	}
 	return v, nil
+}
+
+// move moves all times by d.
+func (v *saved) move(d time.Duration) {
+	for i := range v.Names {
+		v.Names[i].Answered = v.Names[i].Answered.Add(d)
+	}
+	for _, all := range v.Upstreams {
+		for i := range all {
+			all[i] = all[i].Move(d)
+		}
+	}
+	for name, a := range v.Admitted {
+		if !a.Since.IsZero() {
+			a.Since = a.Since.Add(d)
+			v.Admitted[name] = a
+		}
+	}
 }
 
 // save adds the egress address to what the next process is told.

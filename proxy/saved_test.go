@@ -51,6 +51,20 @@ func TestTheNextProcessKnowsWhatThisOneKnew(t *testing.T) {
 	require.Eventually(t, func() bool { return len(bare.targets()[0].set.Addresses()) == 2 }, 20*time.Second, time.Millisecond)
 	require.Empty(t, bare.targets()[0].notes(time.Now()))
 
+	// The clock was set forward by two hours meanwhile: what has another hour to go has it still.
+	set.Failed(first, time.Now())
+	_, err = set.Eject(second.Addr, 90*time.Minute)
+	require.NoError(t, err)
+	known, err = old.Save()
+	require.NoError(t, err)
+	later := start(t, engines()[0], testName, port, func(o *Options) { options(o); o.Known, o.Jump = known, 2*time.Hour })
+	require.Eventually(t, func() bool { return len(later.targets()[0].set.Addresses()) == 2 }, 20*time.Second, time.Millisecond)
+	moved := later.targets()[0].set.Addresses()[1]
+	require.Equal(t, second.Addr, moved.Addr)
+	out, until := moved.Manual(time.Now().Add(2 * time.Hour)) // the clock as it would be
+	require.True(t, out)
+	require.WithinDuration(t, time.Now().Add(2*time.Hour+90*time.Minute), until, time.Minute)
+
 	_, err = Start(Options{Known: []byte("{"), Upstreams: old.policy.table.Load().opts.Upstreams})
 	require.ErrorContains(t, err, "read what is known")
 	future := start(t, engines()[0], testName, port, func(o *Options) {

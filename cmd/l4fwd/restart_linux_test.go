@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type store struct {
 	echo string
 	*process
 	file string // of the configuration
+	text string // of the file, with places for the listener's address and the server's
 
 	mu    sync.Mutex
 	names []string
@@ -108,7 +110,7 @@ func (s *store) starts(t *testing.T) {
 	s.mu.Unlock()
 	if s.process == nil {
 		s.process = &process{listen: freePort(t), health: freePort(t), admin: freePort(t)}
-		s.file = write(t, fmt.Sprintf("listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %q, check: {interval: 100ms}}]\nlog: {access: all}\n", s.listen, s.echo))
+		s.file = write(t, fmt.Sprintf(cmp.Or(s.text, "listeners: [{name: in, address: %q}]\nupstreams: [{name: up, address: %[2]q, check: {interval: 100ms}}]\nlog: {access: all}\n"), s.listen, s.echo))
 	}
 	s.process = &process{listen: s.listen, health: s.health, admin: s.admin, log: &lockedBuffer{}, ended: make(chan struct{})}
 	s.cmd = command(t, env, "serve", "--config", s.file, "--health", s.health, "--admin", s.admin)
@@ -122,6 +124,13 @@ func (s *store) starts(t *testing.T) {
 	}
 	s.eventually(t, func() bool { return s.get("/readyz") == "200 ok\n" })
 	s.eventually(t, func() bool { return s.has() == "sockets" })
+}
+
+// level is the level of the log.
+func (s *store) level(t *testing.T) (l admin.LogLevel) {
+	t.Helper()
+	require.NoError(t, admin.NewClient("log-level", "tcp", s.admin).Call(http.MethodGet, "/api/v1/log-level", &l))
+	return l
 }
 
 // A restart keeps the listening sockets and the connections, with their counts and ids; nobody is refused in between.
@@ -229,12 +238,7 @@ func TestAfterAnUpgradeARestartCarriesTheConnectionsAcross(t *testing.T) {
 			}
 		}
 		require.Greater(t, starts, 1, "events of the process before are there")
-		r, err = api.Get("http://" + s.admin + "/api/v1/log-level")
-		require.NoError(t, err)
-		defer r.Body.Close()
-		var level admin.LogLevel
-		require.NoError(t, json.NewDecoder(r.Body).Decode(&level))
-		require.Equal(t, "debug", level.Level)
+		require.Equal(t, "debug", s.level(t).Level)
 	}
 	o = l4fwd(t, nil, "upgrade", "--admin", s.admin)
 	require.Equal(t, exitOK, o.code, o.stderr)

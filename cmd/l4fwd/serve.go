@@ -156,7 +156,7 @@ func (d *daemon) forward() (forwarder, error) {
 	options.AccessLogger = d.log.Access
 	if d.from != nil {
 		sockets, base := d.from.Sockets()
-		options.Adopt, options.Known = &relay.Adoption{Sockets: sockets, Base: base}, d.from.Part(partProxy)
+		options.Adopt, options.Known, options.Jump = &relay.Adoption{Sockets: sockets, Base: base}, d.from.Part(partProxy), d.from.Jump()
 	}
 	if part := d.from.Part(partSockets); part != nil {
 		err = d.sockets.takeOver(&cfg, options.Listeners, part)
@@ -182,7 +182,7 @@ func (d *daemon) register() {
 	d.upgrades = upgrade.New(upgrade.Options{Daemon: oldSide{d}, Keeper: d.keeper, Manager: d.notify, Logger: d.log.Logger, At: upgradeAt}, d.counts)
 	d.rates = metrics.NewSampler(d.fwd.Stats)
 	if part := d.from.Part(partHistory); part != nil {
-		d.doubt(d.rates.Take(part))
+		d.doubt(d.rates.Take(part, d.from.Jump()))
 	}
 	d.metrics = metrics.NewHandler(d.scrape, logging.Std(d.log.With(zap.String("handler", "metrics"))))
 	d.health.Register("listeners", d.fwd.ListenersReady)
@@ -209,7 +209,7 @@ func (d *daemon) locate() (*cloud.Cloud, error) {
 	return cloud.Locate(cloud.Options{
 		Pool: cfg.EIP.Pool, Required: cfg.EIP.Required, Release: eip.Policy(cfg.EIP.Release), VerifyInterval: cfg.EIP.VerifyInterval,
 		Groups: cfg.Lifecycle.ASG == config.FollowAuto, Spot: cfg.Lifecycle.Spot == config.FollowAuto, Interval: lifecycleInterval,
-		Logger: d.log.Logger, From: from,
+		Logger: d.log.Logger, From: from, Jump: d.from.Jump(),
 
 		Drain:        d.Drain,
 		Wait:         func(ctx context.Context) error { return d.fwd.Wait(ctx) },

@@ -170,7 +170,7 @@ func (d *daemon) recall(final *handoff.Final) {
 	if part := d.from.Part(partLevel); part != nil {
 		d.doubt(json.Unmarshal(part, &l))
 	}
-	left := time.Until(l.Until)
+	left := time.Until(l.Until.Add(d.from.Jump()))
 	if l.Level == l.Configured || !slices.Contains(admin.LogLevels, l.Level) || !l.Until.IsZero() && left <= 0 {
 		return
 	}

@@ -34,6 +34,28 @@ type SavedHook struct {
 	NotWaiting bool          `json:"not_waiting,omitempty"`
 }
 
+// onClock returns a time as the clock of now has it, which may have been set since the time was taken.
+func onClock(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	now := time.Now()
+	return now.Add(t.Sub(now))
+}
+
+// Move moves the times of heartbeats by d: by how much the clock was set since they were saved. When Spot takes the instance away is the
+// cloud's own time, and stays. nil: there is nothing to move.
+func (s *Saved) Move(d time.Duration) {
+	if s == nil {
+		return
+	}
+	for i := range s.Hooks {
+		if t := &s.Hooks[i].NextBeat; !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+}
+
 // Pause waits until neither the metadata nor Auto Scaling are being asked, and keeps both from being asked until resume is called. It
 // returns the state as it stays until then. The error says that ctx ended first.
 func (w *Watcher) Pause(ctx context.Context) (s *Saved, resume func(), err error) {
@@ -45,7 +67,7 @@ func (w *Watcher) Pause(ctx context.Context) (s *Saved, resume func(), err error
 	g := &w.group
 	s = &Saved{Version: savedVersion, Target: g.target, Known: g.known, Group: g.name, Current: g.current, TerminationDone: g.terminationDone}
 	for _, h := range g.hooks {
-		s.Hooks = append(s.Hooks, SavedHook{h.name, h.transition, h.timeout, h.completed, h.nextBeat, h.notWaiting})
+		s.Hooks = append(s.Hooks, SavedHook{h.name, h.transition, h.timeout, h.completed, onClock(h.nextBeat), h.notWaiting})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -55,6 +55,9 @@ func (g *Giver) Offer(s *State) error {
 // packState returns the state as it is sent, and the descriptors of its sockets, in order.
 func packState(s *State) (payload []byte, fds []int, err error) {
 	s.Version = Version
+	if s.Wall == 0 {
+		s.Wall, s.Clock = time.Now().UnixNano(), Now()
+	}
 	for i := range s.Sockets {
 		fds = append(fds, s.Sockets[i].FD)
 	}

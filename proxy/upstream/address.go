@@ -27,7 +27,7 @@ type Address struct {
 type record struct {
 	active    atomic.Int64
 	failures  atomic.Uint32 // failed attempts in a row
-	avoid     atomic.Int64  // until when the address is avoided; Unix nanoseconds, as all times here
+	avoid     atomic.Int64  // until when the address is avoided; a stamp, as all times here
 	slow      atomic.Uint32 // times in a row that another address connected first
 	slowUntil atomic.Int64  // until when it is avoided for that
 	onTrial   atomic.Bool   // an attempt is to show whether it is slow still
@@ -52,9 +52,9 @@ func (r *record) Active() int64 { return r.active.Load() }
 func (r *record) Failures() uint32 { return r.failures.Load() }
 
 // Usable reports whether the address is neither failed by its check nor ejected, by attempts or by an operator.
-func (r *record) Usable(now time.Time) bool { return r.usable(now.UnixNano()) }
+func (r *record) Usable(now time.Time) bool { return r.usable(stamp(now)) }
 
-// usable is Usable with Unix nanoseconds.
+// usable is Usable with a stamp.
 func (r *record) usable(now int64) bool {
 	return r.down.Load() == nil && now >= r.ejected.Load() && now >= r.manual.Load()
 }

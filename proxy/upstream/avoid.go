@@ -8,9 +8,9 @@ const (
 )
 
 // Avoided reports whether an attempt at the address failed a short time ago, so that another address is preferred.
-func (r *record) Avoided(now time.Time) bool { return r.avoided(now.UnixNano()) }
+func (r *record) Avoided(now time.Time) bool { return r.avoided(stamp(now)) }
 
-// avoided is Avoided with Unix nanoseconds.
+// avoided is Avoided with a stamp.
 func (r *record) avoided(now int64) bool {
 	return r.failures.Load() > 0 && now < r.avoid.Load() || r.slow.Load() > 0 && now < r.slowUntil.Load()
 }
@@ -18,7 +18,7 @@ func (r *record) avoided(now int64) bool {
 // fail notes a failed attempt and returns how many failed in a row. The address is avoided for 1, 2, 4 … 30 s.
 func (r *record) fail(now time.Time) uint32 {
 	n := r.failures.Add(1)
-	r.avoid.Store(now.Add(avoidFor(n)).UnixNano())
+	r.avoid.Store(stamp(now.Add(avoidFor(n))))
 	return n
 }
 
@@ -33,11 +33,11 @@ func avoidFor(n uint32) time.Duration {
 // outpaced notes that an attempt begun later, at another address, connected first. The address is avoided for 1, 2, 4 … 30 s.
 // Attempts that lose together count once.
 func (r *record) outpaced(now time.Time) {
-	if now.UnixNano() < r.slowUntil.Load() && !r.onTrial.CompareAndSwap(true, false) {
+	if stamp(now) < r.slowUntil.Load() && !r.onTrial.CompareAndSwap(true, false) {
 		return
 	}
 	n := r.slow.Add(1)
-	r.slowUntil.Store(now.Add(avoidFor(n)).UnixNano())
+	r.slowUntil.Store(stamp(now.Add(avoidFor(n))))
 }
 
 // tryAgain lets one attempt show whether an address is slow still. Others avoid it meanwhile.

@@ -140,6 +140,6 @@ func (s *Set) rise(a *Address, now time.Time) {
 	a.failures.Store(0)
 	a.ejections.Store(0)
 	a.ejected.Store(0)
-	a.back.Store(now.UnixNano())
+	a.back.Store(stamp(now))
 	a.down.Store(nil)
 }

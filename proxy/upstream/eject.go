@@ -24,10 +24,10 @@ func (s *Set) Connected(a *Address) {
 	s.mu.Lock()
 	now := time.Now()
 	a.ejections.Store(0)
-	early := now.UnixNano() < a.ejected.Load()
+	early := stamp(now) < a.ejected.Load()
 	var c Change
 	if early {
-		a.back.Store(now.UnixNano())
+		a.back.Store(stamp(now))
 		a.ejected.Store(0)
 		c = s.change(a, StateUsable, "an attempt connected", now)
 	}
@@ -48,13 +48,13 @@ func (s *Set) Failed(a *Address, now time.Time) {
 		return
 	}
 	s.mu.Lock()
-	ejected := s.mayEject(a, now.UnixNano())
+	ejected := s.mayEject(a, stamp(now))
 	var c Change
 	if ejected {
 		times := min(a.ejections.Load()+1, maxEjections)
 		a.ejections.Store(times)
 		d := s.opts.Outlier.Ejection * time.Duration(times)
-		a.ejected.Store(now.Add(d).UnixNano())
+		a.ejected.Store(stamp(now.Add(d)))
 		c = s.change(a, StateEjected, fmt.Sprintf("%d attempts failed in a row, for %s", n, d), now)
 	}
 	s.mu.Unlock()

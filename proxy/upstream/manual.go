@@ -20,7 +20,7 @@ const forGood = math.MaxInt64
 // manual are the manual ejections of an upstream. A set shares them with the one that it replaces.
 type manual struct {
 	mu    sync.Mutex
-	until map[netip.AddrPort]int64 // Unix nanoseconds, or forGood
+	until map[netip.AddrPort]int64 // a stamp, or forGood
 }
 
 // of returns until when an address is out by hand; 0: it is not.
@@ -39,7 +39,7 @@ func (m *manual) all() map[netip.AddrPort]int64 {
 
 // set notes until when an address is out; 0: it is not any more. Ejections that are over are forgotten.
 func (m *manual) set(ap netip.AddrPort, until int64) {
-	now := time.Now().UnixNano()
+	now := stamp(time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.until, func(_ netip.AddrPort, u int64) bool { return u <= now })
@@ -62,7 +62,7 @@ func (s *Set) Eject(ap netip.AddrPort, d time.Duration) (others int, err error) 
 	now := time.Now()
 	until, why := int64(forGood), "ejected by an operator, until it is restored"
 	if d > 0 {
-		until, why = now.Add(d).UnixNano(), fmt.Sprintf("ejected by an operator for %s", d)
+		until, why = stamp(now.Add(d)), fmt.Sprintf("ejected by an operator for %s", d)
 	}
 	s.mu.Lock()
 	list := s.cur.Load().list
@@ -91,7 +91,7 @@ func (s *Set) Restore(ap netip.AddrPort) error {
 	s.mu.Lock()
 	list := s.cur.Load().list
 	i := indexOf(list, ap)
-	if s.manual.of(ap) <= now.UnixNano() {
+	if s.manual.of(ap) <= stamp(now) {
 		s.mu.Unlock()
 		if i < 0 {
 			return ErrUnknownAddress
@@ -104,7 +104,7 @@ func (s *Set) Restore(ap netip.AddrPort) error {
 		return nil
 	}
 	a := list[i]
-	a.back.Store(now.UnixNano())
+	a.back.Store(stamp(now))
 	a.manual.Store(0)
 	c := s.change(a, StateUsable, "restored by an operator", now)
 	s.mu.Unlock()
@@ -120,13 +120,13 @@ func (s *Set) manualOver(a *Address, until int64) {
 		return
 	}
 	now := time.Now()
-	a.back.Store(now.UnixNano())
+	a.back.Store(stamp(now))
 	c := s.change(a, StateUsable, "its ejection by an operator is over", now)
 	s.mu.Unlock()
 	s.notify(c)
 }
 
-// outByHand is Manual with Unix nanoseconds.
+// outByHand is Manual with a stamp.
 func (r *record) outByHand(now int64) bool { return now < r.manual.Load() }
 
 // Manual reports whether the address is out by hand, and until when; the zero time: until it is restored.
@@ -134,8 +134,8 @@ func (r *record) Manual(now time.Time) (out bool, until time.Time) {
 	switch u := r.manual.Load(); {
 	case u == forGood:
 		return true, time.Time{}
-	case now.UnixNano() < u:
-		return true, time.Unix(0, u)
+	case stamp(now) < u:
+		return true, stampedAt(u, now)
 	}
 	return false, time.Time{}
 }

@@ -38,12 +38,12 @@ func (s *Set) pick(tried []*Address) *Address {
 	case 0:
 		return nil
 	case 1:
-		if a := snap.list[0]; a.manual.Load() == 0 || !a.outByHand(time.Now().UnixNano()) {
+		if a := snap.list[0]; a.manual.Load() == 0 || !a.outByHand(stamp(time.Now())) {
 			return a
 		}
 		return nil
 	}
-	c := choice{set: s, snap: snap, tried: tried, now: time.Now().UnixNano(), turn: s.turn.Add(1)}
+	c := choice{set: s, snap: snap, tried: tried, now: stamp(time.Now()), turn: s.turn.Add(1)}
 	a := c.choose()
 	if a.outByHand(c.now) { // it ranks last: all are
 		return nil
@@ -57,10 +57,10 @@ func (s *Set) pick(tried []*Address) *Address {
 func (s *Set) Exchange(from, to *Address) bool {
 	snap := s.cur.Load()
 	i, k := slices.Index(snap.list, from), slices.Index(snap.list, to)
-	if k < 0 || to.outByHand(time.Now().UnixNano()) || s.opts.Balance == First && i >= 0 && i != k {
+	if k < 0 || to.outByHand(stamp(time.Now())) || s.opts.Balance == First && i >= 0 && i != k {
 		return false
 	}
-	c := choice{set: s, snap: snap, now: time.Now().UnixNano()}
+	c := choice{set: s, snap: snap, now: stamp(time.Now())}
 	standing := func(i int) int { rank, _ := c.rank(i); return rank &^ rankRamp }
 	if i >= 0 && standing(k) > standing(i) {
 		return false

@@ -22,23 +22,35 @@ type Saved struct {
 	Manual    int64          `json:"manual,omitempty"` // until when an operator has ejected it
 }
 
+// Move returns the standing with its times moved by d: by how much the clock was set since it was saved.
+func (v Saved) Move(d time.Duration) Saved {
+	for _, t := range []*int64{&v.Avoid, &v.SlowUntil, &v.Ejected, &v.Back, &v.Manual} {
+		*t = moved(*t, d)
+	}
+	if !v.DownSince.IsZero() {
+		v.DownSince = v.DownSince.Add(d)
+	}
+	return v
+}
+
 // Save returns the standing of each current address, and which others an operator has ejected.
 func (s *Set) Save() (all []Saved) {
-	out := s.manual.all()
+	out, set := s.manual.all(), onCalendar(time.Now())
 	for _, a := range s.Addresses() {
 		v := Saved{
 			Addr: a.Addr, Failures: a.failures.Load(), Avoid: a.avoid.Load(), Slow: a.slow.Load(), SlowUntil: a.slowUntil.Load(),
 			Ejected: a.ejected.Load(), Ejections: a.ejections.Load(), Checked: a.trusted || a.checked.Load(), Back: a.back.Load(),
 		}
+		v.Manual = out[a.Addr]
+		delete(out, a.Addr)
+		v = v.Move(set)
 		if d := a.down.Load(); d != nil {
 			v.Down, v.DownSince = d.Why, d.Since
 		}
-		v.Manual = out[a.Addr]
-		delete(out, a.Addr)
 		all = append(all, v)
 	}
 	for ap, until := range out {
-		all = append(all, Saved{Addr: ap, Manual: until})
+		all = append(all, Saved{Addr: ap, Manual: moved(until, set)})
 	}
 	return all
 }

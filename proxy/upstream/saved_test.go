@@ -52,7 +52,7 @@ func TestTheStandingPassesToTheNextProcess(t *testing.T) {
 	saved := old.Save()
 	require.Equal(t, StateEjected, old.Standings(now)[0].State)
 	require.Equal(t, Saved{
-		Addr: all[0], Failures: 2, Avoid: now.Add(2 * time.Second).UnixNano(), Ejected: now.Add(time.Hour).UnixNano(), Ejections: 1,
+		Addr: all[0], Failures: 2, Avoid: stamp(now.Add(2 * time.Second)), Ejected: stamp(now.Add(time.Hour)), Ejections: 1,
 	}, saved[0])
 	require.Equal(t, "check failed: broken", saved[1].Down)
 	require.NotZero(t, saved[1].DownSince)

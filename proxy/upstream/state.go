@@ -76,8 +76,8 @@ func (s *Set) state(a *Address, now time.Time) (state State, why string) {
 	if a.Failures() == 1 {
 		failed = "the last attempt failed"
 	}
-	if until := time.Unix(0, a.ejected.Load()); now.Before(until) {
-		return StateEjected, fmt.Sprintf("%s, ejected for another %s", failed, until.Sub(now).Round(time.Second))
+	if left := time.Duration(a.ejected.Load() - stamp(now)); left > 0 {
+		return StateEjected, fmt.Sprintf("%s, ejected for another %s", failed, left.Round(time.Second))
 	}
 	switch {
 	case a.Failures() > 0:

@@ -45,6 +45,7 @@ type Options struct {
 	Interval       time.Duration // how often the instance metadata are asked; 0: the watcher's own 5 s
 	Logger         *zap.Logger
 	From           json.RawMessage // what Pause returned in the process that this one takes over from; nil: there is none
+	Jump           time.Duration   // by how much the clock was set since
 
 	Drain        func(by string) bool        // begins a drain, unless one has begun
 	Wait         func(context.Context) error // returns nil once no connection is open

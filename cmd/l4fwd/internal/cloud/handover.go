@@ -64,6 +64,8 @@ func takeOver(ctx context.Context, o Options) (*Cloud, error) {
 	if s.Version != savedVersion || s.Keeper == nil {
 		return nil, fmt.Errorf("the state of the place in AWS has version %d, this process reads %d", s.Version, savedVersion)
 	}
+	s.Keeper.Move(o.Jump)
+	s.Watcher.Move(o.Jump)
 	aws, err := instance.LoadAs(ctx, s.Identity)
 	if err != nil {
 		return nil, err

@@ -43,8 +43,8 @@ func (r *Sampler) Save() (json.RawMessage, error) {
 }
 
 // Take puts the history of the process before this one, whose counters go on here, before that of this one. It is called before
-// Run. An error has changed nothing.
-func (r *Sampler) Take(from json.RawMessage) error {
+// Run. jump is by how much the clock was set since. An error has changed nothing.
+func (r *Sampler) Take(from json.RawMessage, jump time.Duration) error {
 	var s savedHistory
 	if err := json.Unmarshal(from, &s); err != nil {
 		return fmt.Errorf("read the history: %w", err)
@@ -52,10 +52,13 @@ func (r *Sampler) Take(from json.RawMessage) error {
 	if s.Version != historyVersion {
 		return fmt.Errorf("the history has version %d, this process reads %d", s.Version, historyVersion)
 	}
+	for i := range s.Points {
+		s.Points[i].At = s.Points[i].At.Add(jump)
+	}
 	var moments []moment
 	for _, m := range s.Moments {
 		moments = append(moments, moment{
-			sample: sample{at: m.At, up: m.Up, down: m.Down, accepted: m.Accepted, busy: m.Busy, limited: m.Limited},
+			sample: sample{at: m.At.Add(jump), up: m.Up, down: m.Down, accepted: m.Accepted, busy: m.Busy, limited: m.Limited},
 			active: m.Active, refused: m.Refused, ended: m.Ended,
 		})
 	}

@@ -37,7 +37,7 @@ func TestTheHistoryGoesOnInTheNextProcess(t *testing.T) {
 	st := figures(4400)
 	next := NewSampler(func() proxy.Stats { return st })
 	next.moments[0].at = time.Date(2026, 11, 28, 5, 0, 44, 0, time.UTC)
-	require.NoError(t, next.Take(saved))
+	require.NoError(t, next.Take(saved, 0))
 	h := next.History()
 	require.Len(t, h.Points, 10)
 	require.InDelta(t, 44, h.Span, 0.01)
@@ -50,17 +50,24 @@ func TestTheHistoryGoesOnInTheNextProcess(t *testing.T) {
 	require.Len(t, next.History().Points, 11)
 	require.Zero(t, next.History().Points[10].Connections)
 
+	// The clock was set back by an hour in between: an interval is as long as it was.
+	back := NewSampler(func() proxy.Stats { return st })
+	back.moments[0].at = time.Date(2026, 11, 28, 4, 0, 44, 0, time.UTC)
+	require.NoError(t, back.Take(saved, -time.Hour))
+	require.InDelta(t, 44, back.History().Span, 0.01)
+	require.Equal(t, time.Date(2026, 11, 28, 4, 0, 4, 0, time.UTC), back.History().Points[0].At)
+
 	full, err := charted(300).Save()
 	require.NoError(t, err)
-	require.NoError(t, next.Take(full))
+	require.NoError(t, next.Take(full, 0))
 	require.Len(t, next.History().Points, historyCount)
 	require.Len(t, next.moments, historyCount+1)
 }
 
 func TestAHistoryThatCannotBeReadChangesNothing(t *testing.T) {
 	r := charted(1)
-	require.ErrorContains(t, r.Take([]byte(`{"version":2}`)), "has version 2, this process reads 1")
-	require.ErrorContains(t, r.Take([]byte(`[]`)), "read the history")
+	require.ErrorContains(t, r.Take([]byte(`{"version":2}`), 0), "has version 2, this process reads 1")
+	require.ErrorContains(t, r.Take([]byte(`[]`), 0), "read the history")
 	require.Len(t, r.History().Points, 1)
 }
 
@@ -75,7 +82,7 @@ func TestASavedHistoryOfEachVersionIsRead(t *testing.T) {
 	golden, err := os.ReadFile(path)
 	require.NoError(t, err)
 	next := charted(0)
-	require.NoError(t, next.Take(golden))
+	require.NoError(t, next.Take(golden, 0))
 	require.Equal(t, charted(2).History().Points, next.History().Points)
 	require.InDelta(t, 0, next.moments[0].at.Sub(charted(0).moments[0].at).Seconds(), 0)
 }

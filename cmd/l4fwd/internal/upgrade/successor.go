@@ -18,8 +18,9 @@ type Successor struct {
 	source source
 	late   bool // the old process is gone
 	state  *handoff.State
-	given  []bool // by socket: it has an owner
-	lost   error  // late: what could not be taken over
+	jump   time.Duration // of the clock since state was written
+	given  []bool        // by socket: it has an owner
+	lost   error         // late: what could not be taken over
 }
 
 // source is where the state comes from: a handoff.Taker or a handoff.Parcel.
@@ -64,6 +65,7 @@ func (s *Successor) Greet(build string, at func(sent bool, k handoff.Kind) error
 		return fmt.Errorf("take over from the running process: %w", err)
 	}
 	s.given = make([]bool, len(s.state.Sockets))
+	s.jump = s.state.Jump()
 	return nil
 }
 
@@ -86,6 +88,14 @@ func (s *Successor) From() (build string, pid int) {
 		return "", 0
 	}
 	return s.state.Build, s.state.PID
+}
+
+// Jump returns by how much the calendar's clock was set since the old process wrote its parts: see handoff.State.
+func (s *Successor) Jump() time.Duration {
+	if s == nil {
+		return 0
+	}
+	return s.jump
 }
 
 // Part returns a part of the old process's state, nil if there is none of that name.
