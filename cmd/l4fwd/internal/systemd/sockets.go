@@ -24,7 +24,11 @@ func listeningOn(fd int) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if accepts == 0 {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if accepts == 0 || kind != unix.SOCK_STREAM { // ListenSequentialPacket= listens, too
 		return netip.AddrPort{}, errors.New("does not listen")
 	}
 	sa, err := unix.Getsockname(fd)

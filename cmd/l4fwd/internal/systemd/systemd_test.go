@@ -181,6 +181,14 @@ func TestASocketThatDoesNotListenIsRefused(t *testing.T) {
 	defer unix.Close()
 	require.Contains(t, child(t, "unix", unix), "is not a TCP socket")
 
+	packets, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "p"), Net: "unixpacket"})
+	require.NoError(t, err)
+	defer packets.Close()
+	sequential, err := packets.File()
+	require.NoError(t, err)
+	defer sequential.Close()
+	require.Contains(t, child(t, "packets", sequential), "does not listen; it needs ListenStream=")
+
 	f, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	defer f.Close()

@@ -65,7 +65,31 @@ func (s *Successor) Greet(build string, at func(sent bool, k handoff.Kind) error
 		return fmt.Errorf("take over from the running process: %w", err)
 	}
 	s.given = make([]bool, len(s.state.Sockets))
+	if err := s.checkSockets(); err != nil {
+		return fmt.Errorf("take over from the running process: %w", err)
+	}
 	s.jump = s.state.Jump()
+	return nil
+}
+
+// checkSockets returns an error for a socket that does not accept where the state says. Those that a process left that is gone are left
+// out instead: the listener opens another one.
+func (s *Successor) checkSockets() error {
+	var good []handoff.Socket
+	for i := range s.state.Sockets {
+		socket := &s.state.Sockets[i]
+		err := socket.Check()
+		switch {
+		case err == nil:
+			good = append(good, *socket)
+		case s.late:
+			_ = syscall.Close(socket.FD)
+			s.lost = errors.Join(s.lost, err)
+		default:
+			return err
+		}
+	}
+	s.state.Sockets, s.given = good, s.given[:len(good)]
 	return nil
 }
 
@@ -190,12 +214,12 @@ func (s *Successor) TakeOver(n Heir) error {
 
 // unpack takes what the old process left. What can't be taken is lost: nobody else has it.
 func (s *Successor) unpack(n Heir) {
-	lost := 0
+	lost, last := 0, error(nil)
 	final, err := s.source.Ready(func(conns []handoff.Conn) error {
 		for i := range conns {
 			if err := n.Take(&conns[i]); err != nil {
 				lost++
-				s.lost = fmt.Errorf("%d connections, the last one: %w", lost, err)
+				last = err
 			}
 		}
 		return nil
@@ -203,9 +227,10 @@ func (s *Successor) unpack(n Heir) {
 	if err == nil && final.Still != 0 { // else it died, and there are no figures
 		err = n.Settle(final)
 	}
-	if err != nil {
-		s.lost = errors.Join(s.lost, err)
+	if lost > 0 {
+		s.lost = errors.Join(s.lost, fmt.Errorf("%d connections, the last one: %w", lost, last))
 	}
+	s.lost = errors.Join(s.lost, err)
 }
 
 // Close closes the channel and the sockets that nobody was given.
