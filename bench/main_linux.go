@@ -26,8 +26,9 @@ const roleEnv = "L4BENCH_ROLE"
 
 // The roles of the far end.
 const (
-	originRole = "origin"
-	tlsRole    = "origin-tls"
+	originRole  = "origin"
+	tlsRole     = "origin-tls"
+	ticketsRole = "origin-tls-tickets" // lets clients resume their sessions
 )
 
 // options are the command line.
@@ -78,7 +79,7 @@ func main() {
 // play is what a child process does.
 func play(role string, args []string) error {
 	switch role {
-	case originRole, tlsRole:
+	case originRole, tlsRole, ticketsRole:
 		var addrs []netip.Addr
 		for _, a := range args {
 			addr, err := netip.ParseAddr(a)
@@ -87,8 +88,8 @@ func play(role string, args []string) error {
 			}
 			addrs = append(addrs, addr)
 		}
-		if role == tlsRole {
-			return origin.MainTLS(addrs, os.Stdin, os.Stdout)
+		if role != originRole {
+			return origin.MainTLS(addrs, role == ticketsRole, os.Stdin, os.Stdout)
 		}
 		return origin.Main(addrs, os.Stdin, os.Stdout)
 	case "load":
@@ -112,7 +113,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.binary, "l4fwd", "", "l4fwd binary (default: build ./cmd/l4fwd)")
 	f.StringVar(&engines, "l4fwd-engines", "uring,epoll,portable", "engines of l4fwd, each a peer of its own, comma-separated")
 	f.StringVar(&judged, "judge", "l4fwd-uring,l4fwd-epoll,l4fwd-uring-sni,l4fwd-epoll-sni,l4fwd-uring-log,l4fwd-epoll-log,l4fwd-uring-upgrade,l4fwd-epoll-upgrade,l4fwd-warm", "the peers held against their engine's targets, comma-separated")
-	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,veth,far (default all, loopback with -quick)")
+	f.StringVar(&nets, "net", "", "networks to run over, comma-separated: loopback,tls,veth,far (default all, loopback with -quick)")
 	f.StringVar(&o.out, "out", "bench/results", "where latest.json, latest.md and the charts go")
 	f.Func("peer", "another peer, repeatable: 'name=command with {listen} {upstream}', {health} and {admin} being free addresses, too", func(s string) error {
 		spec, err := peer.Custom(s)
@@ -136,7 +137,7 @@ func parse(args []string) (options, error) {
 	}
 	for _, name := range o.nets {
 		if networks[name] == nil {
-			return o, fmt.Errorf("parse -net: no network %q, there are %s, %s and %s", name, report.Loopback, vethName, farName)
+			return o, fmt.Errorf("parse -net: no network %q, there are %s, %s, %s and %s", name, report.Loopback, tlsName, vethName, farName)
 		}
 	}
 	o.defaults()
@@ -148,12 +149,14 @@ func parse(args []string) (options, error) {
 
 func (o *options) defaults() {
 	reps, duration := 5, 2*time.Second
-	nets := []string{report.Loopback, vethName, farName}
+	nets := []string{report.Loopback, tlsName, vethName, farName}
 	if o.quick {
 		reps, duration = 2, 400*time.Millisecond
-		if nets = nets[:1]; !o.anythingOver(report.Loopback) {
-			nets = []string{farName}
+		if o.anythingOver(report.Loopback) {
+			nets = nets[:1]
 		}
+		// What does not run over loopback has a network of its own.
+		nets = slices.DeleteFunc(nets, func(name string) bool { return !o.anythingOver(name) })
 	}
 	if len(o.nets) == 0 {
 		o.nets = nets

@@ -38,13 +38,23 @@ type link struct {
 const sourceCount = 8
 
 // networks are what -net can name.
-var networks = map[string]func() (*network, error){report.Loopback: loopback, vethName: veth, farName: far}
+var networks = map[string]func() (*network, error){report.Loopback: loopback, tlsName: overTLS, vethName: veth, farName: far}
 
 func loopback() (*network, error) {
 	self := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	way := link{sources: addresses(self), dest: self}
 	return &network{Network: report.Network{Name: report.Loopback, What: "Client, proxy and origin on 127.0.0.1, whose packets hold 64 KiB."},
 		listen: self, upstream: self, toProxy: way, toOrigin: way, role: originRole}, nil
+}
+
+const tlsName = "tls"
+
+// overTLS is loopback with an origin that speaks TLS.
+func overTLS() (*network, error) {
+	n, err := loopback()
+	n.Name, n.What = tlsName, "Client, proxy and origin on 127.0.0.1; the origin speaks TLS and lets clients resume their sessions."
+	n.role, n.probe = ticketsRole, probeTLS
+	return n, err
 }
 
 // addresses is first and those behind it.

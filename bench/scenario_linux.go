@@ -21,8 +21,8 @@ type scenario struct {
 	fewer int
 	// veth says that a network of real packets makes a difference to it.
 	veth bool
-	// far says that it runs over the long way only, and is all that does: a round trip is what it is about.
-	far bool
+	// net is the only network that it runs over, and nothing else does there; "" for any other.
+	net string
 	// variant is the variant of relays that takes part beside the ordinary peers; none takes part anywhere else.
 	variant string
 	// alone says that only relays of the variant take part.
@@ -90,6 +90,14 @@ var scenarios = []scenario{
 			Metrics: single},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 32, Reconnect: true, Hello: peer.RoutedName, Down: 1024}}, variant: peer.SNI,
 	}, {
+		Scenario: report.Scenario{Name: "tls_python", Title: "Connect, resume a TLS session, send 1 KiB, receive 1 KiB, close without close_notify, as Python's requests does; 16 at once. Latency is up to the answer.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.TLS, Conns: 16, Up: 1024, Down: 1024, Ending: load.LikePython}}, net: tlsName,
+	}, {
+		Scenario: report.Scenario{Name: "tls_node", Title: "The same, but the client ends with close_notify and FIN, and waits for the origin's, as Node's socket.end() does. Latency is up to then.",
+			Metrics: single},
+		groups: []load.Group{{Kind: load.TLS, Conns: 16, Up: 1024, Down: 1024, Ending: load.LikeNode}}, net: tlsName,
+	}, {
 		Scenario: report.Scenario{Name: "ping_pong", Title: "50 connections, 1 KiB each way, the next exchange as soon as the last one is over.",
 			Metrics: single},
 		groups: []load.Group{{Kind: load.Exchange, Conns: 50, Up: 1024, Down: 1024}}, veth: true, allInQuick: true,
@@ -123,7 +131,7 @@ var scenarios = []scenario{
 	}, {
 		Scenario: report.Scenario{Name: "handshake", Title: "Connect and shake hands by TLS 1.3 with an origin 20 ms away, then close; 4 at once. Latency is that of all of it, until the client may send its request. l4fwd-warm keeps connections to the origin ready.",
 			Metrics: []report.Metric{p50, p99}},
-		groups: []load.Group{{Kind: load.TLS, Conns: 4}}, far: true, variant: peer.Warm, beside: peer.Direct,
+		groups: []load.Group{{Kind: load.TLS, Conns: 4}}, net: farName, variant: peer.Warm, beside: peer.Direct,
 	},
 }
 
@@ -133,8 +141,8 @@ func (o *options) runs(s scenario, over string) bool {
 	if len(o.only) > 0 && !slices.Contains(o.only, s.Name) {
 		return false
 	}
-	if s.far || over == farName {
-		return s.far && over == farName
+	if s.net != "" || over == farName || over == tlsName {
+		return s.net == over
 	}
 	return over == report.Loopback || s.veth || len(o.only) > 0 && o.netGiven
 }

@@ -25,9 +25,9 @@ func TestNetworks(t *testing.T) {
 	}
 	o, err := parse(nil)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"loopback", "veth", "far"}, o.nets)
-	near := slices.DeleteFunc(scenarioNames(), func(name string) bool { return name == "handshake" })
-	assert.Equal(t, near, names(o, "loopback"))
+	assert.Equal(t, []string{"loopback", "tls", "veth", "far"}, o.nets)
+	assert.Equal(t, without("handshake", "tls_python", "tls_node"), names(o, "loopback"))
+	assert.Equal(t, []string{"tls_python", "tls_node"}, names(o, "tls"))
 	assert.Equal(t, []string{"handshake"}, names(o, "far"))
 	assert.Equal(t, []string{"bulk_down", "bulk_up", "conn_rate", "conn_reset", "ping_pong", "token_stream", "beside"}, names(o, "veth"))
 	o, err = parse([]string{"-only", "ping_pong,idle_memory"})

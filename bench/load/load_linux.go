@@ -134,7 +134,7 @@ func newWorker(o Open, g Group, id uint64) (worker, error) {
 	case Stream:
 		return newStreamer(d, g), nil
 	case TLS:
-		return newHandshaker(o, g), nil
+		return newHandshaker(o, g, id<<48), nil
 	}
 	return nil, fmt.Errorf("start load: no such kind %q", g.Kind)
 }

@@ -15,7 +15,21 @@ const (
 	Exchange Kind = "exchange" // requests and answers, one after the other
 	Bulk     Kind = "bulk"     // large frames, one way
 	Stream   Kind = "stream"   // messages at a pace, from the origin
-	TLS      Kind = "tls"      // handshakes with an origin that speaks TLS, each on a connection of its own
+	TLS      Kind = "tls"      // handshakes with an origin that speaks TLS, each on a connection of its own; with an Ending, resumed and with an exchange
+)
+
+// Ending is how a TLS client ends its connection, as seen by strace.
+type Ending string
+
+// The closed list of endings.
+const (
+	// NoExchange closes the connection after the handshake.
+	NoExchange Ending = ""
+	// LikePython closes the connection after the answer, as http.client and requests do: without close_notify. What the
+	// origin still sends, its own close_notify, is answered by a reset.
+	LikePython Ending = "python"
+	// LikeNode sends close_notify and a FIN, reads the origin's, and then closes the connection, as socket.end() does.
+	LikeNode Ending = "node"
 )
 
 // Group is connections that do the same. Sizes are in bytes and include the protocol's header.
@@ -27,8 +41,9 @@ type Group struct {
 	Abort     bool          `json:"abort"`     // with Reconnect: closed by a reset
 	Up        int           `json:"up"`
 	Down      int           `json:"down"`
-	Every     time.Duration `json:"every"` // pace of a stream's messages, each connection's; of exchanges, all connections'; 0: no pause between exchanges
-	Hello     string        `json:"hello"` // exchanges: requests are ClientHellos that ask for this host name, as long as they are; "": Up bytes
+	Every     time.Duration `json:"every"`  // pace of a stream's messages, each connection's; of exchanges, all connections'; 0: no pause between exchanges
+	Ending    Ending        `json:"ending"` // of a TLS client
+	Hello     string        `json:"hello"`  // exchanges: requests are ClientHellos that ask for this host name, as long as they are; "": Up bytes
 }
 
 // Command is one line the harness writes to the load's standard input; stdin's end quits.

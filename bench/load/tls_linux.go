@@ -14,7 +14,8 @@ import (
 )
 
 // handshaker does TLS handshakes in a closed loop, each on a connection of its own: connect, ClientHello, and as soon as the
-// client is done, close. It leaves the sockets to Go's poller, since the way is long and the load small.
+// client is done, close. With an ending it resumes the session of the connection before, does an exchange and ends as that
+// says. It leaves the sockets to Go's poller: its own CPU is in no figure.
 type handshaker struct {
 	o    Open
 	g    Group
@@ -22,10 +23,13 @@ type handshaker struct {
 	hist *stats.Hist
 	ops  atomic.Uint64
 	next atomic.Uint32 // source address
+	seq  atomic.Uint64 // of exchanges
 }
 
-func newHandshaker(o Open, g Group) *handshaker {
-	return &handshaker{o: o, g: g, hist: &stats.Hist{}}
+func newHandshaker(o Open, g Group, seq uint64) *handshaker {
+	t := &handshaker{o: o, g: g, hist: &stats.Hist{}}
+	t.seq.Store(seq)
+	return t
 }
 
 func (t *handshaker) open(n int) (int, error) { return n, nil }
@@ -43,10 +47,11 @@ func (t *handshaker) run(phase *atomic.Int32) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var clients sync.WaitGroup
-	for range t.g.Conns {
+	for i := range t.g.Conns {
 		clients.Go(func() {
+			c := t.client(i)
 			for phase.Load() != draining && ctx.Err() == nil {
-				if err := t.handshake(ctx, phase); err != nil {
+				if err := t.visit(ctx, c, phase); err != nil {
 					cancel(err)
 				}
 			}
@@ -56,8 +61,8 @@ func (t *handshaker) run(phase *atomic.Int32) error {
 	return context.Cause(ctx)
 }
 
-// handshake does one. It checks no certificate: what is measured is the way to the origin, and there is no other server.
-func (t *handshaker) handshake(ctx context.Context, phase *atomic.Int32) error {
+// visit is one connection, from before connect to its end.
+func (t *handshaker) visit(ctx context.Context, client *tlsClient, phase *atomic.Int32) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	d := net.Dialer{LocalAddr: t.source()}
@@ -67,8 +72,14 @@ func (t *handshaker) handshake(ctx context.Context, phase *atomic.Int32) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer c.Close()
-	if err := tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}).HandshakeContext(ctx); err != nil {
+	s := tls.Client(c, client.config)
+	if err := s.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("shake hands: %w", err)
+	}
+	if t.g.Ending != NoExchange {
+		if err := client.exchange(s, t.g, t.seq.Add(1)); err != nil {
+			return err
+		}
 	}
 	took := time.Since(start)
 	t.ops.Add(1)

@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/sock"
+	"github.com/l4fwd/l4fwd/bench/wire"
 )
 
-// MainTLS is Main for an origin that speaks TLS 1.3 and does nothing but shake hands. A connection that says nothing may stay
-// for ever, as a relay's warm ones do.
-func MainTLS(addrs []netip.Addr, stdin io.Reader, stdout io.Writer) error {
+// MainTLS is Main for an origin that speaks TLS and answers small exchanges. With tickets it lets clients resume their
+// sessions. A connection that says nothing may stay for ever, as a relay's warm ones do.
+func MainTLS(addrs []netip.Addr, tickets bool, stdin io.Reader, stdout io.Writer) error {
 	if _, err := sock.RaiseFileLimit(); err != nil {
 		return err
 	}
@@ -27,8 +28,8 @@ func MainTLS(addrs []netip.Addr, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// No tickets: they would be on their way while the client closes, and reset its connection.
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true}
+	// A client that closes after the handshake wants no tickets: they would be on their way then, and reset its connection.
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: !tickets}
 	var ready Ready
 	for _, a := range addrs {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(a, 0).String())
@@ -54,12 +55,38 @@ func serveTLS(l net.Listener, config *tls.Config) {
 			return
 		}
 		go func() {
-			defer c.Close()
+			s := tls.Server(c, config)
+			defer s.Close() // with a close_notify, as servers do
 			// A client that leaves before is a probe or an unused warm connection.
-			if s := tls.Server(c, config); s.Handshake() == nil {
-				_, _ = io.Copy(io.Discard, s)
+			if s.Handshake() == nil {
+				exchanges(s)
 			}
 		}()
+	}
+}
+
+// exchanges answers until the client ends, or sends what no correct relay delivers: its connection ends without an answer
+// then, which makes the repetition invalid.
+func exchanges(s *tls.Conn) {
+	b := make([]byte, wire.SmallMax)
+	for {
+		if _, err := io.ReadFull(s, b[:wire.HeaderSize]); err != nil {
+			return
+		}
+		h, err := wire.Parse(b[:wire.HeaderSize])
+		if err != nil || h.Op != wire.Exchange || h.Up > wire.SmallMax || h.Down > wire.SmallMax {
+			return
+		}
+		if _, err := io.ReadFull(s, b[wire.HeaderSize:h.Up]); err != nil {
+			return
+		}
+		if _, err := wire.Open(b[:h.Up]); err != nil {
+			return
+		}
+		wire.Seal(b[:h.Down], wire.Header{Op: wire.Answer, Up: h.Up, Down: h.Down, Seq: h.Seq, Stamp: wire.Now()})
+		if _, err := s.Write(b[:h.Down]); err != nil {
+			return
+		}
 	}
 }
 
