@@ -21,6 +21,7 @@ type core struct {
 	fire   func(slot uint32)
 	// scratch is room for what is dealt with at once.
 	scratch    []byte
+	closing    Summary             // of the connection that ends, which would be an allocation on its own
 	candidates []*Endpoint         // likewise, for Keeper.Choose
 	debts      map[uint32]*[2]debt // by slot, of connections that owe something
 	stuckOnes  []stuckConn         // likewise, of measure

@@ -1,9 +1,6 @@
 package relay
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 const (
 	lingerStep = 10 * time.Millisecond // how often a lingering end is asked whether it has acknowledged
@@ -18,8 +15,9 @@ func (l *core) finish(c *conn, reason Reason) {
 		l.endDialing(c, reason)
 	}
 	orderly := l.orderly(c, reason)
-	s := c.summary(l, reason)
-	l.opts.Handler.Closed(&s)
+	l.closing = c.summary(l, reason)
+	l.opts.Handler.Closed(&l.closing)
+	l.closing = Summary{}
 	l.timers.clear(c.slot)
 	delete(l.debts, c.slot)
 	l.io.hangUp(c, client, !orderly && !c.gone(client))
@@ -94,7 +92,7 @@ func (c *conn) summary(l *core, reason Reason) Summary {
 		s.Duration = max(s.Duration, s.FirstByte) // both may be of the turn in which it was accepted
 	}
 	if fd := c.ends[upstream].fd; fd >= 0 && s.Connected {
-		s.local = func() netip.AddrPort { return l.io.localAddr(fd) }
+		s.addresses, s.fd = l.io, fd
 	}
 	return s
 }

@@ -113,16 +113,23 @@ type Summary struct {
 	FirstByte time.Duration // from accept to the first byte of the upstream; 0 if none came
 	Duration  time.Duration // from accept to now
 
-	local func() netip.AddrPort
+	// Who knows the local address of the upstream connection, and of which: a function of its own would be an allocation.
+	addresses addresser
+	fd        int32
+}
+
+// addresser knows the local addresses of sockets. An engine without descriptors has one for each connection, and gets 0.
+type addresser interface {
+	localAddr(fd int32) netip.AddrPort
 }
 
 // Local returns the local address of the upstream connection, zero if there is none. It asks the kernel, so it costs
 // a system call. Valid during Handler.Closed only.
 func (s *Summary) Local() netip.AddrPort {
-	if s.local == nil {
+	if s.addresses == nil {
 		return netip.AddrPort{}
 	}
-	return s.local()
+	return s.addresses.localAddr(s.fd)
 }
 
 // Warm is a pool of upstream connections that are kept established, so that a client waits for no handshake. An endpoint

@@ -164,7 +164,12 @@ func (c *portableConn) summary(r Reason) Summary {
 		s.Reason = Probe
 	}
 	if sock := c.ends[upstream]; sock != nil {
-		s.local = func() netip.AddrPort { return addrPort(sock.LocalAddr()) }
+		s.addresses = socketAddresser{sock}
 	}
 	return s
 }
+
+// socketAddresser knows the local address of one socket.
+type socketAddresser struct{ sock *net.TCPConn }
+
+func (a socketAddresser) localAddr(int32) netip.AddrPort { return addrPort(a.sock.LocalAddr()) }
