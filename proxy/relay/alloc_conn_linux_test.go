@@ -105,12 +105,10 @@ func (v *visitor) visit() error {
 	if _, err := unix.Write(c, v.buf[:]); err != nil {
 		return err
 	}
-	// unix.Accept makes an address of what it gets.
-	fd, _, e := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(v.origin), 0, 0, unix.SOCK_CLOEXEC, 0, 0)
-	if e != 0 {
-		return e
+	o, err := v.accept()
+	if err != nil {
+		return err
 	}
-	o := int(fd)
 	defer unix.Close(o)
 	for _, step := range []func() error{
 		func() error { return v.read(o, len(v.buf)) },
@@ -131,9 +129,26 @@ func (v *visitor) visit() error {
 	return nil
 }
 
+// accept takes the next connection at the origin. unix.Accept would make an address of what it gets.
+func (v *visitor) accept() (int, error) {
+	for {
+		fd, _, e := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(v.origin), 0, 0, unix.SOCK_CLOEXEC, 0, 0)
+		switch e {
+		case 0:
+			return int(fd), nil
+		case unix.EINTR: // of a signal of the runtime: a call with a time limit is not begun anew, signal(7)
+		default:
+			return -1, e
+		}
+	}
+}
+
 // read reads a message of so many bytes; 0: the end.
 func (v *visitor) read(fd, want int) error {
 	n, err := unix.Read(fd, v.buf[:])
+	for err == unix.EINTR {
+		n, err = unix.Read(fd, v.buf[:])
+	}
 	if err == nil && n != want {
 		err = fmt.Errorf("read %d bytes where %d were due", n, want)
 	}
