@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -48,11 +49,13 @@ func failpoint(successor bool) func(sent bool, k handoff.Kind) error {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 			awaitState(pid, "ZX") // nothing may be sent before it has ended
 		case "stop":
+			goesOn := make(chan os.Signal, 1)
+			signal.Notify(goesOn, syscall.SIGCONT)
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
 			if pid != os.Getpid() {
 				awaitState(pid, "T")
 			} else {
-				time.Sleep(2 * time.Second) // the signal is on its way: nothing may be sent before it is there
+				<-goesOn // the signal to stop is on its way: nothing may be sent before it is there
 			}
 		case "break":
 			return errors.New("broken by the test")
