@@ -37,10 +37,12 @@ type rig struct {
 	asg     *sim.AutoScaling
 	imds    *sim.Metadata
 	watcher *lifecycle.Watcher
+	options lifecycle.Options // of watcher
 	logs    *observer.ObservedLogs
 	ready   atomic.Bool
 	hidden  atomic.Int32 // how many of the next answers do not show the instance
 	instead atomic.Pointer[substitute]
+	slow    atomic.Int64 // nanoseconds that each answer takes
 
 	mu     sync.Mutex
 	orders []lifecycle.Order
@@ -54,7 +56,7 @@ func run(t *testing.T, hooks []sim.Hook, arrange func(*rig), test func(*testing.
 		arrange(r)
 		core, logs := observer.New(zap.DebugLevel)
 		r.logs = logs
-		r.watcher = lifecycle.New(lifecycle.Options{
+		r.options = lifecycle.Options{
 			Metadata: instance.NewMetadata(aws.Config{HTTPClient: sim.InProcess{Handler: r.imds}}),
 			Client: lifecycle.NewClient(aws.Config{Region: "eu-west-1", HTTPClient: sim.InProcess{Handler: http.HandlerFunc(r.api)},
 				Credentials: anonymous{}, RetryMaxAttempts: 1}),
@@ -72,7 +74,8 @@ func run(t *testing.T, hooks []sim.Hook, arrange func(*rig), test func(*testing.
 				r.orders = append(r.orders, o)
 			},
 			Logger: zap.New(core),
-		})
+		}
+		r.watcher = lifecycle.New(r.options)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { r.watcher.Run(ctx) })
@@ -89,6 +92,7 @@ func (r *rig) api(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	time.Sleep(time.Duration(r.slow.Load()))
 	if req.PostForm.Get("Action") == "DescribeAutoScalingInstances" && r.hidden.Add(-1) >= 0 {
 		fmt.Fprint(w, "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult/></DescribeAutoScalingInstancesResponse>")
 		return
