@@ -53,6 +53,7 @@ type daemon struct {
 	keeper    *upgrade.Keeper
 	again     func() *config.Loaded // loads the configuration again
 	taken     *admin.TakenState     // nil: it has taken nothing over
+	began     time.Time             // when its loops began to turn with what it took over from a process that runs; zero: it has not
 	counts    upgrade.Counts        // of the processes before this one
 	failed    chan error            // what broke while running
 
@@ -88,6 +89,9 @@ type drains struct {
 	begun atomic.Bool
 	state atomic.Pointer[admin.DrainState] // nil before a drain
 	asked chan string                      // of size 1: who asked for it
+
+	passed atomic.Bool // it was passed on to the new process, by a request
+	twice  atomic.Bool // a signal was taken for one that the old process has passed on
 }
 
 // errDraining is why a daemon that drains is not ready.

@@ -16,10 +16,13 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// Drain begins a drain on behalf of by, unless one has begun, and reports whether it did.
+// Drain begins a drain on behalf of by, unless one has begun, and reports whether it did. Once a new process serves it is that one's.
 func (d *daemon) Drain(by string) bool {
 	if d.drains.begun.Load() {
 		return false
+	}
+	if d.upgrades.Successor() != 0 {
+		return d.drains.passed.CompareAndSwap(false, true) && d.passOn(by)
 	}
 	select {
 	case d.drains.asked <- by:
@@ -50,6 +53,7 @@ func (d *daemon) wait(signals *signals) error {
 				return nil
 			}
 		case <-d.upgrades.Gone():
+			d.passOnLast(signals)
 			return d.handedOver()
 		}
 	}
@@ -74,7 +78,7 @@ func (d *daemon) drain(by string, signals *signals) error {
 
 	ctx, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
-	defer signals.onEnd(func() { cut(errCutShort) })()
+	defer signals.onEnd(d.passedTwice, func() { cut(errCutShort) })()
 
 	waiting, cancel := context.WithTimeout(ctx, lameDuck+timeout)
 	defer cancel()
@@ -140,15 +144,21 @@ func (s *signals) release() {
 	signal.Reset(syscall.SIGPIPE)
 }
 
-// onEnd calls fn at the next signal to end, until the function it returns is called.
-func (s *signals) onEnd(fn func()) (stop func()) {
+// onEnd calls fn at the next signal to end that twice does not take for the one before, until the function it returns is called.
+func (s *signals) onEnd(twice func() bool, fn func()) (stop func()) {
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		select {
-		case <-s.end:
-			fn()
-		case <-quit:
+		for {
+			select {
+			case <-s.end:
+				if twice() {
+					continue
+				}
+				fn()
+			case <-quit:
+			}
+			return
 		}
 	})
 	return func() {

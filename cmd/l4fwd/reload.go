@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 
 	"go.uber.org/zap"
 
@@ -124,6 +124,9 @@ func faultTexts(all config.Faults) []string {
 // Reload reloads the configuration on behalf of by, and waits for the outcome.
 func (d *daemon) Reload(ctx context.Context, by string) (admin.Reloaded, error) {
 	s, err := d.reload.Reload(ctx, by)
+	if errors.Is(err, reload.ErrEnded) && d.upgrades.Successor() != 0 {
+		err = d.upgrades.Ended()
+	}
 	if err != nil {
 		return admin.Reloaded{}, err
 	}
@@ -140,11 +143,8 @@ func explainReload(err error, used []netip.AddrPort) error {
 	if !errors.As(err, &le) {
 		return reload.Passing(err)
 	}
-	for _, own := range used {
-		if errors.Is(err, syscall.EADDRINUSE) && own.Port() == le.Addr.Port() {
-			return ports.Advise(err, "listener %q cannot listen on %s: this daemon listens on %s; to change one for the other takes a stop and a start, or another port",
-				le.Listener, le.Addr, own)
-		}
+	if own := ports.ExplainOwn(fmt.Sprintf("listener %q", le.Listener), le.Addr, err, used); own != nil {
+		return own
 	}
-	return reload.Passing(ports.ExplainStart(err))
+	return reload.Passing(ports.ExplainStart(err, nil))
 }

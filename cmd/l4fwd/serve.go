@@ -86,7 +86,7 @@ func serve(l *config.Loaded, again func() *config.Loaded, from *upgrade.Successo
 	}
 	d.sockets.unnamed = l.DefaultListener
 	if d.fwd, err = d.forward(); err != nil {
-		return d.cannotStart(ports.ExplainStart(err))
+		return d.cannotStart(ports.ExplainStart(err, d.from.Addresses()))
 	}
 	d.passed.Close()
 	defer d.fwd.Close(relay.Operator) // after a drain there is nothing left to close

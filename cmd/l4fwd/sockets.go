@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -158,7 +159,7 @@ func listenHealth(cfg config.Health, from *upgrade.Successor) (*port, error) {
 	p := &port{use: handoff.UseHealth, network: "tcp", address: e.Addr.String()}
 	err := p.open(from, func() (net.Listener, error) { return net.Listen(p.network, p.address) })
 	if err != nil {
-		return nil, ports.ExplainListen("the health port", "--health", 8081, e.Addr, err)
+		return nil, cmp.Or(ports.ExplainOwn("the health port", e.Addr, err, from.Addresses()), ports.ExplainListen("the health port", "--health", 8081, e.Addr, err))
 	}
 	p.pausable = &ports.Pausable{Listener: p.raw}
 	p.Listener = health.Listener(p.pausable)
@@ -179,7 +180,7 @@ func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
 		}
 		l, err := net.Listen(p.network, p.address)
 		if err != nil {
-			err = ports.ExplainListen("the admin port", "--admin", 9902, e.Addr, err)
+			err = cmp.Or(ports.ExplainOwn("the admin port", e.Addr, err, from.Addresses()), ports.ExplainListen("the admin port", "--admin", 9902, e.Addr, err))
 		}
 		return l, err
 	})

@@ -102,6 +102,30 @@ func (d *daemon) passOn(by string) bool {
 	return true
 }
 
+// passOnLast passes on what has asked for the end in the same moment in which the new process began to serve.
+func (d *daemon) passOnLast(signals *signals) {
+	select {
+	case s := <-signals.end:
+		d.passOn(signalName(s))
+	case by := <-d.drains.asked:
+		d.passOn(by)
+	default:
+	}
+}
+
+// passingTime is how long after an upgrade a second signal may be that of the process before, which is gone 2 s after it.
+const passingTime = 10 * time.Second
+
+// passedTwice reports whether a second signal to end is taken for the first one: Ctrl-C in a terminal, and a service manager that signals the
+// whole group, reach both processes of an upgrade, and the old one passes its own on.
+func (d *daemon) passedTwice() bool {
+	if d.began.IsZero() || time.Since(d.began) > passingTime || !d.drains.twice.CompareAndSwap(false, true) {
+		return false
+	}
+	d.log.Info("a second signal so soon after an upgrade is the first one, passed on by the process before; another one ends the drain")
+	return true
+}
+
 // oldSide is the daemon as upgrade.Daemon.
 type oldSide struct{ *daemon }
 
@@ -228,6 +252,9 @@ func (d *daemon) takeOver() error {
 		return err
 	}
 	frozen.Begin(heir.final.NextID)
+	if !d.from.Late() {
+		d.began = time.Now()
+	}
 	if part := d.from.Part(partUpgrades); part != nil {
 		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
 	}

@@ -110,6 +110,7 @@ func TestAnUpgradeThatCannotSucceedSaysWhy(t *testing.T) {
 		g.lives(t, open)
 	}
 	refused(g.text+"limits: {per_source: many}\n", "the configuration on disk is faulty:\n  "+g.file+":5: limits.per_source: ")
+	refused(strings.Replace(g.text, g.listen, g.listen[strings.Index(g.listen, ":"):], 1), "this daemon listens on "+g.listen+"; to change one for the other takes a stop and a start, or another port")
 	refused(strings.Replace(g.text, g.echo, freePort(t), 1), "the new process found no usable upstream within ")
 	g.writes(t, g.text)
 	require.Equal(t, exitNoDaemon, l4fwd(t, nil, "upgrade", "--admin", freePort(t)).code)

@@ -3,6 +3,7 @@
 package ports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -15,13 +16,14 @@ import (
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
-// ExplainStart says what to do about an error of the forwarder's start.
-func ExplainStart(err error) error {
+// ExplainStart says what to do about an error of the forwarder's start. own is where the daemon, or the one before, listens already.
+func ExplainStart(err error, own []netip.AddrPort) error {
 	var le *proxy.ListenError
 	var ee *relay.EngineError
 	switch {
 	case errors.As(err, &le):
-		return ExplainListen(fmt.Sprintf("listener %q", le.Listener), "--listen", 8443, le.Addr, le.Err)
+		who := fmt.Sprintf("listener %q", le.Listener)
+		return cmp.Or(ExplainOwn(who, le.Addr, err, own), ExplainListen(who, "--listen", 8443, le.Addr, le.Err))
 	case errors.As(err, &ee):
 		return Advise(err, "engine %s cannot be used: %s; use --engine auto, which takes the next best", ee.Engine, ee.Err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
@@ -49,6 +51,17 @@ func ExplainListen(who, flag string, port uint16, addr netip.AddrPort, err error
 		return Advise(err, "%s; too many open files: there are more listeners and loops than the limit allows; raise it with LimitNOFILE= in the unit or ulimit -n", what)
 	}
 	return Advise(err, "%s", what)
+}
+
+// ExplainOwn is ExplainListen for a daemon, or one that takes over from it, that listens on own already: a port of one of these is in nobody
+// else's way. It is nil for any other.
+func ExplainOwn(who string, addr netip.AddrPort, err error, own []netip.AddrPort) error {
+	for _, o := range own {
+		if errors.Is(err, syscall.EADDRINUSE) && o.Port() == addr.Port() && addr.Port() != 0 {
+			return Advise(err, "%s cannot listen on %s: this daemon listens on %s; to change one for the other takes a stop and a start, or another port", who, addr, o)
+		}
+	}
+	return nil
 }
 
 // portsTried is how many ports unusedPort tries before it lets the kernel choose one.

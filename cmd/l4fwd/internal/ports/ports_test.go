@@ -42,12 +42,22 @@ func TestStartErrorsSayWhatToDo(t *testing.T) {
 		syscall.EMFILE:        "LimitNOFILE=",
 	}
 	for errno, want := range cases {
-		err := ExplainStart(&proxy.ListenError{Listener: "aoai", Addr: addr, Err: os.NewSyscallError("bind", errno)})
+		err := ExplainStart(&proxy.ListenError{Listener: "aoai", Addr: addr, Err: os.NewSyscallError("bind", errno)}, nil)
 		require.ErrorContains(t, err, want)
 		require.ErrorIs(t, err, errno)
 	}
-	require.EqualError(t, ExplainStart(errors.New("no handler")), "cannot start: no handler")
-	require.EqualError(t, ExplainStart(fmt.Errorf("start: %w", &relay.EngineError{Engine: "uring", Err: errors.New("it is forbidden")})),
+	require.EqualError(t, ExplainStart(errors.New("no handler"), nil), "cannot start: no handler")
+	require.EqualError(t, ExplainStart(fmt.Errorf("start: %w", &relay.EngineError{Engine: "uring", Err: errors.New("it is forbidden")}), nil),
 		"engine uring cannot be used: it is forbidden; use --engine auto, which takes the next best")
-	require.ErrorContains(t, ExplainStart(os.NewSyscallError("epoll_create1", syscall.EMFILE)), "too many open files; raise the limit of open files with LimitNOFILE=")
+	require.ErrorContains(t, ExplainStart(os.NewSyscallError("epoll_create1", syscall.EMFILE), nil), "too many open files; raise the limit of open files with LimitNOFILE=")
+}
+
+// A port of the daemon's own is in nobody else's way, and `ss` would name the daemon.
+func TestAPortOfTheDaemonsOwnIsExplained(t *testing.T) {
+	own := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9901"), netip.MustParseAddrPort("10.0.0.1:443")}
+	taken := &proxy.ListenError{Listener: "in", Addr: netip.MustParseAddrPort("[::]:443"), Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	require.EqualError(t, ExplainStart(taken, own), `listener "in" cannot listen on [::]:443: this daemon listens on 10.0.0.1:443; `+
+		"to change one for the other takes a stop and a start, or another port")
+	require.ErrorContains(t, ExplainStart(taken, own[:1]), "another process has this port")
+	require.NoError(t, ExplainOwn("the port", taken.Addr, syscall.EACCES, own))
 }

@@ -19,7 +19,7 @@ func (u *Upgrader) Leave(by string, possible func() error) error {
 	u.mu.Lock() // waits for an upgrade under way
 	defer u.mu.Unlock()
 	if u.closed {
-		return errEnding
+		return u.Ended()
 	}
 	if u.o.Keeper == nil {
 		return errNoStore

@@ -52,6 +52,7 @@ func TestASocketInTheStoreThatDoesNotListenIsLeftOut(t *testing.T) {
 	l, err := s.Listener(handoff.UseHealth, "tcp", at.String())
 	require.NoError(t, err)
 	require.Nil(t, l, "the port opens its own")
+	require.Equal(t, []netip.AddrPort{at}, s.Addresses())
 	relay, _ := s.Sockets()
 	require.Len(t, relay, 1)
 	require.ErrorContains(t, s.Lost(), `the socket of health "tcp:`+at.String()+`": it does not listen`)

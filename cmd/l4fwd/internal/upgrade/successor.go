@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -157,6 +159,23 @@ func listenerName(network, address string) string { return network + ":" + addre
 // PortSocket describes a socket of the health or admin port, which was configured as network and address.
 func PortSocket(use, network, address string, fd int) handoff.Socket {
 	return handoff.Socket{Use: use, Name: listenerName(network, address), FD: fd}
+}
+
+// Addresses are where the old process listens.
+func (s *Successor) Addresses() (all []netip.AddrPort) {
+	if s == nil {
+		return nil
+	}
+	for _, socket := range s.state.Sockets {
+		addr := socket.Addr
+		if text, tcp := strings.CutPrefix(socket.Name, "tcp:"); tcp && socket.Use != handoff.UseRelay {
+			addr, _ = netip.ParseAddrPort(text) // not valid: nothing is compared with it
+		}
+		if addr.IsValid() {
+			all = append(all, addr)
+		}
+	}
+	return all
 }
 
 // Sockets returns the relay's sockets, and the beginning of its loops' clock. The sockets stay the Successor's.

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -97,9 +98,9 @@ type Upgrader struct {
 	o    Options
 	gone chan struct{} // closed once the new process serves
 
-	mu     sync.Mutex // held while an upgrade is under way
-	closed bool       // no further one begins
-	pid    int        // of the new process that serves; 0: none does
+	mu     sync.Mutex   // held while an upgrade is under way
+	closed bool         // no further one begins
+	pid    atomic.Int64 // of the new process that serves; 0: none does
 
 	counting sync.Mutex
 	counts   Counts
@@ -133,7 +134,18 @@ func (u *Upgrader) Close() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.closed = true
-	return u.pid
+	return u.Successor()
+}
+
+// Successor returns the pid of the new process that serves; 0: none does. It does not wait.
+func (u *Upgrader) Successor() int { return int(u.pid.Load()) }
+
+// Ended returns why nothing begins here any more: the daemon drains, or another process has taken over.
+func (u *Upgrader) Ended() error {
+	if pid := u.Successor(); pid != 0 {
+		return fmt.Errorf("this process has handed over to pid %d, which serves now: ask again", pid)
+	}
+	return errEnding
 }
 
 // Upgrade makes an upgrade on behalf of by. An error says why none was begun; an upgrade that failed is an Outcome.
@@ -156,7 +168,7 @@ func (u *Upgrader) Upgrade(by string) (Outcome, error) {
 		u.o.Logger.Error("the upgrade failed: this process goes on", zap.String("cause", out.Cause), took)
 		return out, nil
 	}
-	u.pid, u.closed = out.PID, true
+	u.closed = true
 	if out.PID != 0 {
 		u.o.Logger.Info("handed over: the new process serves", zap.Int("pid", out.PID), zap.String("version", out.Build),
 			zap.Int("connections", out.Connections), zap.Duration("pause", out.Pause.Round(10*time.Microsecond)), took)
@@ -172,7 +184,7 @@ func (u *Upgrader) begin(by string) error {
 	}
 	err := impossible()
 	if u.closed {
-		err = errEnding
+		err = u.Ended()
 	}
 	if err != nil {
 		u.mu.Unlock()
@@ -240,6 +252,7 @@ func (u *Upgrader) handOver(c *child, g *handoff.Giver, out *Outcome) error {
 	}
 	out.Pause, out.Connections = time.Since(still), frozen.Count()
 	if out.PID != 0 {
+		u.pid.Store(int64(out.PID)) // before the last word of the old process is asked for
 		u.o.Daemon.Gone(out.PID)
 	}
 	frozen.Release()

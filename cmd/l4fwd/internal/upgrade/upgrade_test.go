@@ -84,6 +84,20 @@ func TestAFailedUpgradeLeavesNothingOpen(t *testing.T) {
 	require.Equal(t, Counts{Failed: 2}, u.Counts())
 }
 
+// Whoever asks an old process that has not ended yet hears who serves.
+func TestAnOldProcessSaysWhoServes(t *testing.T) {
+	u := New(Options{Logger: zap.NewNop()}, Counts{})
+	require.Zero(t, u.Successor())
+	u.pid.Store(4321)
+	require.Equal(t, 4321, u.Close())
+	_, err := u.Upgrade("a test")
+	const says = "this process has handed over to pid 4321, which serves now: ask again"
+	if impossible() == nil {
+		require.EqualError(t, err, says)
+	}
+	require.EqualError(t, u.Leave("a test", nil), says)
+}
+
 func TestThereIsOneUpgradeAtATime(t *testing.T) {
 	u := New(Options{Logger: zap.NewNop()}, Counts{})
 	u.mu.Lock()
