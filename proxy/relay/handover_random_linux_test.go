@@ -22,6 +22,7 @@ type mover struct {
 	pools []*Warm
 
 	count, conns int
+	restarts     int // of count
 	failed       int
 	longest      time.Duration
 }
@@ -47,11 +48,11 @@ func (m *mover) start(r *rig) (end func()) {
 		ended.Wait()
 		r.relay = m.now
 		require.Positive(r, m.conns, "no connection was handed over")
-		r.Logf("%d hand-overs of %d connections, the longest took %v; %d of them failed", m.count, m.conns, m.longest, m.failed)
+		r.Logf("%d hand-overs, %d of them restarts, of %d connections, the longest took %v; %d of them failed", m.count, m.restarts, m.conns, m.longest, m.failed)
 	}
 }
 
-// once hands over once, and fails to in one of two cases, at any message of either side. It reports whether that went well.
+// once hands over once, or fails to: see pass. It reports whether that went well.
 func (m *mover) once() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,15 +60,7 @@ func (m *mover) once() bool {
 	old, o := m.now, m.r.opts
 	o.Engine = m.engines[m.count%len(m.engines)]
 	o.Loops = 1 + (m.count+1)%3
-	var fail failAt
-	switch n := rand.IntN(4); {
-	case m.sure:
-	case n == 0:
-		fail.old = 1 + rand.IntN(12)
-	case n == 1:
-		fail.now = 1 + rand.IntN(12)
-	}
-	h, err := handOver(old, o, m.pools, fail)
+	h, err := m.pass(old, o)
 	if errors.Is(err, errInjected) {
 		m.failed++
 		return true
@@ -85,6 +78,23 @@ func (m *mover) once() bool {
 	return true
 }
 
+// pass hands over: one time in three as a restart does. An upgrade fails in one of two cases, a restart in one of four.
+func (m *mover) pass(old *Relay, o Options) (handed, error) {
+	if rand.IntN(3) == 0 {
+		m.restarts++
+		return restart(old, o, m.pools, !m.sure && rand.IntN(4) == 0)
+	}
+	var fail failAt
+	switch n := rand.IntN(4); {
+	case m.sure:
+	case n == 0:
+		fail.old = 1 + rand.IntN(12)
+	case n == 1:
+		fail.now = 1 + rand.IntN(12)
+	}
+	return handOver(old, o, m.pools, fail)
+}
+
 // setWarm is Relay.SetWarm of whichever relay there is now.
 func (m *mover) setWarm(pools []*Warm) {
 	m.mu.Lock()
@@ -93,7 +103,7 @@ func (m *mover) setWarm(pools []*Warm) {
 	m.now.SetWarm(pools)
 }
 
-// Random exchanges go on while one relay after the other takes over, or fails to.
+// Random exchanges go on while one relay after the other takes over, as by an upgrade or by a restart, or fails to.
 //
 //	L4FWD_HANDOVER_SECONDS=30  how long, for each list of engines (1)
 //	L4FWD_HANDOVER_EVERY=1000  milliseconds between two of them (40)

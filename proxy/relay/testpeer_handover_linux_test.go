@@ -69,6 +69,68 @@ func handOver(old *Relay, o Options, pools []*Warm, fail failAt) (h handed, err 
 	return handed{got.relay, conns, until.Sub(still)}, errors.Join(err, got.err)
 }
 
+// restart passes all that old has to a relay with the options o as a restart does: by a parcel, which is opened once the old process is
+// gone. fail has it fail before the parcel is sealed: old goes on then. Later nobody could.
+func restart(old *Relay, o Options, pools []*Warm, fail bool) (h handed, err error) {
+	p, err := handoff.NewPacker()
+	if err != nil {
+		return h, err
+	}
+	defer p.Close()
+	sockets, err := old.Sockets()
+	if err == nil {
+		err = p.Offer(&handoff.State{Sockets: sockets, Base: old.Base()})
+	}
+	if err != nil {
+		return h, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	still := time.Now()
+	frozen, err := old.Freeze(ctx)
+	if err != nil {
+		return h, err
+	}
+	sealed, err := packed(p, frozen, fail)
+	if err != nil {
+		frozen.Resume()
+		return h, err
+	}
+	h.conns = frozen.Count()
+	frozen.Release()
+	parcel, err := handoff.OpenParcel(sealed.File)
+	sealed.Close()
+	if err != nil {
+		return h, err
+	}
+	defer parcel.Close()
+	h.relay, err = takeOver(parcel, o, pools)
+	h.pause = time.Since(still)
+	return h, err
+}
+
+// packed completes a parcel.
+func packed(p *handoff.Packer, frozen *Frozen, fail bool) (*handoff.Sealed, error) {
+	err := frozen.Export(p.Connection)
+	if err == nil {
+		err = p.Finish(&handoff.Final{NextID: frozen.LastID(), Conns: frozen.Count()})
+	}
+	if err == nil && fail {
+		err = errInjected
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.Seal()
+}
+
+// source is where a new process takes over from: a handoff.Taker or a handoff.Parcel.
+type source interface {
+	Greet(build string) (*handoff.State, error)
+	Ready(adopt func([]handoff.Conn) error) (*handoff.Final, error)
+	Adopted() error
+}
+
 // giveAway is the old process's side.
 func giveAway(g *handoff.Giver, old *Relay) (still time.Time, conns int, err error) {
 	if _, err := g.Meet(); err != nil {
@@ -104,7 +166,7 @@ func giveAway(g *handoff.Giver, old *Relay) (still time.Time, conns int, err err
 }
 
 // takeOver is the new process's side.
-func takeOver(taker *handoff.Taker, o Options, pools []*Warm) (*Relay, error) {
+func takeOver(taker source, o Options, pools []*Warm) (*Relay, error) {
 	st, err := taker.Greet("test")
 	if err != nil {
 		return nil, err
