@@ -144,7 +144,7 @@ func (b *build) packages(ctx context.Context, o options) error {
 }
 
 // alsoReads are folders outside of a package that its tests read.
-var alsoReads = map[string]string{"eip/lifecycle": "deploy/iam"}
+var alsoReads = map[string]string{"eip/lifecycle": "deploy/iam", "cmd/l4fwd/internal/config": "docs", "cmd/l4fwd/internal/metrics": "docs"}
 
 // data gives the guest what a package's tests read.
 func (b *build) data(pkg string) error {
@@ -163,8 +163,8 @@ func (b *build) data(pkg string) error {
 	return nil
 }
 
-// otherPackages are those with tests of their own that run without a Go toolchain, which the guest has not: cmd/l4fwd and its soak
-// build and start the daemon, but for upgradeTests.
+// otherPackages are those with tests of their own that run without a Go toolchain, which the guest has not: cmd/l4fwd, its soak and its
+// doctor build and start the daemon, but for upgradeTests.
 func otherPackages(ctx context.Context) (pkgs []string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}",
 		"./proxy/...", "./eip/...", "./health/...", "./cmd/l4fwd/internal/...")
@@ -173,7 +173,7 @@ func otherPackages(ctx context.Context) (pkgs []string, err error) {
 		return nil, fmt.Errorf("list packages: %w", err)
 	}
 	for pkg := range strings.FieldsSeq(string(out)) {
-		if pkg = strings.TrimPrefix(pkg, module+"/"); pkg != "proxy/relay" {
+		if pkg = strings.TrimPrefix(pkg, module+"/"); pkg != "proxy/relay" && pkg != "cmd/l4fwd/internal/doctor" {
 			pkgs = append(pkgs, pkg)
 		}
 	}

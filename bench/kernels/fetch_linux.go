@@ -39,8 +39,7 @@ func newStore(dir string) (*store, error) {
 
 // kernel returns the file of the newest kernel that Debian has of the machine's series, from the store if it is there.
 func (s *store) kernel(ctx context.Context, m machine) (string, error) {
-	dir := filepath.Join(s.dir, m.series+"-"+m.arch)
-	at := filepath.Join(dir, "vmlinuz")
+	at := filepath.Join(s.dir, m.series+"-"+m.arch, "vmlinuz")
 	if _, err := os.Stat(at); err == nil {
 		return at, nil
 	}
@@ -48,25 +47,49 @@ func (s *store) kernel(ctx context.Context, m machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	if out, err := s.run(ctx, dir, "apt-get", append(s.apt, "download", name+":"+m.arch)...); err != nil {
-		return "", fmt.Errorf("apt-get download %s:%s: %w: %s", name, m.arch, err, lastLine(out))
-	}
-	return at, s.unpack(ctx, dir, at)
+	return at, s.download(ctx, name, m.arch, at, "boot/vmlinuz-*")
 }
 
-// newest looks for the machine's kernel package with the highest version.
-func (s *store) newest(ctx context.Context, m machine) (string, error) {
+// busybox returns a static busybox for a processor, from the store if it is there: the shell and the commands that tests start.
+func (s *store) busybox(ctx context.Context, arch string) (string, error) {
+	at := filepath.Join(s.dir, "busybox-"+arch)
+	if _, err := os.Stat(at); err == nil {
+		return at, nil
+	}
+	if err := s.refresh(ctx); err != nil {
+		return "", err
+	}
+	return at, s.download(ctx, "busybox-static", arch, at, "bin/busybox", "usr/bin/busybox")
+}
+
+// download takes the one file that a pattern matches out of a package.
+func (s *store) download(ctx context.Context, name, arch, to string, patterns ...string) error {
+	dir, err := os.MkdirTemp(s.dir, "package")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := s.run(ctx, dir, "apt-get", append(s.apt, "download", name+":"+arch)...); err != nil {
+		return fmt.Errorf("apt-get download %s:%s: %w: %s", name, arch, err, lastLine(out))
+	}
+	return s.unpack(ctx, dir, to, patterns...)
+}
+
+// refresh has the package lists, asked for once.
+func (s *store) refresh(ctx context.Context) error {
 	if !s.had {
 		s.had = true
 		if out, err := s.run(ctx, s.dir, "apt-get", append(s.apt, "update")...); err != nil {
 			s.err = fmt.Errorf("apt-get update: %w: %s", err, lastLine(out))
 		}
 	}
-	if s.err != nil {
-		return "", s.err
+	return s.err
+}
+
+// newest looks for the machine's kernel package with the highest version.
+func (s *store) newest(ctx context.Context, m machine) (string, error) {
+	if err := s.refresh(ctx); err != nil {
+		return "", err
 	}
 	out, err := s.run(ctx, s.dir, "apt-cache", append(s.apt, "pkgnames", "linux-image-"+m.series)...)
 	if err != nil {
@@ -97,23 +120,28 @@ func byVersion(a, b string) int {
 	return slices.Compare(numbers(a), numbers(b))
 }
 
-// unpack takes the kernel out of the package that was downloaded to dir.
-func (s *store) unpack(ctx context.Context, dir, to string) error {
+// unpack takes the one file that the patterns match out of the package that was downloaded to dir.
+func (s *store) unpack(ctx context.Context, dir, to string, patterns ...string) error {
 	debs, _ := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if len(debs) != 1 {
-		return fmt.Errorf("unpack the kernel: %d packages in %s, not one", len(debs), dir)
+		return fmt.Errorf("unpack: %d packages in %s, not one", len(debs), dir)
 	}
-	defer os.Remove(debs[0])
 	root := filepath.Join(dir, "root")
-	defer os.RemoveAll(root)
 	if out, err := s.run(ctx, dir, "dpkg-deb", "-x", debs[0], root); err != nil {
 		return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(debs[0]), err, lastLine(out))
 	}
-	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
-	if len(images) != 1 {
-		return fmt.Errorf("unpack the kernel: %d files boot/vmlinuz-* in %s, not one", len(images), filepath.Base(debs[0]))
+	var found []string
+	for _, p := range patterns {
+		files, _ := filepath.Glob(filepath.Join(root, p))
+		found = append(found, files...)
 	}
-	return os.Rename(images[0], to)
+	if len(found) != 1 {
+		return fmt.Errorf("unpack: %d files %s in %s, not one", len(found), strings.Join(patterns, " or "), filepath.Base(debs[0]))
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.Rename(found[0], to)
 }
 
 func (s *store) run(ctx context.Context, dir, name string, args ...string) (string, error) {

@@ -131,7 +131,7 @@ func run(ctx context.Context, o options) error {
 
 // machine adds a machine's results to the table.
 func (t *table) machine(ctx context.Context, o options, s *store, m machine) error {
-	kernel, err := s.prepare(ctx, m)
+	kernel, busybox, err := s.prepare(ctx, o, m)
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
@@ -140,6 +140,9 @@ func (t *table) machine(ctx context.Context, o options, s *store, m machine) err
 		return nil
 	}
 	b := newBuild(s.dir, m.arch)
+	if !o.short {
+		b.files["/bin/sh"], b.files["/bin/sleep"] = busybox, busybox
+	}
 	steps, err := b.steps(ctx, o)
 	if err != nil {
 		return err
@@ -155,11 +158,17 @@ func (t *table) machine(ctx context.Context, o options, s *store, m machine) err
 	return nil
 }
 
-// prepare has the machine's emulator and kernel at hand.
-func (s *store) prepare(ctx context.Context, m machine) (kernel string, err error) {
+// prepare has the machine's emulator and kernel at hand, and the shell that only the long form uses.
+func (s *store) prepare(ctx context.Context, o options, m machine) (kernel, busybox string, err error) {
 	command, pkg := m.emulatorPackage()
 	if err := s.install(ctx, command, pkg); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return s.kernel(ctx, m)
+	if !o.short {
+		if busybox, err = s.busybox(ctx, m.arch); err != nil {
+			return "", "", err
+		}
+	}
+	kernel, err = s.kernel(ctx, m)
+	return kernel, busybox, err
 }
