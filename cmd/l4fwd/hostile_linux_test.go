@@ -61,7 +61,7 @@ func TestHostileNetwork(t *testing.T) {
 - {name: plain, address: %q, upstream: up}
 - {name: named, address: %q, accept_proxy: optional, routes: [{sni: [a.example], upstream: up}]}
 upstreams: [{name: up, address: %q}]
-timeouts: {preface: 1s, half_close: 1s}
+timeouts: {preface: 1s, half_close: 10s}
 log: {access: all}
 `, h.plain, h.named, hostileOrigin(t)), []string{"L4FWD_ENGINE=" + engine})
 			h.health, h.admin = p.health, p.admin
