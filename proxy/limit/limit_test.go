@@ -49,6 +49,33 @@ func TestLimitsChangeUnderOpenConnections(t *testing.T) {
 	}
 }
 
+// Connections that another process admitted are counted whatever the limit is now: they are there. New ones wait until they have gone.
+func TestConnectionsOfAnotherProcessAreCounted(t *testing.T) {
+	s := scope(t, Limits{PerSource: 2})
+	a := netip.MustParseAddr("192.0.2.1")
+	var all []Ticket
+	for range 3 {
+		all = append(all, s.Reenter(a))
+	}
+	require.Equal(t, 1, s.Sources())
+	for i, ticket := range all {
+		_, ok := s.EnterSource(a)
+		require.False(t, ok, "%d have gone", i)
+		if s.LeaveSource(ticket); i == 1 {
+			break
+		}
+	}
+	ticket, ok := s.EnterSource(a)
+	require.True(t, ok)
+	s.LeaveSource(ticket)
+	s.LeaveSource(all[2])
+	require.Zero(t, s.Sources())
+
+	s = scope(t, Limits{})
+	require.Zero(t, s.Reenter(a), "without a limit nothing is counted")
+	require.Zero(t, s.Sources())
+}
+
 func TestWhatIsOneSource(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b string
