@@ -323,5 +323,5 @@ func (n *newSide) Take(c *handoff.Conn) error {
 // Settle: see upgrade.Heir.
 func (n *newSide) Settle(f *handoff.Final) error {
 	n.final = *f
-	return n.counters(f.Parts[partCounters])
+	return errors.Join(n.counters(f.Parts[partCounters]), n.Taken())
 }

@@ -14,7 +14,7 @@ import (
 type Giver struct {
 	*Channel
 	enc     *batchEncoder
-	unacked bool // the last batch of connections is not acknowledged yet
+	unacked int // batches of connections that are not acknowledged yet
 }
 
 // Meet waits for the new process and returns what it says of itself. The error explains if it reads no state of this version.
@@ -81,30 +81,32 @@ func (g *Giver) Connection(c *Conn) error {
 	return nil
 }
 
-// flush sends the connections that wait. They are written while the new process works on the batch before: all stands still
-// meanwhile. Descriptors under way count against the limit of open files (ETOOMANYREFS, unix(7)), so there is one batch at a time.
+// flush sends the connections that wait. They are written while the new process works on those before: all stands still meanwhile, so the
+// next batch is there when it is done. Descriptors under way count against the limit of open files (ETOOMANYREFS, unix(7)), so there are two
+// batches at a time.
 func (g *Giver) flush() error {
 	payload, fds, err := g.enc.take()
 	if err != nil || payload == nil {
 		return err
 	}
-	if err := g.settle(); err != nil {
+	if err := g.settle(1); err != nil {
 		return err
 	}
 	if err := g.Send(KindBatch, payload, fds, StillTimeout); err != nil {
 		return err
 	}
-	g.unacked = true
+	g.unacked++
 	return nil
 }
 
-// settle waits for the acknowledgement of the last batch.
-func (g *Giver) settle() error {
-	if !g.unacked {
-		return nil
+// settle waits until no more than so many batches are not acknowledged.
+func (g *Giver) settle(left int) error {
+	for ; g.unacked > left; g.unacked-- {
+		if err := g.acked(); err != nil {
+			return err
+		}
 	}
-	g.unacked = false
-	return g.acked()
+	return nil
 }
 
 // acked waits for one acknowledgement.
@@ -119,7 +121,7 @@ func (g *Giver) Finish(f *Final) error {
 			return err
 		}
 	}
-	if err := g.settle(); err != nil {
+	if err := g.settle(0); err != nil {
 		return err
 	}
 	payload, err := json.Marshal(f)

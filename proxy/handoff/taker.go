@@ -132,8 +132,8 @@ func connections(next func() (Message, error), acknowledge func() error, adopt f
 	}
 }
 
-// takeBatch asks for the next batch, which the old process sends while this one is adopted. If the old one has died by then, this
-// batch is adopted all the same: nobody else has it.
+// takeBatch asks for a further batch, which the old process sends while this one is adopted. If the old one has died by then, this
+// batch is adopted all the same, and another one that it had sent: nobody else has them. What is received after those tells its end.
 func takeBatch(conns []Conn, acknowledge func() error, adopt func([]Conn) error) error {
 	lost := acknowledge()
 	if lost != nil && !Ended(lost) {
@@ -142,10 +142,7 @@ func takeBatch(conns []Conn, acknowledge func() error, adopt func([]Conn) error)
 		}
 		return lost
 	}
-	if err := adopt(conns); err != nil {
-		return err
-	}
-	return lost
+	return adopt(conns)
 }
 
 // acknowledge says that the next batch may come.

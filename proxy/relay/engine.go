@@ -41,6 +41,8 @@ type carrier interface {
 	cores() []*core
 	listeningSockets() []handoff.Socket
 	take(v *handoff.Conn, m Mover) error
+	// watched returns once the sockets of all connections that were taken are watched, or an error if some can't be.
+	watched() error
 	takePools(pools []*Warm)
 	base() int64
 	lastID() uint64

@@ -137,6 +137,10 @@ func (f *Frozen) Take(v *handoff.Conn) error {
 	return nil
 }
 
+// Taken returns once the kernel watches the sockets of all connections that were taken, which goes on beside Take. The error says that it
+// has no room for some: Begin closes these.
+func (f *Frozen) Taken() error { return f.c.watched() }
+
 // Begin lets the loops run and accept. lastID is LastID of the other process.
 func (f *Frozen) Begin(lastID uint64) {
 	f.c.setLastID(lastID)

@@ -100,7 +100,7 @@ func (g *loopGroup) take(v *handoff.Conn, m Mover) error {
 	c := l.conns.get()
 	err := l.fillFrom(c, v, g.began)
 	if err == nil {
-		err = l.takeSockets(c, v)
+		l.takePipes(c, v)
 	}
 	switch {
 	case err != nil:
@@ -115,14 +115,15 @@ func (g *loopGroup) take(v *handoff.Conn, m Mover) error {
 		l.endTaking(c)
 		return err
 	}
+	g.enroller.add(l, c) // last: nothing undoes it
 	if v.Fires != 0 {
 		l.timers.set(c.slot, v.Fires-g.began)
 	}
 	return nil
 }
 
-// takeSockets has the sockets of a connection watched, and gives it its pipes.
-func (l *loop) takeSockets(c *conn, v *handoff.Conn) error {
+// takePipes gives a connection its pipes.
+func (l *loop) takePipes(c *conn, v *handoff.Conn) {
 	for s, h := range [...]*handoff.Half{client: &v.Upload, upstream: &v.Download} {
 		if h.Piped > 0 {
 			c.halves[s].pipe = &pipe{r: int32(h.PipeR), w: int32(h.PipeW), size: int32(h.PipeSize)}
@@ -131,12 +132,6 @@ func (l *loop) takeSockets(c *conn, v *handoff.Conn) error {
 			l.pipes.open.Add(1)
 		}
 	}
-	for s := range c.ends {
-		if c.ends[s].fd >= 0 && !l.watch(c, side(s)) {
-			return errNoWatch
-		}
-	}
-	return nil
 }
 
 // endTaking frees a connection that is not taken, and attempts beside its own. Their descriptors are the caller's to close.

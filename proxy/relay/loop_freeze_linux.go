@@ -36,14 +36,18 @@ func (g *loopGroup) thaw() {
 	then := stillResume
 	if g.adopting {
 		g.adopting, then = false, stillBegin
+		g.enroller.finish()
 	}
 	g.still.end(then)
 	g.still = nil
 	g.mu.Unlock()
+	g.closeUnwatched()
 }
 
 // giveUp: see carrier.
 func (g *loopGroup) giveUp() {
+	g.enroller.finish()
+	g.enroller.failed = nil
 	g.still.end(stillRelease)
 	g.still = nil
 	g.stopped = true

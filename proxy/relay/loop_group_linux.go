@@ -22,6 +22,7 @@ type loopGroup struct {
 	keepalive Keepalive   // of sockets opened from now on
 	still     *standstill // nil: the loops turn
 	adopting  bool        // the loops have not begun yet
+	enroller  enroller    // while adopting
 }
 
 // listenAll opens the listeners. The error is a ListenError.

@@ -194,6 +194,9 @@ func takeOver(taker source, o Options, pools []*Warm) (*Relay, error) {
 		err = fmt.Errorf("%d connections came of %d", n, final.Conns)
 	}
 	if err == nil {
+		err = frozen.Taken()
+	}
+	if err == nil {
 		err = taker.Adopted()
 	}
 	if err != nil {
