@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/eip/sim"
@@ -92,4 +93,17 @@ func TestCauseOfMissingCredentials(t *testing.T) {
 	environment(t, map[string]string{"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"})
 	require.Equal(t, "the SSO session has expired", credentialsCause(notSigned("")))
 	require.Equal(t, "alone", credentialsCause(errors.New("alone")))
+}
+
+// Off EC2 nobody answers for the metadata service, and whoever types a command waits for its attempts.
+func TestTheMetadataAreAskedTwiceWithinASecond(t *testing.T) {
+	var o imds.Options
+	impatient(&o)
+	require.True(t, o.DisableDefaultMaxBackoff)
+	require.Equal(t, 2, o.Retryer.MaxAttempts())
+	for range 20 {
+		pause, err := o.Retryer.RetryDelay(1, errors.New("connection refused"))
+		require.NoError(t, err)
+		require.LessOrEqual(t, pause, 100*time.Millisecond)
+	}
 }

@@ -132,3 +132,26 @@ func TestResourcesOfAPermission(t *testing.T) {
 		[]string{opDescribe.action(), opAssociate.action(), opDisassociate.action()})
 	require.Equal(t, OperationNames, []string{opDescribe.String(), opAssociate.String(), opDisassociate.String()})
 }
+
+// EC2 looks at the permission before anything else: whatever it says of the address, it has let the call pass.
+func TestAnAnswerAboutTheAddressMeansPermitted(t *testing.T) {
+	for code, want := range map[string]string{
+		"DryRunOperation":               "",
+		"Resource.AlreadyAssociated":    "",
+		"InvalidIPAddress.InUse":        "",
+		"InvalidAllocationID.NotFound":  "",
+		"InvalidAssociationID.NotFound": "",
+		"UnauthorizedOperation":         "AssociateAddress",
+		"InternalError":                 "InternalError",
+		"RequestLimitExceeded":          "RequestLimitExceeded",
+	} {
+		err := permitted(answered(code, "said EC2", http.StatusPreconditionFailed), opAssociate, "eipalloc-00000001", "eni-00000001")
+		if want == "" {
+			require.NoError(t, err, code)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+		var denied *PermissionError
+		require.Equal(t, code == "UnauthorizedOperation", errors.As(err, &denied), code)
+	}
+}

@@ -42,6 +42,7 @@ func TestSelectorFaults(t *testing.T) {
 		"eipassoc-00000001":                   "no allocation id",
 		"eipalloc-00000001,":                  "no allocation id",
 		"eipalloc-1":                          "no allocation id",
+		"eipalloc-00000001,pool=aoai":         `"pool=aoai" is no allocation id`,
 		"eipalloc-00000001,eipalloc-00000001": "names eipalloc-00000001 twice",
 	} {
 		_, err := ParseSelector(text)
