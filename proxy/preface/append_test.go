@@ -89,6 +89,7 @@ func TestAppendHeaderFaults(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Equal(t, "before", string(b))
 	}
-	_, err := AppendHeader(nil, 3, a, a, nil)
+	b, err := AppendHeader([]byte("before"), 3, a, a, nil)
 	require.ErrorContains(t, err, "version 3")
+	require.Equal(t, "before", string(b))
 }

@@ -20,6 +20,38 @@ func TestTheRestOfTheRecordIsNotWaitedFor(t *testing.T) {
 	require.True(t, v.More)
 }
 
+// The same of the last of several records.
+func TestTheRestOfTheLastRecordIsNotWaitedFor(t *testing.T) {
+	m := message(sni("www.example.com"))
+	first, second := m[:20], m[20:]
+	b := append(record(first), record(append(second, make([]byte, 100)...))...)
+	all := 2*recordHead + len(m)
+	got := checkSplits(t, Config{Hello: true}, b[:all])
+	require.False(t, got.v.More)
+	require.Equal(t, "www.example.com", got.r.SNI)
+	_, v := Parse(Config{Hello: true}, b[:all-1])
+	require.True(t, v.More)
+}
+
+// Two bytes of a message are enough to see that it is larger than a ClientHello may be: nothing more is waited for.
+func TestAHelloThatIsTooLongIsRefusedAtItsSecondByte(t *testing.T) {
+	_, v := Parse(Config{Hello: true}, []byte("\x16\x03\x01\x00\x40\x01\x01"))
+	require.Equal(t, HelloBad, v.Refuse)
+	_, v = Parse(Config{Hello: true}, []byte("\x16\x03\x01\x00\x40\x01\x00"))
+	require.True(t, v.More)
+}
+
+// Only what begins like a request is called one.
+func TestOnlyARequestIsCalledHTTP(t *testing.T) {
+	const http = "no TLS but HTTP: the client's address should begin with https"
+	for b, want := range map[string]string{
+		"GET / HTTP/1.1": http, "HEAD /": http, "POST /": http, "PUT /x": http, "DELETE": http, "CONNECT": http, "OPTIONS": http, "PATCH /": http, "PRI * HT": http,
+		"GET": "no TLS", "EHLO a": "no TLS", "USER a": "no TLS", "*1\r\n$4": "no TLS", "GETX": "no TLS",
+	} {
+		require.Equal(t, want, hint([]byte(b)), "%q", b)
+	}
+}
+
 func TestFaultsOfNamesAreNamed(t *testing.T) {
 	for name, want := range map[string]string{
 		"b\x80.example": "is not ASCII: an international name is written as in DNS, xn--…",
@@ -114,6 +146,9 @@ func TestMappedPrefixesAtTheirLimit(t *testing.T) {
 	wider, err := ParseSource("::fffe:0:0/95")
 	require.NoError(t, err)
 	require.Equal(t, "::fffe:0:0/95", wider.String())
+	one, err := ParseSource("::ffff:10.0.0.1")
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.1/32", one.String(), "check prints what is in force")
 	require.Error(t, CheckEndpoint("0123456789abcdef0"), "without its beginning")
 	require.Error(t, CheckEndpoint("01234567"))
 }
