@@ -172,4 +172,5 @@ func (c *portableConn) summary(r Reason) Summary {
 // socketAddresser knows the local address of one socket.
 type socketAddresser struct{ sock *net.TCPConn }
 
+// localAddr returns the local address of the socket, whichever descriptor is asked for.
 func (a socketAddresser) localAddr(int32) netip.AddrPort { return addrPort(a.sock.LocalAddr()) }
