@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/l4fwd/l4fwd/proxy/preface"
@@ -18,16 +19,22 @@ const (
 	silent    stage = iota // it has sent nothing but, perhaps, a PROXY header
 	beginning              // a part of its first request
 	idle                   // it was answered, and may ask again
+	asking                 // bytes have come of it that the server is about to read
 	answering              // a request is being answered
 )
 
 // conn is a caller's connection. It takes off the PROXY header that may come first.
 type conn struct {
 	net.Conn
-	source netip.Addr // see sourceOf
-	stage  atomic.Uint32
-	since  atomic.Int64 // when it got its place, or when the stage answering began; Unix nanoseconds
-	leave  func()       // gives the place back; once
+	source netip.Addr      // see sourceOf
+	socket syscall.RawConn // nil: it has none
+	leave  func()          // gives the place back; once
+	words  time.Duration   // how long it has for its first byte before it may lose its place
+
+	stage atomic.Uint32
+	since atomic.Int64  // when it got its place, or when the stage beginning or answering began; Unix nanoseconds
+	got   atomic.Uint64 // bytes that were read of it
+	write atomic.Int64  // when the write began that is under way, Unix nanoseconds; 0: none is
 
 	header *preface.Parser // nil once the header was read, or is known to be absent
 	b      []byte          // what was read with the header and is not returned yet
@@ -40,6 +47,9 @@ const headerBuffer = 512
 func newConn(c net.Conn, source netip.Addr, leave func(*conn)) *conn {
 	out := &conn{Conn: c, source: source}
 	out.header = &preface.Parser{Config: preface.Config{Proxy: preface.Optional}}
+	if s, ok := c.(syscall.Conn); ok {
+		out.socket, _ = s.SyscallConn() // nil after an error
+	}
 	out.leave = sync.OnceFunc(func() { leave(out) })
 	return out
 }
@@ -56,9 +66,10 @@ func (c *conn) Read(b []byte) (n int, err error) {
 		c.b = c.b[n:]
 	} else {
 		n, err = c.Conn.Read(b)
+		defer c.got.Add(uint64(n)) // last: until then the stage is asking
 	}
-	if n > 0 {
-		c.stage.CompareAndSwap(uint32(silent), uint32(beginning))
+	if n > 0 && stage(c.stage.Load()) == silent {
+		c.become(beginning)
 	}
 	return n, err
 }
@@ -78,15 +89,33 @@ func (c *conn) skipHeader() error {
 		b := make([]byte, headerBuffer)
 		n, err := c.Conn.Read(b)
 		c.b = append(c.b, b[:n]...)
+		c.got.Add(uint64(n))
 		if err != nil {
 			return err
 		}
 	}
 }
 
+// Write notes how long the caller takes to read.
+func (c *conn) Write(b []byte) (int, error) {
+	c.write.Store(time.Now().UnixNano())
+	defer c.write.Store(0)
+	return c.Conn.Write(b)
+}
+
+// at returns the stage as of now. A caller of whom more has come than was read has done its part, however busy the machine is.
+func (c *conn) at() stage {
+	more := c.socket != nil && unread(c.socket, c.got.Load()) // first: Read sets the stage before it counts
+	s := stage(c.stage.Load())
+	if more && s != answering {
+		return asking
+	}
+	return s
+}
+
 // become notes the stage that the server reports.
 func (c *conn) become(s stage) {
-	if s == answering {
+	if s == answering || s == beginning {
 		c.since.Store(time.Now().UnixNano())
 	}
 	c.stage.Store(uint32(s))

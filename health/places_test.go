@@ -113,7 +113,7 @@ func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
-	for range 300 {
+	for range 640 {
 		dialFrom(t, "127.0.0.1", ln.Addr().String())
 	}
 	requirePrompt(t, "127.0.0.1", ln.Addr().String())
@@ -125,12 +125,15 @@ func TestACrowdIsAnswered(t *testing.T) {
 	require.NoError(t, err)
 	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
 	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 8)) }()
+	bounded := Bounded(ln, 8) // before anybody comes, as the daemon does it
+	go func() { defer close(done); _ = srv.Serve(bounded) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(client.CloseIdleConnections)
 	var crowd sync.WaitGroup
 	for range 400 {
 		crowd.Go(func() {
-			r, err := http.Get("http://" + ln.Addr().String())
+			r, err := client.Get("http://" + ln.Addr().String())
 			if assert.NoError(t, err) {
 				r.Body.Close()
 				assert.Equal(t, 200, r.StatusCode)
@@ -142,15 +145,16 @@ func TestACrowdIsAnswered(t *testing.T) {
 
 // A caller that had waited in line for longer than the time for a request lost its place at once to the next in line.
 func TestTheTimeInLineIsNotThatForARequest(t *testing.T) {
-	p := &places{most: 1, share: 1, grace: firstWords}
+	p := lined(1)
 	first := caller(p, "127.0.0.1")
+	first.words = firstWords
 	time.Sleep(firstWords + 10*time.Millisecond)
-	_, ok := p.enter(first)
+	_, ok := p.enter(first, false)
 	require.True(t, ok)
-	_, ok = p.enter(caller(p, "127.0.0.1"))
+	_, ok = p.enter(caller(p, "127.0.0.1"), false)
 	require.False(t, ok, "the first has just got its place")
 	first.since.Add(-int64(firstWords))
-	out, ok := p.enter(caller(p, "127.0.0.1"))
+	out, ok := p.enter(caller(p, "127.0.0.1"), false)
 	require.True(t, ok)
 	require.Same(t, first, out)
 }
@@ -227,17 +231,17 @@ func TestSourcesCountByPrefix(t *testing.T) {
 	var first *conn
 	for i := range maxPerSource {
 		c := caller(p, fmt.Sprintf("2001:db8:0:1::%x", 1+i))
-		out, ok := p.enter(c)
+		out, ok := p.enter(c, false)
 		require.True(t, ok)
 		require.Nil(t, out)
 		if first == nil {
 			first = c
 		}
 	}
-	out, ok := p.enter(caller(p, "2001:db8:0:1:ffff::1"))
+	out, ok := p.enter(caller(p, "2001:db8:0:1:ffff::1"), false)
 	require.True(t, ok)
 	require.Same(t, first, out, "the oldest of the /64")
-	out, ok = p.enter(caller(p, "2001:db8:0:2::1"))
+	out, ok = p.enter(caller(p, "2001:db8:0:2::1"), false)
 	require.True(t, ok)
 	require.Nil(t, out, "another /64")
 	require.Equal(t, sourceOf(&fakeConn{from: netip.MustParseAddrPort("[::ffff:192.0.2.1]:1")}), netip.MustParseAddr("192.0.2.1"))
@@ -251,7 +255,7 @@ func TestWhoIsClosedFirst(t *testing.T) {
 	for i := range MaxConnections {
 		c := caller(p, fmt.Sprintf("10.0.%d.1", i))
 		c.become([]stage{answering, idle, beginning, silent}[i%4])
-		_, ok := p.enter(c)
+		_, ok := p.enter(c, false)
 		require.True(t, ok)
 		all = append(all, c)
 	}
@@ -260,16 +264,16 @@ func TestWhoIsClosedFirst(t *testing.T) {
 		for i := range MaxConnections / 4 {
 			c := caller(p, fmt.Sprintf("10.1.%d.%d", round, i))
 			c.become(answering)
-			out, ok := p.enter(c)
+			out, ok := p.enter(c, false)
 			require.True(t, ok)
 			require.Equal(t, at, stage(out.stage.Load()))
 			require.Same(t, all[4*i+3-round], out)
 		}
 	}
-	_, ok := p.enter(caller(p, "10.2.0.1"))
+	_, ok := p.enter(caller(p, "10.2.0.1"), false)
 	require.False(t, ok, "all are being answered")
 	all[4].since.Add(-int64(slowReader))
-	out, ok := p.enter(caller(p, "10.2.0.1"))
+	out, ok := p.enter(caller(p, "10.2.0.1"), false)
 	require.True(t, ok)
 	require.Same(t, all[4], out, "it does not read its answer")
 	require.Len(t, p.open, MaxConnections)

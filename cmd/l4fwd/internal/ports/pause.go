@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -100,6 +101,15 @@ func (p *Pausable) Resume() {
 	}
 	close(p.paused)
 	p.paused = nil
+}
+
+// SyscallConn gives access to the listening socket.
+func (p *Pausable) SyscallConn() (syscall.RawConn, error) {
+	l, ok := p.Listener.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return l.SyscallConn()
 }
 
 // Close closes the listener.
