@@ -49,6 +49,15 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// take returns what was written since the last time, and forgets it.
+func (l *lockedBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.b.String()
+	l.b.Reset()
+	return text
+}
+
 // freePort returns an address to listen on.
 func freePort(t *testing.T) string { t.Helper(); return testport.Free(t) }
 
