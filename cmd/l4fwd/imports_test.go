@@ -77,7 +77,7 @@ var importers = map[string][]string{
 	"go.uber.org/zap": {"cmd/l4fwd", "cmd/l4fwd/internal/config", "cmd/l4fwd/internal/logging", "cmd/l4fwd/internal/systemd",
 		"cmd/l4fwd/internal/admin", "cmd/l4fwd/internal/cloud", "cmd/l4fwd/internal/reload", "cmd/l4fwd/internal/upgrade", "proxy", "eip", "eip/lifecycle", "health"},
 	"github.com/miekg/dns":           {"proxy/resolve", "deploy/check/cloud"},
-	"golang.org/x/sys/":              {"cmd/l4fwd", "cmd/l4fwd/internal/systemd", "proxy/handoff", "proxy/relay", "proxy/relay/ring"},
+	"golang.org/x/sys/":              {"cmd/l4fwd", "cmd/l4fwd/internal/systemd", "health", "proxy/handoff", "proxy/relay", "proxy/relay/ring"},
 	"github.com/pires/go-proxyproto": {"proxy/preface"},
 	"golang.org/x/crypto/":           {"proxy/preface"},
 	"charm.land/":                    {"cmd/l4fwd/internal/top"},
