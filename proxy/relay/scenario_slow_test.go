@@ -85,6 +85,7 @@ func fairness(r *rig) {
 		return []func(){
 			func() {
 				for ctx.Err() == nil {
+					u.goesOn()
 					if _, err := u.Write(buf); err != nil {
 						r.Errorf("bulk: %v", err)
 						return
@@ -101,6 +102,8 @@ func fairness(r *rig) {
 	work = append(work, func() {
 		defer stop()
 		for range 200 {
+			c.goesOn()
+			u.goesOn()
 			begun := time.Now()
 			c.send("ping")
 			u.want("ping")
@@ -116,9 +119,13 @@ func fairness(r *rig) {
 	require.Less(r, slowest, 3*time.Second)
 }
 
+// goesOn gives the next step of a peer its patience: all steps together may take longer beside bulk on a busy machine.
+func (p *peer) goesOn() { p.SetDeadline(time.Now().Add(patience)) }
+
 // rest64 reads to the end and forgets what it read.
 func (p *peer) rest64() {
 	for buf := make([]byte, 256<<10); ; {
+		p.goesOn()
 		if _, err := p.Read(buf); err != nil {
 			return
 		}
