@@ -59,7 +59,7 @@ func TestConnsOfNobodyAreAnError(t *testing.T) {
 func TestWhatIsAllowedIsNamed(t *testing.T) {
 	for says, args := range map[string][]string{
 		"use one of debug, info, warn, error":                     {"log-level", "loud"},
-		"LEVEL, one of debug, info, warn, error; see":             {"log-level"},
+		"name the level, one of debug, info, warn, error":         {"log-level", "--for", "1m"},
 		":PORT for every address, unix:PATH for a socket, or off": {"status", "--admin", "foo"},
 		"--target HOST:PORT":                                      {"doctor"},
 	} {
