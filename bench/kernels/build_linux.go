@@ -34,8 +34,9 @@ func newBuild(dir, arch string) *build {
 
 // steps is the plan for a machine, with everything compiled that it takes.
 func (b *build) steps(ctx context.Context, o options) ([]step, error) {
-	if o.clock == "host" { // the guest is some ten times slower than the host, and slower still beside others
-		b.env = []string{"L4FWD_TEST_PATIENCE=8"}
+	b.env = []string{"L4FWD_SETS_CLOCK=1"} // its own
+	if o.clock == "host" {                 // the guest is some ten times slower than the host, and slower still beside others
+		b.env = append(b.env, "L4FWD_TEST_PATIENCE=8")
 	}
 	if err := b.compile(ctx, "/init", "build", "./bench/kernels/guest"); err != nil {
 		return nil, err
@@ -111,9 +112,11 @@ func (b *build) daemon(ctx context.Context, o options) error {
 }
 
 // upgradeTests take no Go toolchain: the test binary is the daemon, too.
-const upgradeTests = "^(TestUpgradesUnderLoad|TestTheOldProcessGoesOnWhereverTheNewOneFails|TestTheNewProcessServesWhenTheOldOneDies)$"
+const upgradeTests = "^(TestUpgradesUnderLoad|TestTheOldProcessGoesOnWhereverTheNewOneFails|TestTheNewProcessServesWhenTheOldOneDies|" +
+	"TestARestartCarriesTheConnectionsAcross|TestACrashKeepsTheListeningSockets|TestTheClockIsSetDuringARestart)$"
 
-// upgrades plans upgrades of the daemon under load, on both engines in turn, and those in which either process dies.
+// upgrades plans upgrades of the daemon under load, on both engines in turn, those in which either process dies, restarts and crashes
+// with sockets and connections kept, and a clock that is set meanwhile: the guest's own.
 func (b *build) upgrades(ctx context.Context, o options) error {
 	if o.short {
 		return nil
