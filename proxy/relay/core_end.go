@@ -49,15 +49,14 @@ func (l *core) orderly(c *conn, reason Reason) bool {
 	if c.phase != phaseRelaying || c.halves[client].held() || c.halves[upstream].held() {
 		return false
 	}
-	if c.halves[client].state == halfShut && c.halves[upstream].state == halfShut {
-		return true
+	if up, down := c.halves[client].state == halfShut, c.halves[upstream].state == halfShut; up || down {
+		return up && down // else one direction has yet to end, and a FIN would say that all of it had come
 	}
 	switch reason {
 	case ClientReset, UpstreamReset, ClientLost, UpstreamLost:
 		return false
 	}
-	timedOut := reason == IdleTimeout || reason == HalfCloseTimeout
-	return (timedOut || l.now-c.active >= int64(quiet)) && !l.underWay(c, client) && !l.underWay(c, upstream)
+	return (reason == IdleTimeout || l.now-c.active >= int64(quiet)) && !l.underWay(c, client) && !l.underWay(c, upstream)
 }
 
 // underWay reports whether the kernel has bytes of an end: some that were not read, or some that its peer was sent and has

@@ -121,7 +121,10 @@ func (c *portableConn) verdict(cut Reason) (reason Reason, orderly bool) {
 		return cut, false
 	case cut != None:
 		// In the middle of something, a FIN would make a stream that is cut short look complete: see core.orderly.
-		still := cut == IdleTimeout || cut == HalfCloseTimeout || c.idleFor() >= quiet
+		if up.state == halfShut || down.state == halfShut {
+			return cut, up.state == down.state
+		}
+		still := cut == IdleTimeout || c.idleFor() >= quiet
 		return cut, still && up.held == 0 && down.held == 0 && !underWay(c.ends[client]) && !underWay(c.ends[upstream])
 	case up.state == halfShut && down.state == halfShut:
 		return Reason(c.reason.Load()), true

@@ -66,8 +66,10 @@ func halfCloseTimeout(r *rig) {
 	c.fin()
 	u.want("request")
 	u.wantEnd(sawFIN)
-	c.wantEnd(sawFIN)
-	e := r.closed(HalfCloseTimeout, 7, 0)
+	u.send("half of ")
+	c.want("half of ")
+	c.wantEnd(sawRST) // a FIN would say that this was the whole answer
+	e := r.closed(HalfCloseTimeout, 7, 8)
 	require.GreaterOrEqual(r, e.Duration, 290*time.Millisecond)
 	require.Less(r, e.Duration, 3*time.Second)
 }

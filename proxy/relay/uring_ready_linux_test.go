@@ -53,7 +53,7 @@ func TestADeadConnectionOfAPoolGetsNothingMore(t *testing.T) {
 	<-held // what happens now is seen together: the end of the upstream first
 	ends := func() { u.fin(); u.settle() }
 	asks := func() { c.send("hello"); c.fin(); c.settle() }
-	if kernelBefore(t, 6, 12) { // 6.1 tells the last first; between them was not looked at
+	if kernelBefore(t, 6, 12) { // 6.1 reports the last first; kernels between were not looked at
 		asks()
 		ends()
 	} else {

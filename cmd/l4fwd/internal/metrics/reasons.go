@@ -11,7 +11,7 @@ var reasonDocs = map[relay.Reason]string{
 	relay.ClientLost:         "The client answered no keepalive, or did not acknowledge bytes within `keepalive.user_timeout`.",
 	relay.UpstreamLost:       "The upstream answered no keepalive, or did not acknowledge bytes within `keepalive.user_timeout`.",
 	relay.IdleTimeout:        "No byte moved either way for `timeouts.idle`.",
-	relay.HalfCloseTimeout:   "One direction had ended, and no byte moved in the other for `timeouts.half_close`.",
+	relay.HalfCloseTimeout:   "One direction had ended, and no byte moved in the other for `timeouts.half_close`. Both peers see a reset.",
 	relay.ConnectRefused:     "The upstream's addresses refused the connection: nothing listens there.",
 	relay.ConnectTimeout:     "No upstream address answered within `upstreams[].connect.timeout`.",
 	relay.ConnectUnreachable: "The network has no way to the upstream's addresses.",
