@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
@@ -19,7 +15,6 @@ import (
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/reload"
 	"github.com/l4fwd/l4fwd/health"
 	"github.com/l4fwd/l4fwd/proxy"
-	"github.com/l4fwd/l4fwd/proxy/handoff"
 )
 
 // State is the daemon's state as of now, for the admin port.
@@ -132,68 +127,6 @@ func (d *daemon) adminServer(port net.Listener) *http.Server {
 	srv := health.NewServer(admin.NewHandler(d, port.Addr(), d.log.Logger), logging.Std(d.log.Logger))
 	srv.WriteTimeout = admin.WriteTimeout
 	return srv
-}
-
-// remember adds what an operator sees to the parts of the state: the level of the log, the events and the history.
-func (d *daemon) remember(parts map[string]handoff.Part) (err error) {
-	if parts[partLevel], err = json.Marshal(d.LogLevel()); err != nil {
-		return err
-	}
-	if parts[partEvents], err = d.events.Save(); err != nil {
-		return err
-	}
-	parts[partHistory], err = d.rates.Save()
-	return err
-}
-
-// figures are the counters as they are at the end of this process.
-func (d *daemon) figures() (parts map[string]handoff.Part, err error) {
-	parts = map[string]handoff.Part{}
-	if parts[partCounters], err = d.fwd.SaveCounters(); err != nil {
-		return nil, err
-	}
-	parts[partLost], err = json.Marshal(d.log.Dropped())
-	return parts, err
-}
-
-// recall takes back what remember added in the process before this one, and how many lines it has lost. What cannot be read is logged: no chart is worth a connection.
-func (d *daemon) recall(final *handoff.Final) {
-	if part := final.Parts[partLost]; part != nil {
-		var n uint64
-		d.doubt(json.Unmarshal(part, &n))
-		d.log.DroppedBefore(n)
-	}
-	if part := d.from.Part(partEvents); part != nil {
-		d.doubt(d.events.Take(part))
-	}
-	var l admin.LogLevel
-	if part := d.from.Part(partLevel); part != nil {
-		d.doubt(json.Unmarshal(part, &l))
-	}
-	left := time.Until(l.Until.Add(d.from.Jump()))
-	if l.Level == l.Configured || !slices.Contains(admin.LogLevels, l.Level) || !l.Until.IsZero() && left <= 0 {
-		return
-	}
-	if l.Until.IsZero() {
-		left = 0 // until a reload
-	}
-	d.SetLogLevel(l.Level, left)
-}
-
-// letGo is deferred while the relay stands still. A panic would not end the process otherwise: what is deferred for the end waits for
-// the relay.
-func letGo(frozen interface{ Release() }) {
-	if why := recover(); why != nil {
-		frozen.Release()
-		panic(why)
-	}
-}
-
-// doubt logs an error about what an operator sees of the process before this one.
-func (d *daemon) doubt(err error) {
-	if err != nil {
-		d.log.Warn("something of the process before this one is forgotten", zap.Error(err))
-	}
 }
 
 // scrape is the daemon's state as of now, for /metrics.

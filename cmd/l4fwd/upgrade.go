@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/admin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/config"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/ports"
 	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/upgrade"
 	"github.com/l4fwd/l4fwd/proxy/handoff"
 	"github.com/l4fwd/l4fwd/proxy/relay"
@@ -50,24 +53,6 @@ func newUpgrade() *cobra.Command {
 	}
 	return talksToDaemon(cmd)
 }
-
-// The names of the parts of the state.
-const (
-	partCloud    = "cloud"    // the place in AWS
-	partProxy    = "proxy"    // names, addresses and the rate
-	partSockets  = "sockets"  // which listeners have a socket of the service manager
-	partCounters = "counters" // final ones
-	partLost     = "lost"     // how many lines of the log were
-	partUpgrades = "upgrades" // how many upgrades went how
-	partServing  = "serving"  // whether the old process has a usable upstream
-	partStore    = "store"    // names in the service manager's store
-	partEvents   = "events"   // the latest events of the API
-	partHistory  = "history"  // the charts of the status page
-	partLevel    = "level"    // of the log
-)
-
-// upgradeAt is called at each message of an upgrade: see handoff.Channel. Tests fail there.
-var upgradeAt func(sent bool, k handoff.Kind) error
 
 // Upgrade replaces this process on behalf of by, and waits for the outcome.
 func (d *daemon) Upgrade(by string) (admin.Upgraded, error) {
@@ -232,96 +217,61 @@ func (d oldSide) Gone(pid int) {
 	}
 }
 
-// readyTime is how long a new process may take to find the usable upstream that the old one has. Tests are in more of a hurry.
-var readyTime = 10 * time.Second
+// sameSocket reports whether two listeners accept from the same socket.
+func sameSocket(a, b config.Listener) bool { return a.Name == b.Name && a.Address == b.Address }
 
-// takeOver takes the connections of the old process, and lets the loops run.
-func (d *daemon) takeOver() error {
-	if d.from == nil {
-		return nil
-	}
-	frozen := d.fwd.Adopted()
-	defer letGo(frozen)
-	heir := &newSide{Frozen: frozen, counters: d.fwd.TakeCounters}
-	err := d.asUsableAsBefore()
-	if err == nil {
-		err = d.from.TakeOver(heir)
-	}
+// left leaves everything to the process that the service manager starts next, and reports whether it could. The caller drains if it
+// could not.
+func (d *daemon) left(by string) bool {
+	err := d.upgrades.Leave(by, d.restartable)
 	if err != nil {
-		frozen.Release() // whatever was taken is the old process's
-		return err
+		d.log.Warn("a restart that drains: the connections can't be left to the next process", zap.String("by", by), zap.Error(err))
 	}
-	frozen.Begin(heir.final.NextID)
-	if !d.from.Late() {
-		d.began = time.Now()
+	return err == nil
+}
+
+// restartable returns why the next process could not go on with the connections: nobody could take them back then.
+func (d *daemon) restartable() error {
+	l := d.again()
+	switch wanted := d.settings.Load().EIP.Wanted(); {
+	case d.drains.begun.Load():
+		return errDraining
+	case l.Faults.Bad():
+		return errors.New("the configuration on disk is faulty: " + strings.Join(faultTexts(l.Faults), "; "))
+	case wanted && !l.Config.EIP.Wanted():
+		return errors.New("eip.pool is off now, and a drain releases the address")
+	case l.Config.Engine == "portable":
+		return errors.New("the engine portable takes nothing over")
 	}
-	if part := d.from.Part(partUpgrades); part != nil {
-		_ = json.Unmarshal(part, &d.counts) // no figure is worth an upgrade
+	return movedOnItsPort(d.settings.Load().Listeners, l.Config.Listeners)
+}
+
+// movedOnItsPort returns an error for a listener whose port stays and whose address changes between one address and all: the socket
+// that is kept is in the way of the new one.
+func movedOnItsPort(used, next []config.Listener) error {
+	for _, n := range next {
+		for _, u := range used {
+			from, to := u.Address.AddrPort, n.Address.AddrPort
+			if from.Port() == to.Port() && from.Addr() != to.Addr() && (from.Addr().IsUnspecified() || to.Addr().IsUnspecified()) {
+				return fmt.Errorf("the listener %s moves from %s to %s, the same port: stop l4fwd, and start it", n.Name, from, to)
+			}
+		}
 	}
-	d.tookOver(heir)
-	d.recall(&heir.final)
-	d.from.Close()
 	return nil
 }
 
-// tookOver notes and logs what was taken over.
-func (d *daemon) tookOver(heir *newSide) {
-	build, pid := d.from.From()
-	if err := d.from.Lost(); err != nil {
-		d.log.Error("not all that the process before this one left could be taken over", zap.Error(err))
-	}
-	if d.from.Late() && heir.final.Still == 0 {
-		d.log.Info("took over the listening sockets of a process that died", zap.Int("from", pid), zap.String("version", build))
-		return
-	}
-	d.taken = &admin.TakenState{At: inSeconds(time.Now()), PID: pid, Version: build, Connections: heir.taken}
-	if heir.final.Still != 0 {
-		d.counts.Pause = time.Duration(handoff.Now() - heir.final.Still)
-		d.taken.Pause = d.counts.Pause.Seconds()
-	}
-	d.log.Info("took over", zap.Int("from", pid), zap.String("version", build), zap.Int("connections", heir.taken),
-		zap.Duration("pause", d.counts.Pause))
-}
+// lastRestart is how long a process that is restarted still answers requests that it has begun to serve: the connections stand still.
+const lastRestart = 100 * time.Millisecond
 
-// asUsableAsBefore waits until an upstream is usable, if one was in the old process. Nothing is worth waiting for if that is gone.
-func (d *daemon) asUsableAsBefore() (err error) {
-	var serving bool
-	if d.from.Late() {
-		return nil
+// lastAnswers returns how long requests are still answered that have begun; 0 after a drain, when no answer is worth anything.
+func (d *daemon) lastAnswers() time.Duration {
+	if d.upgrades.Close() != 0 {
+		return ports.LastAnswers
 	}
-	if part := d.from.Part(partServing); part == nil || json.Unmarshal(part, &serving) != nil || !serving {
-		return nil
+	select {
+	case <-d.upgrades.Gone():
+		return lastRestart
+	default:
+		return 0
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), readyTime)
-	defer cancel()
-	for ctx.Err() == nil {
-		if err = d.fwd.UpstreamsReady(); err == nil {
-			return nil
-		}
-		sleep(ctx, 20*time.Millisecond)
-	}
-	return fmt.Errorf("the new process found no usable upstream within %s, and the running one has one: %w", readyTime, err)
-}
-
-// newSide is the daemon as upgrade.Heir.
-type newSide struct {
-	*relay.Frozen
-	counters func(json.RawMessage) error
-	taken    int
-	final    handoff.Final
-}
-
-// Take: see upgrade.Heir.
-func (n *newSide) Take(c *handoff.Conn) error {
-	err := n.Frozen.Take(c)
-	if err == nil {
-		n.taken++
-	}
-	return err
-}
-
-// Settle: see upgrade.Heir.
-func (n *newSide) Settle(f *handoff.Final) error {
-	n.final = *f
-	return errors.Join(n.counters(f.Parts[partCounters]), n.Taken())
 }

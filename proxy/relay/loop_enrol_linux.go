@@ -69,20 +69,3 @@ func (e *enroller) finish() {
 	e.watch(e.waiting) // a few are not worth waking another thread
 	e.waiting = nil
 }
-
-// watched: see carrier.
-func (g *loopGroup) watched() error {
-	g.enroller.finish()
-	if len(g.enroller.failed) > 0 {
-		return errNoWatch
-	}
-	return nil
-}
-
-// closeUnwatched closes connections whose sockets nobody watches. The loops turn.
-func (g *loopGroup) closeUnwatched() {
-	for _, n := range g.enroller.failed {
-		g.closeOne(n.id, Internal)
-	}
-	g.enroller.failed = nil
-}

@@ -163,3 +163,20 @@ func (g *loopGroup) cores() (all []*core) {
 	}
 	return all
 }
+
+// watched: see carrier.
+func (g *loopGroup) watched() error {
+	g.enroller.finish()
+	if len(g.enroller.failed) > 0 {
+		return errNoWatch
+	}
+	return nil
+}
+
+// closeUnwatched closes connections whose sockets nobody watches. The loops turn.
+func (g *loopGroup) closeUnwatched() {
+	for _, n := range g.enroller.failed {
+		g.closeOne(n.id, Internal)
+	}
+	g.enroller.failed = nil
+}

@@ -163,3 +163,11 @@ func unpack(f *os.File) (*Successor, error) {
 	}
 	return s, nil
 }
+
+// listenerName is how the address of a port is written in the state: as configured, since 0 is not the port in the end.
+func listenerName(network, address string) string { return network + ":" + address }
+
+// PortSocket describes a socket of the health or admin port, which was configured as network and address.
+func PortSocket(use, network, address string, fd int) handoff.Socket {
+	return handoff.Socket{Use: use, Name: listenerName(network, address), FD: fd}
+}

@@ -153,14 +153,6 @@ func (s *Successor) Listener(use, network, address string) (net.Listener, error)
 	return nil, nil
 }
 
-// listenerName is how the address of a port is written in the state: as configured, since 0 is not the port in the end.
-func listenerName(network, address string) string { return network + ":" + address }
-
-// PortSocket describes a socket of the health or admin port, which was configured as network and address.
-func PortSocket(use, network, address string, fd int) handoff.Socket {
-	return handoff.Socket{Use: use, Name: listenerName(network, address), FD: fd}
-}
-
 // Addresses are where the old process listens.
 func (s *Successor) Addresses() (all []netip.AddrPort) {
 	if s == nil {

@@ -272,31 +272,3 @@ func commit(c *child, g *handoff.Giver) error {
 	}
 	return err
 }
-
-// receiver is what takes everything on its way to the next process: a handoff.Giver, which sends it, or a handoff.Packer.
-type receiver interface {
-	Connection(*handoff.Conn) error
-	Finish(*handoff.Final) error
-}
-
-// pass hands the connections and the final figures to a receiver.
-func (u *Upgrader) pass(to receiver, frozen Frozen) error {
-	f, err := u.final(frozen)
-	if err == nil {
-		err = frozen.Export(to.Connection)
-	}
-	if err != nil {
-		return err
-	}
-	return to.Finish(f)
-}
-
-// final returns the final figures.
-func (u *Upgrader) final(frozen Frozen) (*handoff.Final, error) {
-	still := handoff.Now()
-	parts, err := u.o.Daemon.Final()
-	if err != nil {
-		return nil, err
-	}
-	return &handoff.Final{NextID: frozen.LastID(), Still: still, Conns: frozen.Count(), Parts: parts}, nil
-}
