@@ -2,6 +2,8 @@ package eip
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,8 +24,10 @@ func moto(t *testing.T) *ec2.Client {
 	if err != nil {
 		t.Skip("moto_server is not installed: pip install 'moto[server]'")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	var l net.Listener
+	for l == nil { // below the ports that the kernel gives to connections
+		l, _ = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+	}
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
 	_, port, _ := net.SplitHostPort(addr)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/testport"
 )
 
 const name = standin.Name
@@ -214,14 +215,8 @@ func inspected(t *testing.T) setup {
 	return trusting(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}), targeting(t, name, at))
 }
 
-// closed is an address where nothing listens.
-func closed(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
+// closed is an address where nothing listens, and where no connection begins.
+func closed(t *testing.T) string { t.Helper(); return testport.Free(t) }
 
 // blackhole is an address that answers no SYN: its queue of connections that wait to be accepted is full.
 func blackhole(t *testing.T) string {
