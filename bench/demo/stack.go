@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -138,19 +139,20 @@ func environment() []string {
 	)
 }
 
-// freeAddrs finds n different free loopback addresses. All are held until the last is found. Another process
-// may take one before l4fwd does; l4fwd then says so and the demo fails.
-func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, n)
-	for i := range addrs {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+// freeAddrs finds n different free loopback addresses, with ports below those that the kernel gives to connections. All are held until
+// the last is found. Another process may take one before l4fwd does; l4fwd then says so and the demo fails.
+func freeAddrs(n int) (addrs []string, err error) {
+	for range 100 * n {
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 18000+rand.IntN(14000))); err != nil {
+			continue
 		}
 		defer ln.Close()
-		addrs[i] = ln.Addr().String()
+		if addrs = append(addrs, ln.Addr().String()); len(addrs) == n {
+			return addrs, nil
+		}
 	}
-	return addrs, nil
+	return nil, fmt.Errorf("find a free port between 18000 and 32000: %w", err)
 }
 
 // ready waits until l4fwd says that it is.
