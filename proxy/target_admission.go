@@ -97,7 +97,7 @@ func (t *target) logAdmission(was, state AdmissionState, refusal string) {
 	switch {
 	case state == Refused:
 		t.log.Error("the upstream refuses this instance's public address: its clients get 403. Add the address to the network rules "+
-			"of the resource; l4fwd eip list --format azure-cli writes the command", name, zap.String("answer", refusal))
+			"of the resource; l4fwd doctor writes the command, l4fwd eip list --format azure-cli those for a whole pool", name, zap.String("answer", refusal))
 	case was == Refused:
 		t.log.Info("the upstream admits this instance's public address again", name)
 	default:

@@ -101,7 +101,7 @@ func (c *Check) keys() []*key {
 		choice("type", &c.Type, CheckTCP,
 			"none. tcp: a connection can be made. tls: a TLS handshake as well, with a valid certificate. https: a GET of check.path as well, without a key.",
 			CheckNone, CheckTCP, CheckTLS, CheckHTTPS).
-			note("The certificate must be valid for the host of the upstream's address, by the certificates of the system or SSL_CERT_FILE. Backups are checked " +
+			note("The certificate must be valid for the host of the upstream's address, by the certificates of the system or SSL_CERT_FILE, which a process reads once: after a change run l4fwd upgrade. Backups are checked " +
 				"for the same name, since clients ask them for it. Any answer to the GET passes, 401 first of all; `admission` judges a refusal."),
 		duration("interval", &c.Interval, "10s", "100ms", "24h",
 			"From the end of one check of an address to the next, up to a tenth shorter or longer."),
