@@ -73,10 +73,10 @@ func (l *core) lose(c *conn, s side) {
 	l.io.giveUp(c)
 }
 
-// tighten brings the timer forward when a half ended: half_close is usually shorter than idle.
+// tighten brings the timer forward when a half ended: half_close is usually shorter than idle, and a peer may be lost with what was sent last.
 func (l *core) tighten(c *conn) {
 	if c.phase != phaseRelaying {
 		return // set when the connection comes to it
 	}
-	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice))
+	l.timers.set(c.slot, l.now+min(int64(l.opts.HalfCloseTimeout), l.notice, l.debtPeriod()))
 }

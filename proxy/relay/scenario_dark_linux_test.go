@@ -92,6 +92,20 @@ func darkPath(r *rig) {
 	r.closed(ClientClosed, flooded+4, 4)
 }
 
+// An end that is passed on was looked at for the first time after 5 s, so that the peer was lost that much later.
+func darkEnd(r *rig) {
+	r.opts.Keepalive.UserTimeout = 500 * time.Millisecond
+	c, u := r.pair()
+	c.send("ping")
+	u.want("ping")
+	u.send("pong")
+	c.want("pong")
+	u.dark()
+	c.fin()
+	e := r.closed(UpstreamLost, 4, 4)
+	require.Less(r, e.Duration, settled)
+}
+
 func darkPreface(r *rig) {
 	r.opts.PrefaceTimeout = 300 * time.Millisecond
 	r.policy.wants = func(*Flow) bool { return true }

@@ -17,6 +17,7 @@ var linuxScenarios = []scenario{
 	{"socket options", "both legs have TCP_NODELAY, the client's leg keepalive, and none is MPTCP", true, socketOptions},
 	{"client reset, upstream stuck", "after the client's reset nothing is held for an upstream that does not read", false, clientResetStuckUpstream},
 	{"dark path", "a peer that does not answer any more is lost, in whatever state; one that does not read is not", false, darkPath},
+	{"dark path, at the end", "a peer that goes while an end is passed on to it is lost as soon as any other", false, darkEnd},
 	{"dark path, in the preface", "a client that has gone in its preface ends by the preface timeout", false, darkPreface},
 	{"a stuck pair", "what the kernel and the relay hold for a peer that has read nothing is bounded", false, stuckPairIsSmall},
 	{"limit of memory, in bulk", "what is held for those that stop in the middle of a transfer counts", false, memoryLimitInBulk},
