@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -159,7 +158,7 @@ func listenHealth(cfg config.Health, from *upgrade.Successor) (*port, error) {
 	p := &port{use: handoff.UseHealth, network: "tcp", address: e.Addr.String()}
 	err := p.open(from, func() (net.Listener, error) { return net.Listen(p.network, p.address) })
 	if err != nil {
-		return nil, cmp.Or(ports.ExplainOwn("the health port", e.Addr, err, from.Addresses()), ports.ExplainListen("the health port", "--health", 8081, e.Addr, err))
+		return nil, ports.ExplainListen("the health port", "--health", 8081, e.Addr, err, from.Addresses()...)
 	}
 	p.pausable = &ports.Pausable{Listener: p.raw}
 	p.Listener = health.Listener(p.pausable)
@@ -180,7 +179,7 @@ func listenAdmin(cfg config.Admin, from *upgrade.Successor) (*port, error) {
 		}
 		l, err := net.Listen(p.network, p.address)
 		if err != nil {
-			err = cmp.Or(ports.ExplainOwn("the admin port", e.Addr, err, from.Addresses()), ports.ExplainListen("the admin port", "--admin", 9902, e.Addr, err))
+			err = ports.ExplainListen("the admin port", "--admin", 9902, e.Addr, err, from.Addresses()...)
 		}
 		return l, err
 	})

@@ -3,7 +3,6 @@
 package ports
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -23,7 +22,7 @@ func ExplainStart(err error, own []netip.AddrPort) error {
 	switch {
 	case errors.As(err, &le):
 		who := fmt.Sprintf("listener %q", le.Listener)
-		return cmp.Or(ExplainOwn(who, le.Addr, err, own), ExplainListen(who, "--listen", 8443, le.Addr, le.Err))
+		return ExplainListen(who, "--listen", 8443, le.Addr, le.Err, own...)
 	case errors.As(err, &ee):
 		return Advise(err, "engine %s cannot be used: %s; use --engine auto, which takes the next best", ee.Engine, ee.Err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
@@ -33,8 +32,11 @@ func ExplainStart(err error, own []netip.AddrPort) error {
 }
 
 // ExplainListen explains a failed listen on addr and suggests a fix; flag is the one that names another port, and the first free
-// one from port on is suggested.
-func ExplainListen(who, flag string, port uint16, addr netip.AddrPort, err error) error {
+// one from port on is suggested. own is where this daemon, or the one that it takes over from, listens already: see ExplainOwn.
+func ExplainListen(who, flag string, port uint16, addr netip.AddrPort, err error, own ...netip.AddrPort) error {
+	if said := ExplainOwn(who, addr, err, own); said != nil {
+		return said
+	}
 	what := fmt.Sprintf("%s cannot listen on %s: %s", who, addr, Cause(err))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
