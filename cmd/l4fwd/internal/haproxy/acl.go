@@ -82,9 +82,9 @@ func (im *importer) newTest(at line, words []string) *test {
 		return t.cannot(fault)
 	}
 	switch c.fetch {
-	case "always_true", "TRUE":
+	case "always_true", "wait_end": // wait_end never fails: HAProxy waits until it holds
 		return t.is(true)
-	case "always_false", "FALSE":
+	case "always_false":
 		return t.is(false)
 	case "src", "fc_src":
 		if flags.method != "" && flags.method != "ip" {
@@ -108,6 +108,18 @@ func (im *importer) newTest(at line, words []string) *test {
 		return t.cannot("l4fwd does not terminate TLS")
 	}
 	return t.cannot("l4fwd does not judge " + printable(c.fetch))
+}
+
+// builtin are ACLs that HAProxy defines itself: section 7.4 of its manual.
+var builtin = map[string][]string{
+	"TRUE": {"always_true"}, "FALSE": {"always_false"}, "LOCALHOST": {"src", "127.0.0.0/8", "::1"},
+	"WAIT_END": {"wait_end"}, "REQ_CONTENT": {"req.len", "gt", "0"}, "RDP_COOKIE": {"req.rdp_cookie_cnt", "gt", "0"},
+	"HTTP": {"req.proto_http"}, "HTTP_1.0": {"req.ver", "1.0"}, "HTTP_1.1": {"req.ver", "1.1"}, "HTTP_2.0": {"req.ver", "2.0"},
+	"HTTP_CONTENT": {"req.hdr_val(content-length)", "gt", "0"}, "HTTP_URL_ABS": {"url_reg", "^[^/:]*://"},
+	"HTTP_URL_SLASH": {"url_beg", "/"}, "HTTP_URL_STAR": {"url", "*"},
+	"METH_CONNECT": {"method", "CONNECT"}, "METH_DELETE": {"method", "DELETE"}, "METH_GET": {"method", "GET", "HEAD"},
+	"METH_HEAD": {"method", "HEAD"}, "METH_OPTIONS": {"method", "OPTIONS"}, "METH_POST": {"method", "POST"},
+	"METH_PUT": {"method", "PUT"}, "METH_TRACE": {"method", "TRACE"},
 }
 
 // cannot makes the test one that cannot be judged, and says why.

@@ -61,12 +61,6 @@ func (s *ruleSet) add(r *rule) bool {
 	return true
 }
 
-// builtin are ACLs that HAProxy defines itself.
-var builtin = map[string][]string{
-	"TRUE": {"always_true"}, "FALSE": {"always_false"}, "LOCALHOST": {"src", "127.0.0.0/8", "::1"},
-	"WAIT_END": {"always_true"}, "REQ_CONTENT": {"always_true"},
-}
-
 // readRules reads the ACLs and rules of a proxy.
 func (im *importer) readRules(p *proxy) error {
 	for _, l := range p.each("acl") {
