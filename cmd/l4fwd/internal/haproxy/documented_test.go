@@ -1,6 +1,7 @@
 package haproxy_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,4 +23,31 @@ func TestPredefinedACLs(t *testing.T) {
 		yaml, said, _ := imported(t, guarded("tcp-request content accept if "+name, "tcp-request content reject"))
 		require.Equal(t, served, yaml != "", "%s: %s", name, said)
 	}
+}
+
+// The file's own variables count from the next line on: presetenv leaves one that is there, also an empty one, and resetenv removes
+// all that it does not name.
+func TestTheFileSetsVariables(t *testing.T) {
+	for lines, want := range map[string]string{
+		"setenv A 7|setenv A 8":                         "8",
+		"setenv A 7|presetenv A 8":                      "7",
+		"presetenv A 7":                                 "7",
+		"presetenv SERVER 7|setenv A \"${SERVER}\"":     "10.0.0.1",
+		"presetenv EMPTY 7|setenv A \"${EMPTY}.\"":      ".",
+		"setenv A 7|unsetenv B A":                       "unset",
+		"setenv A 7|unsetenv A|presetenv A 9":           "9",
+		"setenv A 7|resetenv":                           "unset",
+		"setenv A 7|resetenv B A":                       "7",
+		"resetenv LIST|setenv A \"${SERVER-gone}\"":     "gone",
+		"resetenv SERVER|setenv A \"${SERVER}\"":        "10.0.0.1",
+		"resetenv SERVER|resetenv|presetenv SERVER 7":   "unset",
+		"resetenv|resetenv SERVER|setenv A \"$SERVER\"": "",
+		"setenv A \"${.SECTION} ${.LINE} ${.FILE}\"":    "global 2 x.cfg",
+	} {
+		text := "global\n " + strings.ReplaceAll(lines, "|", "\n ") + "\n" + listening(oneServer, `filter "<${A-unset}>"`)
+		_, said, _ := imported(t, text)
+		require.Contains(t, said, "dropped: filter <"+want+">: ", lines)
+	}
+	yaml, said, _ := imported(t, listening(`server s "${.SECTION}.${.FILE}:${.LINE}"`))
+	require.Contains(t, yaml, "address: app.x.cfg:8\n", said)
 }

@@ -64,6 +64,7 @@ func (r *Result) Matters() bool {
 type importer struct {
 	Options
 	env       map[string]*string // set or unset by the file; nil: unset
+	kept      []string           // the variables that resetenv left of Lookup's; nil: all
 	remarks   []Remark
 	said      map[string]bool // remarks, so that an inherited line is reported once
 	global    *section

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,9 @@ func (im *importer) variable(name string, n int, sec *section) (string, bool) {
 			return "", false
 		}
 		return *v, true
+	}
+	if im.kept != nil && !slices.Contains(im.kept, name) {
+		return "", false
 	}
 	return im.Lookup(name)
 }
@@ -200,8 +204,20 @@ func properName(name string) bool {
 	return name != "" && len(name) <= 200
 }
 
+// keepOnly unsets every variable but those that are named.
+func (im *importer) keepOnly(names []string) {
+	maps.DeleteFunc(im.env, func(name string, _ *string) bool { return !slices.Contains(names, name) })
+	if im.kept != nil {
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(im.kept, name) })
+	}
+	im.kept = append([]string{}, names...)
+}
+
 // environment takes the directives of global that change variables for what follows.
 func (im *importer) environment(at line) {
+	if at.words[0] == "resetenv" {
+		im.keepOnly(at.words[1:])
+	}
 	if len(at.words) < 2 {
 		return
 	}
