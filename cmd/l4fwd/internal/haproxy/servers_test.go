@@ -92,10 +92,12 @@ func TestStandingOfServers(t *testing.T) {
 func TestBalance(t *testing.T) {
 	for method, want := range map[string]string{"roundrobin": "round_robin", "static-rr": "round_robin", "leastconn": "least_conn",
 		"first": "first", "random": "least_conn", "random(2)": "least_conn"} {
-		yaml, said, _ := imported(t, listening("balance "+method, "server a 10.0.0.1:3", "server b 10.0.0.2:3"))
+		yaml, said, matters := imported(t, listening("balance "+method, "server a 10.0.0.1:3", "server b 10.0.0.2:3"))
 		require.Contains(t, yaml, "balance: "+want+"\n", "%s: %s", method, said)
+		require.Equal(t, strings.HasPrefix(method, "random"), strings.Contains(said, "not of two drawn at random"), said)
+		require.False(t, matters, "%s: %s", method, said)
 	}
-	for _, method := range []string{"source", "hash src", "rdp-cookie"} {
+	for _, method := range []string{"source", "hash src", "rdp-cookie(mstshash)"} {
 		importCase{text: listening("balance "+method, "server a 10.0.0.1:3", "server b 10.0.0.2:3"),
 			says: []string{"changed: balance " + method + ": a client does not stay with one server"}}.run(t)
 		importCase{text: listening("balance "+method, "server a 10.0.0.1:3"), hasNot: []string{"balance"},

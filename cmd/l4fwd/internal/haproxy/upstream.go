@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -169,7 +170,8 @@ func (im *importer) balance(p *proxy, t target, u *upstream, primaries, backups 
 
 // balanceMethod returns l4fwd's balance for that of HAProxy.
 func (im *importer) balanceMethod(p *proxy, several bool) string {
-	switch method, at := p.argument("balance"); method {
+	method, at := p.argument("balance")
+	switch method, _, _ = strings.Cut(method, "("); method { // random(2)
 	case "leastconn":
 	case "roundrobin", "static-rr", "":
 		return "round_robin"
