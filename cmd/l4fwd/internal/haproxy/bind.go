@@ -99,25 +99,21 @@ func (im *importer) bothFamilies(all []bound) []bound {
 
 // parseBind reads one address of bind, and every port of a range.
 func parseBind(text string) (all []bound, fault string) {
-	family, rest, ok := strings.Cut(text, "@")
-	if !ok {
-		family, rest = "", text
-	}
+	family, rest, tcp := splitFamily(text)
+	host, port, found := splitPort(rest)
 	switch {
 	case strings.HasPrefix(text, "/"):
 		return nil, "l4fwd accepts TCP only, no Unix socket"
-	case family != "" && family != "ipv4" && family != "ipv6" && family != "tcp" && family != "tcp4" && family != "tcp6":
+	case !tcp:
 		return nil, "l4fwd accepts TCP on an IP address only"
-	}
-	i := strings.LastIndexByte(rest, ':')
-	if i < 0 {
+	case !found:
 		return nil, "there is no port"
 	}
-	addr, fault := bindHost(rest[:i], strings.HasSuffix(family, "6"))
+	addr, fault := bindHost(host, strings.HasSuffix(family, "6"))
 	if fault != "" {
 		return nil, fault
 	}
-	low, high, fault := ports(rest[i+1:])
+	low, high, fault := ports(port)
 	if fault != "" {
 		return nil, fault
 	}
@@ -129,7 +125,6 @@ func parseBind(text string) (all []bound, fault string) {
 
 // bindHost reads the host of bind; empty and * are every IPv4 address.
 func bindHost(host string, six bool) (addr netip.Addr, fault string) {
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	switch {
 	case (host == "" || host == "*") && six:
 		return netip.IPv6Unspecified(), ""

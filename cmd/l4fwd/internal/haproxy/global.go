@@ -267,21 +267,21 @@ func (im *importer) resolver(sec *section) {
 
 // nameserver carries one name server.
 func (im *importer) nameserver(l line) {
-	text := l.words[2]
-	if _, rest, found := strings.Cut(text, "@"); found {
-		text = rest
+	_, rest, found := strings.Cut(l.words[2], "@")
+	if !found {
+		rest = l.words[2]
 	}
-	ap, err := netip.ParseAddrPort(text)
-	if err != nil {
-		if addr, e := netip.ParseAddr(strings.Trim(text, "[]")); e == nil {
-			ap, err = netip.AddrPortFrom(addr, 53), nil
-		}
+	host, port, hasPort := splitPort(rest)
+	if !hasPort {
+		port = "53"
 	}
-	if err != nil || ap.Port() == 0 || ap.Addr().IsUnspecified() || ap.Addr().IsMulticast() {
+	addr, err := netip.ParseAddr(host)
+	n, fault := strconv.ParseUint(port, 10, 16)
+	if err != nil || fault != nil || n == 0 || addr.IsUnspecified() || addr.IsMulticast() {
 		im.dropped(l, l.text(), "it is no IP address with a port")
 		return
 	}
-	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	ap := netip.AddrPortFrom(addr.Unmap(), uint16(n))
 	if !slices.Contains(im.out.dns.servers, ap) {
 		im.out.dns.servers = append(im.out.dns.servers, ap)
 	}

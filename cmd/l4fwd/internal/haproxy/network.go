@@ -31,6 +31,26 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return p, nil
 }
 
+// splitFamily cuts an address at the prefix that names its family, such as ipv6@. tcp is false if it is no family of TCP over IP.
+// HAProxy's manual has them in section 11.
+func splitFamily(text string) (family, rest string, tcp bool) {
+	family, rest, found := strings.Cut(text, "@")
+	if !found {
+		return "", text, true
+	}
+	family = strings.TrimPrefix(family, "stream+")
+	return family, rest, slices.Contains([]string{"ip", "ipv4", "ipv6", "tcp", "tcp4", "tcp6"}, family)
+}
+
+// splitPort cuts an address at the colon before its port: the last one, unless a bracket follows it. host is without brackets.
+func splitPort(text string) (host, port string, found bool) {
+	host = text
+	if i := strings.LastIndexAny(text, ":]"); i >= 0 && text[i] == ':' {
+		host, port, found = text[:i], text[i+1:], true
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), port, found
+}
+
 // fullIPv4 adds the zeros that HAProxy's short notation leaves out: 10.12 is 10.0.0.12, as inet_aton reads it.
 func fullIPv4(s string) string {
 	parts := strings.Split(s, ".")

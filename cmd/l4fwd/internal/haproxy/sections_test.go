@@ -110,6 +110,7 @@ func TestBind(t *testing.T) {
 		"bind :443": "0.0.0.0:443", "bind *:443": "0.0.0.0:443", "bind 0.0.0.0:443": "0.0.0.0:443", "bind ipv4@:443": "0.0.0.0:443",
 		"bind :::443 v4v6": ":443", "bind [::]:443": ":443", "bind ipv6@:443": ":443",
 		"bind 10.0.0.7:443": "10.0.0.7:443", "bind [fd00::1]:443": "'[fd00::1]:443'", "bind localhost:443": "127.0.0.1:443",
+		"bind ip@10.0.0.7:443": "10.0.0.7:443", "bind stream+tcp4@*:443": "0.0.0.0:443", "bind tcp6@*:443": ":443",
 		"bind ::ffff:10.0.0.7:443": "10.0.0.7:443", "bind *:443 defer-accept nice 2 name x": "0.0.0.0:443",
 	} {
 		yaml, said, matters := imported(t, at(bind))
@@ -150,6 +151,11 @@ func TestResolvers(t *testing.T) {
 		{text: with(named, "nameserver a 10.0.0.2:53", "nameserver b udp@10.0.0.3:5353", "nameserver c 10.0.0.2:53", "hold valid 2s", "timeout retry 500"), has: []string{"dns: {servers: ['10.0.0.2:53', '10.0.0.3:5353'], min_ttl: 2s, max_ttl: 2s, timeout: 500ms}"}, exact: true},
 		{text: with(named, "nameserver a [fd00::2]:53", "nameserver b 10.0.0.2"),
 			has: []string{"dns: {servers: ['[fd00::2]:53', '10.0.0.2:53']}"}, exact: true},
+		{text: with(named, "nameserver a fd00::2:53", "nameserver b [fd00::3]", "nameserver c ip@[::ffff:10.0.0.2]:5353"),
+			has: []string{"dns: {servers: ['[fd00::2]:53', '[fd00::3]:53', '10.0.0.2:5353']}"}, exact: true},
+		{text: with(named, "nameserver a 10.0.0.2:0", "nameserver b 224.0.0.1:53", "nameserver c [::]:53", "nameserver d 10.0.0.2:65536"),
+			hasNot: []string{"dns:"}, says: []string{"nameserver a 10.0.0.2:0: it is no", "nameserver b 224.0.0.1:53: it is no",
+				"nameserver c [::]:53: it is no", "nameserver d 10.0.0.2:65536: it is no"}},
 		{text: with(named, "nameserver a dns.example:53"), hasNot: []string{"dns:"},
 			says: []string{"dropped: nameserver a dns.example:53: it is no IP address with a port"}},
 		{text: with(named, "parse-resolv-conf", "hold obsolete 1m", "timeout resolve 1s", "resolve_retries 3",

@@ -79,21 +79,15 @@ func (im *importer) fillServer(s *server, words []string) bool {
 
 // address reads the address of a server.
 func (s *server) address(text string) (fault string) {
-	family, rest, ok := strings.Cut(text, "@")
-	if !ok {
-		family, rest = "", text
-	}
+	family, rest, tcp := splitFamily(text)
 	switch {
-	case strings.HasPrefix(text, "/") || family == "unix" || family == "abns" || family == "sockpair" || family == "fd" || family == "abnsz":
+	case strings.HasPrefix(text, "/") || slices.Contains([]string{"unix", "abns", "abnsz", "sockpair", "fd"}, family):
 		return "l4fwd connects over TCP only"
-	case family != "" && family != "ipv4" && family != "ipv6" && family != "tcp" && family != "tcp4" && family != "tcp6":
+	case !tcp:
 		return "l4fwd does not know addresses of the kind " + printable(family)
 	}
-	host, port := rest, ""
-	if i := strings.LastIndexByte(rest, ':'); i >= 0 && !strings.HasSuffix(rest, "]") {
-		host, port = rest[:i], rest[i+1:]
-	}
-	s.host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	host, port, _ := splitPort(rest)
+	s.host = host
 	if fault := s.setPort(port); fault != "" {
 		return fault
 	}

@@ -17,6 +17,7 @@ func TestAddressesOfServers(t *testing.T) {
 	for address, want := range map[string]string{
 		"10.0.0.1:3": "10.0.0.1:3", "ipv4@10.0.0.1:3": "10.0.0.1:3", "tcp4@10.0.0.1:3": "10.0.0.1:3", "tcp@10.0.0.1:3": "10.0.0.1:3",
 		"[2001:db8::1]:3": "'[2001:db8::1]:3'", "2001:db8::1:3": "'[2001:db8::1]:3'", "ipv6@[2001:db8::1]:3": "'[2001:db8::1]:3'",
+		"ip@10.0.0.1:3": "10.0.0.1:3", "stream+ipv6@2001:db8::1:3": "'[2001:db8::1]:3'", "tcp6@[2001:db8::1]": "'[2001:db8::1]:1'",
 		"10.0.0.1":    "10.0.0.1:1",
 		"localhost:3": "localhost:3", "up.example:3": "up.example:3", "10.0.0.1:0": "10.0.0.1:1",
 	} {
@@ -26,7 +27,8 @@ func TestAddressesOfServers(t *testing.T) {
 	}
 	for address, why := range map[string]string{
 		"/run/app.sock": "over TCP only", "unix@/run/app.sock": "over TCP only", "abns@app": "over TCP only", "fd@3": "over TCP only",
-		"quic4@10.0.0.1:3": "addresses of the kind quic4",
+		"quic4@10.0.0.1:3": "addresses of the kind quic4", "dgram+ip@10.0.0.1:3": "addresses of the kind dgram+ip", "abnsz@x": "over TCP only",
+		"sockpair@3": "over TCP only",
 		"10.0.0.1:+100":    "no offset", "10.0.0.1:-1": "no offset", "10.0.0.1:99999": "the port is no number",
 		"10.0.0.1:http":          "the port is no number",
 		"_https._tcp.up.example": "SRV records", "*:3": "hosts that are listed", "0.0.0.0:3": "hosts that are listed",
@@ -156,6 +158,11 @@ func TestConnecting(t *testing.T) {
 		{text: listening("server a 10.0.0.1:3 source 10.9.0.1:1024-2048"), has: []string{"source_addresses: [10.9.0.1]"},
 			says: []string{"the kernel chooses the port"}, exact: true},
 		{text: listening("server a 10.0.0.1:3 source [fd00::1]"), has: []string{"source_addresses: ['fd00::1']"}, exact: true},
+		{text: listening("source ipv6@fd00::1:0", oneServer), has: []string{"source_addresses: ['fd00::1']"}, exact: true},
+		{text: listening("server a 10.0.0.1:3 source [fd00::1]:1024-2048"), has: []string{"source_addresses: ['fd00::1']"},
+			says: []string{"dropped: source [fd00::1]:1024-2048: the kernel chooses the port"}, exact: true},
+		{text: listening("source unix@/run/x.sock", oneServer), hasNot: []string{"source_addresses"},
+			says: []string{"dropped: source unix@/run/x.sock: it is no IP address"}},
 		{text: listening("source 0.0.0.0", oneServer), hasNot: []string{"source_addresses"}, exact: true},
 		{text: listening("source 10.9.0.1 usesrc clientip", oneServer),
 			says: []string{"dropped: usesrc clientip: l4fwd connects from its own addresses"}},

@@ -3,7 +3,6 @@ package haproxy
 import (
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // leaving carries source, of the servers or of the backend.
@@ -31,13 +30,11 @@ func (im *importer) sourceAddress(at line, text string) netip.Addr {
 	if text == "" {
 		return netip.Addr{}
 	}
-	host, ports, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(text, "ipv4@"), "]"), ":")
+	_, rest, tcp := splitFamily(text)
+	host, ports, _ := splitPort(rest)
 	addr, err := netip.ParseAddr(host)
-	if other, e := netip.ParseAddr(strings.Trim(text, "[]")); e == nil {
-		addr, err, ports = other, nil, ""
-	}
 	switch {
-	case err != nil || addr.IsMulticast():
+	case err != nil || !tcp || addr.IsMulticast():
 		im.dropped(at, "source "+text, "it is no IP address")
 		return netip.Addr{}
 	case addr.IsUnspecified():
