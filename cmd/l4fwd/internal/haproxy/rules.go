@@ -189,7 +189,7 @@ func (im *importer) tcpRequest(p *proxy, l line) error {
 		im.otherAction(p, l, action)
 		return nil
 	}
-	if im.perSource(p, r, words) {
+	if !unless && im.perSource(p, r, words) {
 		return nil
 	}
 	var err error
