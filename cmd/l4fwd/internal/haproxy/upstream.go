@@ -198,8 +198,10 @@ func (im *importer) connecting(p *proxy, u *upstream, all []*server) {
 	u.oneByOne = len(u.backups) > 0 || u.balance == "first"
 	retries, at := p.argument("retries")
 	n := 3
-	if v, err := strconv.Atoi(retries); err == nil && v >= 0 && v < 100 {
-		n = v
+	if v, err := strconv.Atoi(retries); err == nil && v >= 0 {
+		if n = min(v, 99); v > n {
+			im.changed(at, at.text(), "l4fwd makes at most 100 attempts")
+		}
 	}
 	u.attempts = n + 1
 	several := len(all) > 1 || all[0].isName()
