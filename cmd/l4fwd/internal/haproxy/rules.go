@@ -259,6 +259,10 @@ func (im *importer) useServer(p *proxy, l line) error {
 	if len(before) != 2 {
 		return fmt.Errorf("%s: name one server, then if or unless", brief(l.words))
 	}
+	if strings.Contains(before[1], "%[") {
+		im.dropped(l, l.text(), "l4fwd does not make the name of a server of what a client sends")
+		return nil
+	}
 	if !slices.ContainsFunc(p.lines, func(s line) bool { return s.words[0] == "server" && len(s.words) > 1 && s.words[1] == before[1] }) {
 		return fmt.Errorf("%s: there is no server %q", brief(l.words), before[1])
 	}

@@ -123,6 +123,13 @@ func TestUseServer(t *testing.T) {
 		"name: d.x\n    address: 10.0.0.7:3\n    backups: ['10.0.0.3:3']"}, exact: true}.run(t)
 }
 
+// The name of a server may be made at run time: that is reported, and no fault of the file.
+func TestUseServerByAFormat(t *testing.T) {
+	importCase{text: listening("use-server %[req.ssl_sni] if TRUE", "server a 10.0.0.1:3", "server b 10.0.0.2:3"),
+		has:  []string{"addresses: ['10.0.0.2:3']"},
+		says: []string{"x.cfg:8: dropped: use-server %[req.ssl_sni] if TRUE: l4fwd does not make the name of a server of what a client sends"}}.run(t)
+}
+
 // Limits of servers add up for the upstream, unless one has none.
 func TestLimitsOfServers(t *testing.T) {
 	for _, c := range []importCase{
