@@ -150,13 +150,24 @@ func (im *importer) keepalives(p *proxy) {
 			}
 		}
 		if text, at := p.argument(side + "-cnt"); text != "" {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 || n > 127 {
-				im.dropped(at, at.text(), "it is no number from 1 to 127")
-			} else if k.count == 0 || n < k.count {
-				k.count = n
-			}
+			im.keepaliveCount(at, text)
 		}
+	}
+}
+
+// keepaliveCount carries clitcpka-cnt and srvtcpka-cnt, of which l4fwd has one.
+func (im *importer) keepaliveCount(at line, text string) {
+	k := &im.out.keepalive
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 127 {
+		im.dropped(at, at.text(), "it is no number from 1 to 127")
+		return
+	}
+	if k.count != 0 && n != k.count {
+		im.changed(at, at.text(), "l4fwd has one keepalive for clients and servers, with the smaller count")
+	}
+	if k.count == 0 || n < k.count {
+		k.count = n
 	}
 }
 

@@ -28,8 +28,8 @@ func TestAddressesOfServers(t *testing.T) {
 	for address, why := range map[string]string{
 		"/run/app.sock": "over TCP only", "unix@/run/app.sock": "over TCP only", "abns@app": "over TCP only", "fd@3": "over TCP only",
 		"quic4@10.0.0.1:3": "addresses of the kind quic4", "dgram+ip@10.0.0.1:3": "addresses of the kind dgram+ip", "abnsz@x": "over TCP only",
-		"sockpair@3": "over TCP only",
-		"10.0.0.1:+100":    "no offset", "10.0.0.1:-1": "no offset", "10.0.0.1:99999": "the port is no number",
+		"sockpair@3":    "over TCP only",
+		"10.0.0.1:+100": "no offset", "10.0.0.1:-1": "no offset", "10.0.0.1:99999": "the port is no number",
 		"10.0.0.1:http":          "the port is no number",
 		"_https._tcp.up.example": "SRV records", "*:3": "hosts that are listed", "0.0.0.0:3": "hosts that are listed",
 		":3": "hosts that are listed", "[::]:3": "hosts that are listed",
