@@ -181,6 +181,11 @@ func TestLoopsAndLooseEnds(t *testing.T) {
 	for _, c := range []importCase{
 		{text: listening("server s 127.0.0.1:1", "server t 10.0.0.1:3"), has: []string{"address: 10.0.0.1:3\n"},
 			hasNot: []string{"127.0.0.1"}, says: []string{"l4fwd does not forward to itself"}},
+		{text: listening("server s 127.0.0.1"), says: []string{"x.cfg:8: dropped: server s 127.0.0.1: it is a listener of this very file"}},
+		{text: listening("server s 127.0.0.1 backup", "server t 10.0.0.1"), hasNot: []string{"127.0.0.1"},
+			says: []string{"x.cfg:8: dropped: server s 127.0.0.1 backup: it is a listener of this very file"}},
+		{text: strings.Replace(listening("server s 127.0.0.1:1", "server t 10.0.0.7:2"), "bind :1", "bind 10.0.0.7:1", 1),
+			has: []string{"address: 127.0.0.1:1\n    addresses: ['10.0.0.7:2']"}, exact: true},
 		{text: listening("server s localhost:1"), says: []string{"l4fwd does not forward to itself"}},
 		{text: listening(oneServer) + "backend unused\n server s 10.0.0.5:3\n", hasNot: []string{"10.0.0.5"},
 			says: []string{"warning: dropped: backend unused: nothing that was carried leads to it"}, exact: true},

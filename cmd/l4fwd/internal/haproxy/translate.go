@@ -231,16 +231,20 @@ func (im *importer) perSourceLimits(p *proxy) {
 
 // withoutLoops drops addresses of upstreams that are listeners of the result.
 func (im *importer) withoutLoops() {
-	lost := map[string]bool{}
+	lost, gone := map[string]bool{}, map[string]bool{}
+	loops := func(address string) bool {
+		gone[address] = im.isListener(address)
+		return gone[address]
+	}
 	for _, u := range im.out.upstreams {
-		u.addresses, u.backups = slices.DeleteFunc(u.addresses, im.isListener), slices.DeleteFunc(u.backups, im.isListener)
-		if lost[u.name] = im.isListener(u.address); lost[u.name] && len(u.addresses) > 0 {
+		u.addresses, u.backups = slices.DeleteFunc(u.addresses, loops), slices.DeleteFunc(u.backups, loops)
+		if lost[u.name] = loops(u.address); lost[u.name] && len(u.addresses) > 0 {
 			u.address, u.addresses, lost[u.name] = u.addresses[0], u.addresses[1:], false
 		}
 	}
 	for _, p := range im.proxies {
 		for _, s := range p.serverList {
-			if !s.faulty && s.port != 0 && im.isListener(s.endpoint(0)) {
+			if !s.faulty && slices.ContainsFunc(im.out.listeners, func(l *listener) bool { return gone[s.endpoint(l.bound.addr.Port())] }) {
 				im.dropped(s.at, s.at.text(),
 					"it is a listener of this very file: l4fwd does not forward to itself; route to that section's servers instead")
 			}
