@@ -117,6 +117,12 @@ func (t *test) matchesName(name string) bool {
 	return slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.matches(t.method, name) })
 }
 
+// HAProxy ignores these at both ends of a pattern of -m dom and -m dir.
+const (
+	domDelimiters = "./:?"
+	dirDelimiters = "/?"
+)
+
 // matches reports whether one pattern matches the name by a method.
 func (p pattern) matches(method, name string) bool {
 	text := p.text
@@ -133,10 +139,10 @@ func (p pattern) matches(method, name string) bool {
 	case "sub":
 		return strings.Contains(name, text)
 	case "dom":
-		text = strings.Trim(text, "./:?")
+		text = strings.Trim(text, domDelimiters)
 		return strings.Contains("."+name+".", "."+text+".")
 	case "dir":
-		return strings.Trim(text, "/") == name
+		return strings.Trim(text, dirDelimiters) == name
 	}
 	return false
 }
@@ -175,9 +181,14 @@ type kindList struct {
 // tellApart adds the kinds that a pattern of a method tells apart: its own name, and names below a suffix.
 func (l *kindList) tellApart(method, pattern string) {
 	switch method {
-	case "str", "dir":
+	case "str":
 		l.name(pattern)
+	case "dir":
+		l.name(strings.Trim(pattern, dirDelimiters))
 	case "end", "dom", "label":
+		if method == "dom" {
+			pattern = strings.Trim(pattern, domDelimiters)
+		}
 		suffix := strings.ToLower(strings.Trim(pattern, "."))
 		if !strings.HasPrefix(pattern, ".") || method == "dom" {
 			l.name(suffix)
