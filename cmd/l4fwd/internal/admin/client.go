@@ -167,7 +167,7 @@ func (c *Client) do(ctx context.Context, method, path string, in []byte) (*http.
 func (c *Client) unreached(err error) error {
 	var slow net.Error
 	if errors.As(err, &slow) && slow.Timeout() {
-		return fmt.Errorf("%w on %s: nothing came within %s", ErrNoDaemon, c.name, c.http.Timeout)
+		return fmt.Errorf("%w on %s: nothing came within %s", ErrNoDaemon, c.name, c.waited(err))
 	}
 	var errno syscall.Errno
 	switch {
@@ -177,6 +177,15 @@ func (c *Client) unreached(err error) error {
 		return fmt.Errorf("%w on %s: %w", ErrNoDaemon, c.name, err)
 	}
 	return c.foreign("")
+}
+
+// waited is how long the client waited until a timeout: a connection that does not come about is given up sooner than an answer.
+func (c *Client) waited(err error) time.Duration {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return min(dialTimeout, c.http.Timeout)
+	}
+	return c.http.Timeout
 }
 
 // foreignServer is the error of an answer that is not of l4fwd's admin port. It does not quote the answer.
