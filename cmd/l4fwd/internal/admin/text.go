@@ -230,11 +230,12 @@ func size(bytes float64) string {
 // age writes seconds as 12s, 3m12s, 5h3m or 12d4h.
 func age(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 10*time.Second:
+	if d < 10*time.Second {
 		return d.Round(100 * time.Millisecond).String()
+	}
+	switch d = d.Round(time.Second); { // before a unit is chosen: 59m59.7s is 1h0m
 	case d < time.Hour:
-		return d.Round(time.Second).String()
+		return d.String()
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
 	}
