@@ -61,9 +61,9 @@ soak: ## two l4fwd behind a load balancer while upstreams die, names move, files
 	L4FWD_SOAK_SECONDS=$(SOAK:%s=%) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/l4fwd/soak
 
 MUTATED := ./eip ./eip/instance ./eip/lifecycle ./proxy/upstream ./proxy/limit ./proxy/preface ./proxy/resolve
-mutate: ## small faults in the code that no test notices, in PKGS; N= faults tried in each package (60), 0 for all; fails below 90 %
+mutate: ## small faults in the code that no test notices, in PKGS; N= faults tried in each package (60), 0 for all; SKIP= part of the names of tests left out (Moto); fails below 90 %
 	@$(need-go)
-	go run ./bench/mutate -n $(or $(N),60) -seed $(or $(SEED),1) -match '$(MATCH)' -skip Moto $(or $(PKGS),$(MUTATED))
+	go run ./bench/mutate -n $(or $(N),60) -seed $(or $(SEED),1) -match '$(MATCH)' -skip '$(or $(SKIP),Moto)' $(or $(PKGS),$(MUTATED))
 
 shape: ## the shape of the code in figures, beside what is wanted; ARGS=-v for the places
 	@$(need-go)
