@@ -21,7 +21,7 @@ type addressFindings struct {
 	steps  []Step
 	tls    probe.TLSResult
 	answer probe.HTTPResult // Status 0: there is none
-	works  bool             // a request was answered
+	works  bool             // a request was answered, or the server there speaks another protocol than TLS
 }
 
 // testAddress connects, and makes everything that goes over a connection. label is the target in the report.
@@ -58,7 +58,7 @@ func (f *addressFindings) testTLS(ctx context.Context, r probe.TLSRequest, t Tar
 	hello := measure(ctx, helloTime, s.as(Hello), func(ctx context.Context, s *Step) { f.tls = helloWhole(ctx, r, t, s) })
 	if f.tls.Certificate == nil {
 		because := "the server speaks no TLS"
-		if hello.State == Failed {
+		if f.works = hello.State != Failed; !f.works {
 			because = failedStep(Hello)
 		}
 		return []Step{hello, skip(s.as(HelloPieces), because), skip(s.as(Certificate), because), skip(s.as(HTTPS), because)}

@@ -42,7 +42,7 @@ func judgeCertificate(s *Step, t Target, r probe.TLSResult) {
 	case c.Fault != probe.CertificateValid:
 		s.fail("the certificate; it is not valid", "it breaks a rule for certificates of servers", show)
 	case time.Until(c.NotAfter) < expiresSoon:
-		s.warn(fmt.Sprintf("it expires in %d days", int(time.Until(c.NotAfter).Hours()/24)), show)
+		s.warn("it expires in "+counted(int(time.Until(c.NotAfter).Hours()/24), "day"), show)
 	}
 }
 

@@ -39,6 +39,9 @@ func judgeUnreachable(t Target, s Step, steps []Step, addresses []*addressFindin
 	for _, f := range addresses {
 		if f.works && f.answer.Refusal == "" {
 			s.Evidence = fmt.Sprintf("%s answers %d", f.addr, f.answer.Status)
+			if f.answer.Status == 0 {
+				s.Evidence = fmt.Sprintf("%s answers, and speaks no TLS", f.addr)
+			}
 			s.fail(fmt.Sprintf("the isolation of %s; it is reachable from here", t), "it must not be, and it answers without a refusal of this network: its public access is on, or a firewall lets this network pass",
 				"az resource update --ids RESOURCE_ID --set properties.publicNetworkAccess=Disabled")
 			return steps, s

@@ -188,6 +188,8 @@ var pathStates = []state{
 	{name: "must be unreachable, and its firewall refuses", make: standIn(standin.Options{Deny: true}, "--expect", "unreachable"), verdict: "no fault found: "},
 	{name: "must be unreachable, and answers", make: standIn(standin.Options{}, "--expect", "unreachable"),
 		verdict: "broken at: the isolation of {target}; it is reachable from here\n", mend: []string{"publicNetworkAccess=Disabled"}},
+	{name: "must be unreachable, and speaks another protocol", make: func(t *testing.T) setup { return raw(answer("SSH-2.0-x\r\n"))(t).with("--expect", "unreachable") },
+		verdict: "broken at: the isolation of {target}; it is reachable from here\n", lines: []string{`^failed +expectation .* 127\.0\.0\.1 answers, and speaks no TLS$`}},
 	{name: "must be private, and is not", make: standIn(standin.Options{}, "--expect", "private"),
 		verdict: "broken at: DNS; " + name + " resolves to the local address 127.0.0.1, not to a private one\n", mend: []string{"az network private-endpoint list"}},
 	{name: "an address in place of a name", make: func(t *testing.T) setup {
