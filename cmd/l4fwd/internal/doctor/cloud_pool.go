@@ -50,11 +50,15 @@ func (c *cloudFindings) judgeSize(s *Step, size lifecycle.Size) {
 
 // tagArgument is the argument of allocate-address that makes an address one of the pool; empty if the pool is a list.
 func tagArgument(selector string) string {
-	tag, tagged := strings.CutPrefix(selector, "tag:")
-	if !tagged {
+	kind, tag, _ := strings.Cut(selector, ":")
+	key, value := tag, "l4fwd" // of tag-key any value will do
+	switch kind {
+	case "tag":
+		key, value, _ = strings.Cut(tag, "=")
+	case "tag-key":
+	default:
 		return ""
 	}
-	key, value, _ := strings.Cut(tag, "=")
 	return " --tag-specifications " + word(fmt.Sprintf("ResourceType=elastic-ip,Tags=[{Key=%s,Value=%s}]", key, value))
 }
 
