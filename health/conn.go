@@ -32,13 +32,19 @@ type conn struct {
 	words  time.Duration   // how long it has for its first byte before it may lose its place
 
 	stage atomic.Uint32
-	since atomic.Int64  // when it got its place, or when the stage beginning or answering began; Unix nanoseconds
+	since atomic.Int64  // when it got its place, or when the stage beginning or answering began; a stamp
 	got   atomic.Uint64 // bytes that were read of it
-	write atomic.Int64  // when the write began that is under way, Unix nanoseconds; 0: none is
+	write atomic.Int64  // when the write began that is under way, a stamp; 0: none is
 
 	header *preface.Parser // nil once the header was read, or is known to be absent
 	b      []byte          // what was read with the header and is not returned yet
 }
+
+// origin is when the process began. It is an hour early, so that the stamp 0 is none, and long ago.
+var origin = time.Now().Add(-time.Hour)
+
+// stamp returns a moment in nanoseconds, to be compared with other stamps. It goes by the clock that nobody can set.
+func stamp(t time.Time) int64 { return int64(t.Sub(origin)) }
 
 // headerBuffer is what is read at once while a header may come; the longest has some 4 KiB.
 const headerBuffer = 512
@@ -98,7 +104,7 @@ func (c *conn) skipHeader() error {
 
 // Write notes how long the caller takes to read.
 func (c *conn) Write(b []byte) (int, error) {
-	c.write.Store(time.Now().UnixNano())
+	c.write.Store(stamp(time.Now()))
 	defer c.write.Store(0)
 	return c.Conn.Write(b)
 }
@@ -116,7 +122,7 @@ func (c *conn) at() stage {
 // become notes the stage that the server reports.
 func (c *conn) become(s stage) {
 	if s == answering || s == beginning {
-		c.since.Store(time.Now().UnixNano())
+		c.since.Store(stamp(time.Now()))
 	}
 	c.stage.Store(uint32(s))
 }

@@ -26,7 +26,7 @@ func TestAnAnswerKeepsItsPlace(t *testing.T) {
 	_, ok = p.enter(next, false)
 	require.False(t, ok, "it reads what it gets")
 
-	reader.write.Store(time.Now().Add(-2 * slowReader).UnixNano())
+	reader.write.Store(stamp(time.Now().Add(-2 * slowReader)))
 	p.moved = time.Now()
 	_, ok = p.enter(next, false)
 	require.False(t, ok, "it reads slowly, and a crowd moves on: the machine is busy")

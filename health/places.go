@@ -172,7 +172,7 @@ func (p *places) enter(c *conn, cut bool) (out *conn, ok bool) {
 
 // take gives c a place. Its time for a request begins now: it may have waited in line for longer. The caller holds p.mu.
 func (p *places) take(c *conn) {
-	c.since.Store(time.Now().UnixNano())
+	c.since.Store(stamp(time.Now()))
 	p.open = append(p.open, c)
 }
 
@@ -196,13 +196,13 @@ func (p *places) least(of func(*conn) bool, cut bool) (least *conn) {
 // spares reports whether a caller at that stage may lose its place now: one that is being answered only if it does not read, and one
 // that has not asked only after the time that it has for that. In a crowd that moves on, a reader is slow because the machine is busy.
 func (p *places) spares(c *conn, at stage, now time.Time, cut bool) bool {
-	age := time.Duration(now.UnixNano() - c.since.Load())
+	age := time.Duration(stamp(now) - c.since.Load())
 	switch {
 	case at == answering && !p.line:
 		return age >= slowReader
 	case at == answering:
 		begun := c.write.Load()
-		stalled := begun != 0 && time.Duration(now.UnixNano()-begun) >= slowReader
+		stalled := begun != 0 && time.Duration(stamp(now)-begun) >= slowReader
 		return stalled && now.Sub(p.moved) >= slowReader || cut && age >= stuckLine
 	case at == silent:
 		return age >= c.words

@@ -28,9 +28,9 @@ const (
 
 // storm finds connections to one upstream that end in great numbers without a byte. The zero value has seen none.
 type storm struct {
-	began atomic.Int64  // of the window, Unix nanoseconds
+	began atomic.Int64  // of the window, a stamp
 	ends  atomic.Uint32 // in the window
-	until atomic.Int64  // Unix nanoseconds: the storm is remembered; 0: there was none
+	until atomic.Int64  // a stamp: the storm is remembered; 0: there was none
 	last  atomic.Pointer[stormSign]
 	due   throttle
 }
@@ -65,8 +65,8 @@ func isSign(s *relay.Summary) bool {
 
 // note notes a sign. It reports whether this one makes a storm that is to be logged.
 func (st *storm) note(sign stormSign, now time.Time) bool {
-	began := st.began.Load()
-	if now.UnixNano()-began >= int64(stormWindow) && st.began.CompareAndSwap(began, now.UnixNano()) {
+	began, at := st.began.Load(), stamp(now)
+	if at-began >= int64(stormWindow) && st.began.CompareAndSwap(began, at) {
 		st.ends.Store(0)
 	}
 	if st.ends.Add(1) != stormEnds {
@@ -74,7 +74,7 @@ func (st *storm) note(sign stormSign, now time.Time) bool {
 	}
 	kept := sign // allocated here only
 	st.last.Store(&kept)
-	st.until.Store(now.Add(stormMemory).UnixNano())
+	st.until.Store(stamp(now.Add(stormMemory)))
 	if !st.due.due(now) {
 		return false
 	}
@@ -84,7 +84,7 @@ func (st *storm) note(sign stormSign, now time.Time) bool {
 
 // await is how long the dial for a new client waits for the client's first byte.
 func (st *storm) await() time.Duration {
-	if until := st.until.Load(); until == 0 || time.Now().UnixNano() >= until {
+	if until := st.until.Load(); until == 0 || stamp(time.Now()) >= until {
 		return 0
 	}
 	return awaitFirst
@@ -92,7 +92,7 @@ func (st *storm) await() time.Duration {
 
 // remembered describes a storm that is not over for long; "" if there is none.
 func (st *storm) remembered(now time.Time) string {
-	if now.UnixNano() >= st.until.Load() {
+	if stamp(now) >= st.until.Load() {
 		return ""
 	}
 	return st.last.Load().String()
@@ -109,7 +109,7 @@ func (st *storm) forget() {
 func (st *storm) goesOn(client netip.Addr, now time.Time) {
 	last := st.last.Load()
 	if last != nil && client == last.client.Addr() && client.Unmap() == last.upstream.Addr().Unmap() && !client.IsLoopback() {
-		st.until.Store(now.Add(stormMemory).UnixNano())
+		st.until.Store(stamp(now.Add(stormMemory)))
 	}
 }
 

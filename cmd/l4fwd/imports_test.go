@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"cmd/l4fwd/internal/upgrade": {"proxy/handoff"},
 	"cmd/l4fwd/soak":             {},
 	// For tests only.
+	"internal/testclock":          {},
 	"cmd/l4fwd/internal/testport": {},
 	"cmd/l4fwd/internal/chromium": {},
 	"proxy":                       {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/enum", "proxy/handoff"},
