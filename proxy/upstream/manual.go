@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"net/netip"
 	"sync"
@@ -19,35 +18,115 @@ const forGood = math.MaxInt64
 
 // manual are the manual ejections of an upstream. A set shares them with the one that it replaces.
 type manual struct {
-	mu    sync.Mutex
-	until map[netip.AddrPort]int64 // a stamp, or forGood
+	mu  sync.Mutex
+	out map[netip.AddrPort]ejection
+	set *Set // the one that serves, or is to be the first to serve
+}
+
+// ejection is a manual one.
+type ejection struct {
+	until int64       // a stamp, or forGood
+	end   *time.Timer // ends it; nil: it is for good, or the process before has begun it and its address is of no set yet
 }
 
 // of returns until when an address is out by hand; 0: it is not.
 func (m *manual) of(ap netip.AddrPort) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.until[ap]
+	return m.out[ap].until
 }
 
-// all returns a copy.
+// all returns until when each address is out.
 func (m *manual) all() map[netip.AddrPort]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.until)
+	all := make(map[netip.AddrPort]int64, len(m.out))
+	for ap, e := range m.out {
+		all[ap] = e.until
+	}
+	return all
 }
 
-// set notes until when an address is out; 0: it is not any more. Ejections that are over are forgotten.
-func (m *manual) set(ap netip.AddrPort, until int64) {
+// note notes until when an address is out; 0: it is not any more. Nothing ends it yet. Ejections that are over are forgotten, and so is
+// the one that the address had before.
+func (m *manual) note(ap netip.AddrPort, until int64) {
 	now := stamp(time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.until, func(_ netip.AddrPort, u int64) bool { return u <= now })
-	if until == 0 {
-		delete(m.until, ap)
+	for old, e := range m.out {
+		if old == ap || e.until <= now {
+			e.stop()
+			delete(m.out, old)
+		}
+	}
+	if until != 0 {
+		m.out[ap] = ejection{until: until}
+	}
+}
+
+// recall notes an ejection that the process before has begun, also one whose time is over. It ends from when its address joins a set.
+func (m *manual) recall(ap netip.AddrPort, until int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.out[ap] = ejection{until: until}
+}
+
+// stop stops the timer.
+func (e ejection) stop() {
+	if e.end != nil {
+		e.end.Stop()
+	}
+}
+
+// endInTime has an ejection with an end end then, in the set that serves then. One that is over, since it came from the process before,
+// ends at once. It does nothing for an ejection that has its timer, or is not noted any more.
+func (m *manual) endInTime(ap netip.AddrPort, until int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, noted := m.out[ap]
+	if !noted || e.until != until || until == forGood || e.end != nil {
 		return
 	}
-	m.until[ap] = until
+	e.end = time.AfterFunc(time.Duration(until-stamp(time.Now())), func() { m.serving().manualOver(ap, until) })
+	m.out[ap] = e
+}
+
+// serving returns the set that serves.
+func (m *manual) serving() *Set {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.set
+}
+
+// serve notes that s serves from now on.
+func (m *manual) serve(s *Set) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.set = s
+}
+
+// close stops the timers if s serves: another set has them otherwise.
+func (m *manual) close(s *Set) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.set != s {
+		return
+	}
+	for _, e := range m.out {
+		e.stop()
+	}
+}
+
+// forget forgets an ejection, and reports whether it was there still.
+func (m *manual) forget(ap netip.AddrPort, until int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, noted := m.out[ap]
+	if !noted || e.until != until {
+		return false
+	}
+	delete(m.out, ap)
+	return true
 }
 
 // ErrUnknownAddress is the error for an address that the set does not have.
@@ -72,12 +151,12 @@ func (s *Set) Eject(ap netip.AddrPort, d time.Duration) (others int, err error) 
 		return 0, ErrUnknownAddress
 	}
 	a := list[i]
-	s.manual.set(ap, until)
+	s.manual.note(ap, until)
 	a.manual.Store(until)
 	s.endEjections(now) // another address that attempts have ejected is better than none
 	c := s.change(a, StateManual, why, now)
-	if d > 0 && !s.closed {
-		time.AfterFunc(d, func() { s.manualOver(a, until) })
+	if !s.closed {
+		s.manual.endInTime(ap, until)
 	}
 	s.mu.Unlock()
 	s.notify(c)
@@ -98,8 +177,11 @@ func (s *Set) Restore(ap netip.AddrPort) error {
 		}
 		return ErrNotEjected
 	}
-	s.manual.set(ap, 0)
-	if i < 0 { // it left the DNS answer meanwhile
+	s.manual.note(ap, 0)
+	if i < 0 { // it left the DNS answer meanwhile, and comes back with the same record if it is in use
+		if a := at(ap, s.gone); a != nil {
+			a.manual.Store(0)
+		}
 		s.mu.Unlock()
 		return nil
 	}
@@ -112,18 +194,23 @@ func (s *Set) Restore(ap netip.AddrPort) error {
 	return nil
 }
 
-// manualOver reports that the time of a manual ejection is over, unless it was changed meanwhile.
-func (s *Set) manualOver(a *Address, until int64) {
+// manualOver ends a manual ejection whose time is over, unless it was changed meanwhile. The address starts slowly.
+func (s *Set) manualOver(ap netip.AddrPort, until int64) {
 	s.mu.Lock()
-	if !a.manual.CompareAndSwap(until, 0) {
+	list := s.cur.Load().list
+	a := at(ap, list, s.gone)
+	if !s.manual.forget(ap, until) || a == nil {
 		s.mu.Unlock()
 		return
 	}
 	now := time.Now()
 	a.back.Store(stamp(now))
+	a.manual.Store(0)
 	c := s.change(a, StateUsable, "its ejection by an operator is over", now)
 	s.mu.Unlock()
-	s.notify(c)
+	if indexOf(list, ap) >= 0 { // not one that left and is in use still
+		s.notify(c)
+	}
 }
 
 // outByHand is Manual with a stamp.

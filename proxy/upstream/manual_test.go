@@ -57,7 +57,8 @@ func TestAManualEjectionEndsByTime(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		_, err = s.Eject(one[0], time.Hour)
 		require.NoError(t, err)
-		next := NewSet(Options{Before: s})
+		later := make(chan Change, 9)
+		next := NewSet(Options{Before: s, OnChange: func(c Change) { later <- c }})
 		next.Update(one, nil)
 		next.Succeed(true)
 		defer next.Close()
@@ -66,9 +67,51 @@ func TestAManualEjectionEndsByTime(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait() // for what OnChange does
 		require.NotNil(t, next.Pick(nil))
-		require.Len(t, changes, 3)
-		require.Equal(t, StateUsable, changes[2].State)
+		require.Len(t, changes, 2)
+		require.Len(t, later, 1, "the set that serves says so")
+		require.Equal(t, StateUsable, (<-later).State)
 	})
+}
+
+// An address that left the DNS answer and came back during its ejection came back without a line, and to its full share at once.
+func TestAnEjectionEndsForAnAddressThatLeftAndCameBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		two := addrs("127.0.0.1:1", "127.0.0.2:1")
+		changes := make(chan Change, 9)
+		s := NewSet(Options{OnChange: func(c Change) { changes <- c }})
+		defer s.Close()
+		s.Update(two, nil)
+		for _, ap := range two {
+			_, err := s.Eject(ap, time.Minute)
+			require.NoError(t, err)
+			require.Equal(t, StateManual, (<-changes).State)
+		}
+		s.Update(nil, nil)
+		s.Update(two[:1], nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, changes, 1, "the other one is not there")
+		require.Equal(t, Change{Addr: two[0], State: StateUsable, Why: "its ejection by an operator is over"}, <-changes)
+		require.Less(t, s.Addresses()[0].weight(stamp(time.Now()), time.Minute), int64(whole))
+		s.Update(two, nil)
+		require.True(t, s.Addresses()[1].Usable(time.Now()))
+	})
+}
+
+// An address that was in use when it left, and that an operator restored meanwhile, came back ejected, and could not be restored.
+func TestAnAddressThatIsRestoredWhileItIsGoneComesBack(t *testing.T) {
+	s := NewSet(Options{})
+	defer s.Close()
+	two := addrs("127.0.0.1:1", "127.0.0.2:1")
+	s.Update(two, nil)
+	used := s.Pick(s.Addresses()[1:])
+	_, err := s.Eject(two[0], 0)
+	require.NoError(t, err)
+	s.Update(two[1:], nil)
+	require.NoError(t, s.Restore(two[0]))
+	s.Update(two, nil)
+	require.Same(t, used, s.Addresses()[0])
+	require.True(t, used.Usable(time.Now()))
 }
 
 // With one address out by hand, another one that attempts had ejected is better than none.

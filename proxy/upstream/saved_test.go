@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +31,49 @@ func TestManualEjectionsPassToTheNextProcess(t *testing.T) {
 	require.Equal(t, []State{StateManual, StateManual, StateUsable}, states)
 	require.NoError(t, next.Restore(all[0]))
 	require.NoError(t, next.Restore(all[1]))
+}
+
+// An ejection with a time that passed to the next process ended there without a line, and without a slow start.
+func TestATimedEjectionEndsInTheNextProcess(t *testing.T) {
+	for name, gap := range map[string]time.Duration{"there": 0, "between the processes": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				one := addrs("127.0.0.1:1")
+				old := NewSet(Options{})
+				old.Update(one, nil)
+				_, err := old.Eject(one[0], time.Minute)
+				require.NoError(t, err)
+				time.Sleep(30 * time.Second)
+				saved := old.Save()
+				old.Close()
+				time.Sleep(gap)
+
+				changes := make(chan Change, 9)
+				next := NewSet(Options{Saved: saved, OnChange: func(c Change) { changes <- c }})
+				next.Update(one, nil)
+				if gap == 0 {
+					time.Sleep(30*time.Second - time.Millisecond)
+					synctest.Wait()
+					require.Empty(t, changes)
+					require.False(t, next.AnyUsable(time.Now()))
+					time.Sleep(time.Millisecond)
+				}
+				synctest.Wait()
+				require.Len(t, changes, 1)
+				require.Equal(t, Change{Addr: one[0], State: StateUsable, Why: "its ejection by an operator is over"}, <-changes)
+				a := next.Addresses()[0]
+				require.True(t, a.Usable(time.Now()))
+				require.EqualValues(t, whole/10, a.weight(stamp(time.Now()), time.Minute), "it starts slowly")
+
+				third := NewSet(Options{Saved: next.Save(), OnChange: func(c Change) { changes <- c }})
+				next.Close()
+				third.Update(one, nil)
+				synctest.Wait()
+				require.Empty(t, changes, "it ends once")
+				third.Close()
+			})
+		})
+	}
 }
 
 // What was learned of addresses passes to the next process, each part of it.

@@ -20,6 +20,7 @@ func (s *Set) Succeed(sameNames bool) {
 	if before == nil {
 		return
 	}
+	s.manual.serve(s)
 	before.Close()
 	before.mu.Lock()
 	had := append(before.gone, before.cur.Load().list...)

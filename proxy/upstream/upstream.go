@@ -37,8 +37,8 @@ type Options struct {
 
 	Tag func(*Address) any // makes the Tag of each address that joins; nil: none has one
 
-	// OnChange is called for each address that goes out or comes back by a check or an ejection, but not when an ejection ends
-	// by time. Loops and checks call it: it must not block, nor call the Set. May be nil.
+	// OnChange is called for each address that goes out or comes back by a check or an ejection, but not when an ejection by attempts
+	// ends by time. Loops and checks call it: it must not block, nor call the Set. May be nil.
 	OnChange func(Change)
 
 	// OnRemoved is called for an address that left while connections to it are open: CloseAfter later, then each second
@@ -88,13 +88,15 @@ type snapshot struct {
 
 // NewSet returns an empty set. The caller ends its checks with Close.
 func NewSet(o Options) *Set {
-	s := &Set{opts: o, before: o.Before, manual: &manual{until: map[netip.AddrPort]int64{}}}
+	s := &Set{opts: o, before: o.Before, manual: &manual{out: map[netip.AddrPort]ejection{}}}
 	if o.Before != nil {
 		s.manual = o.Before.manual
+	} else {
+		s.manual.set = s
 	}
 	for i := range o.Saved {
 		if v := &o.Saved[i]; v.Manual != 0 {
-			s.manual.set(v.Addr, v.Manual)
+			s.manual.recall(v.Addr, v.Manual)
 		}
 	}
 	s.opts.Before = nil
@@ -166,6 +168,9 @@ func (s *Set) newAddress(ap netip.AddrPort) *Address {
 func (s *Set) joined(a *Address) {
 	a.keep()
 	a.leftAt = time.Time{}
+	if until := a.manual.Load(); until != 0 && !s.closed {
+		s.manual.endInTime(a.Addr, until)
+	}
 	if a.stop == nil && !a.inherited && s.opts.Check.Probe != nil && !s.closed {
 		var ctx context.Context
 		ctx, a.stop = context.WithCancel(s.ctx)
@@ -237,6 +242,7 @@ func (s *Set) Close() {
 		a.keep()
 	}
 	s.mu.Unlock()
+	s.manual.close(s)
 	s.cancel()
 	s.work.Wait()
 }
