@@ -4,17 +4,17 @@ package docs_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // patience is for go run to compile on a busy machine.
@@ -43,21 +43,6 @@ func environment(more ...string) []string {
 		}
 	}
 	return append(append(env, "AWS_EC2_METADATA_DISABLED=true"), more...)
-}
-
-// freeAddress returns a loopback address with a port that is free now, below those that the kernel gives to connections and to
-// listeners of port 0.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
-		if ln, err := net.Listen("tcp", addr); err == nil {
-			ln.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port of 127.0.0.1 between 10000 and 30000 in 1000 tries")
-	return ""
 }
 
 // background runs a line of a document for the length of the test, with its children in a process group of their own.
@@ -98,7 +83,7 @@ func accepting(t *testing.T, address string) {
 // readmeLines are the lines that the README has a stranger run (stand-in, l4fwd, curl, doctor), on free ports.
 func readmeLines(t *testing.T) (lines []string, origin, listen string) {
 	t.Helper()
-	origin, listen = freeAddress(t), freeAddress(t)
+	origin, listen = testport.Free(t), testport.Free(t)
 	adapt := strings.NewReplacer("127.0.0.1:9443", origin, "127.0.0.1:8443", listen, "ca.pem", filepath.Join(t.TempDir(), "ca.pem"))
 	for _, block := range blocksOf(t, "README.md", "sh") {
 		if strings.Contains(block, "bench/standin/cmd/standin") {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 const tutorialDoc = "docs/TUTORIAL.md"
@@ -27,9 +29,9 @@ type tutorial struct {
 
 func newTutorial(t *testing.T, programs string) *tutorial {
 	t.Helper()
-	u := &tutorial{origin: freeAddress(t), listen: freeAddress(t), authority: filepath.Join(t.TempDir(), "ca.pem")}
+	u := &tutorial{origin: testport.Free(t), listen: testport.Free(t), authority: filepath.Join(t.TempDir(), "ca.pem")}
 	u.adapt = strings.NewReplacer("127.0.0.1:9443", u.origin, "127.0.0.1:8443", u.listen, "ca.pem", u.authority, "build/", programs+"/")
-	u.env = []string{"SSL_CERT_FILE=" + u.authority, "L4FWD_ADMIN_ADDRESS=" + freeAddress(t), "L4FWD_HEALTH_ADDRESS=off"}
+	u.env = []string{"SSL_CERT_FILE=" + u.authority, "L4FWD_ADMIN_ADDRESS=" + testport.Free(t), "L4FWD_HEALTH_ADDRESS=off"}
 	return u
 }
 

@@ -2,8 +2,6 @@ package eip
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // moto starts moto_server and returns a client of its EC2, and the transport to close.
@@ -24,12 +24,7 @@ func moto(t *testing.T) *ec2.Client {
 	if err != nil {
 		t.Skip("moto_server is not installed: pip install 'moto[server]'")
 	}
-	var l net.Listener
-	for l == nil { // below the ports that the kernel gives to connections
-		l, _ = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
-	}
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := testport.Free(t)
 	_, port, _ := net.SplitHostPort(addr)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, path, "-H", "127.0.0.1", "-p", port)

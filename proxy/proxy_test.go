@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,6 +21,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/l4fwd/l4fwd/internal/testport"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 
@@ -82,22 +81,17 @@ func startNameserver(t *testing.T) *nameserver {
 // listen listens. For port 0 it takes one that the kernel gives to no connection, so that the same is free at other
 // loopback addresses.
 func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	var ln net.Listener
 	host, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
-	for range 100 {
-		if port == "0" {
-			addr = net.JoinHostPort(host, strconv.Itoa(10000+rand.IntN(20000)))
-		}
-		var ln net.Listener
-		if ln, err = net.Listen("tcp", addr); err == nil {
-			return ln
-		}
-		if port != "0" {
-			break
-		}
+	if port == "0" {
+		ln, err = testport.Listen(host)
+	} else {
+		ln, err = net.Listen("tcp", addr)
 	}
 	require.NoError(t, err)
-	return nil
+	return ln
 }
 
 // greeter is an upstream that says its name, then echoes.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 const (
@@ -82,11 +81,11 @@ func (s *stack) start(ctx context.Context, p *paint, o options) error {
 	p.step("stand-in for Azure OpenAI on %s", origin.Addr())
 
 	began = time.Now()
-	addrs, err := freeAddrs(3)
-	if err != nil {
-		return err
+	for _, addr := range []*string{&s.listen, &s.health, &s.admin} {
+		if *addr, err = testport.Find("127.0.0.1"); err != nil { // another process may take it before l4fwd does, which then says so
+			return err
+		}
 	}
-	s.listen, s.health, s.admin = addrs[0], addrs[1], addrs[2]
 	s.child, err = startChild(binary, s.args(), environment())
 	if err != nil {
 		return err
@@ -137,22 +136,6 @@ func environment() []string {
 		"L4FWD_DRAIN_TIMEOUT="+drainTimeout.String(),
 		"AWS_EC2_METADATA_DISABLED=true",
 	)
-}
-
-// freeAddrs finds n different free loopback addresses, with ports below those that the kernel gives to connections. All are held until
-// the last is found. Another process may take one before l4fwd does; l4fwd then says so and the demo fails.
-func freeAddrs(n int) (addrs []string, err error) {
-	for range 100 * n {
-		var ln net.Listener
-		if ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 18000+rand.IntN(14000))); err != nil {
-			continue
-		}
-		defer ln.Close()
-		if addrs = append(addrs, ln.Addr().String()); len(addrs) == n {
-			return addrs, nil
-		}
-	}
-	return nil, fmt.Errorf("find a free port between 18000 and 32000: %w", err)
 }
 
 // ready waits until l4fwd says that it is.

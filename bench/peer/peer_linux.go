@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/l4fwd/l4fwd/bench/meter"
 	"github.com/l4fwd/l4fwd/bench/netns"
 	"github.com/l4fwd/l4fwd/bench/wire"
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // Direct is the name of the peer that is no proxy at all.
@@ -249,17 +249,11 @@ var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // freeAddr finds a free port of ip below the ephemeral ones, so that no connection of the bench takes it away.
 func freeAddr(ip netip.Addr) (netip.AddrPort, error) {
-	var err error
-	for range 200 {
-		addr := netip.AddrPortFrom(ip, uint16(18000+rand.IntN(14000)))
-		var l net.Listener
-		l, err = net.Listen("tcp4", addr.String())
-		if err == nil {
-			l.Close()
-			return addr, nil
-		}
+	addr, err := testport.Find(ip.String())
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
-	return netip.AddrPort{}, fmt.Errorf("find a free port between 18000 and 32000: %w", err)
+	return netip.ParseAddrPort(addr)
 }
 
 // tail keeps the last few KiB a process wrote.

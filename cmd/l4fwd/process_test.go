@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // process is a running l4fwd in front of an echo server.
