@@ -121,7 +121,7 @@ func (p *place) complete(ctx context.Context) error {
 	return nil
 }
 
-// options returns the options of a claim for that place.
+// options returns the options of a claim for that place, whose flags were checked.
 func (p *place) options(ctx context.Context, client eip.Client, which eip.Selector) (eip.Options, error) {
 	if err := p.complete(ctx); err != nil {
 		return eip.Options{}, err
@@ -132,12 +132,9 @@ func (p *place) options(ctx context.Context, client eip.Client, which eip.Select
 	case p.private == "":
 		return eip.Options{}, usage(errors.New("flag --private-ip is missing: write --private-ip and the private IPv4 address on the interface"))
 	}
-	if err := p.check(); err != nil {
-		return eip.Options{}, err
-	}
 	private, err := netip.ParseAddr(p.private)
 	if err != nil {
-		return eip.Options{}, err
+		return eip.Options{}, fmt.Errorf("read the private address of the instance: %w", err) // that of a flag was checked
 	}
 	return eip.Options{Client: client, Selector: which, Interface: p.eni, PrivateIP: private}, nil
 }
