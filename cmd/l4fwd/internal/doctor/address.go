@@ -103,7 +103,7 @@ func (x *examination) connect(ctx context.Context, addr netip.AddrPort, s *Step)
 		return
 	}
 	s.Evidence = brief(err, "connect: ")
-	show := fmt.Sprintf("nc -vz -w 4 %s %d", addr.Addr(), addr.Port())
+	show := fmt.Sprintf("curl -skv -m 4 https://%s    # it says whether it connected; TLS may fail", addr)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		s.fail(fmt.Sprintf("TCP; %s refuses connections", addr), "the host is there, and nothing listens on that port, or a firewall answers with a reset", show)

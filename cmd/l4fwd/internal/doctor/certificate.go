@@ -46,6 +46,27 @@ func judgeCertificate(s *Step, t Target, r probe.TLSResult) {
 	}
 }
 
+// blameAuthorities finds the daemon that does not trust a certificate which this process does. A process reads the authorities of the
+// machine once, so they changed since, and a command that shows the daemon's state mends nothing.
+func blameAuthorities(daemon []Step, targets []targetFindings) {
+	trusted := false
+	for _, t := range targets {
+		for _, a := range t.addresses {
+			if c := a.tls.Certificate; c != nil && (c.Fault == probe.CertificateUnknownCA || c.Fault == probe.CertificateSelfSigned) {
+				return
+			} else if c != nil && c.Fault == probe.CertificateValid {
+				trusted = true
+			}
+		}
+	}
+	for i := range daemon {
+		if s := &daemon[i]; trusted && s.State == Failed && strings.Contains(s.Fault, "unknown authority") {
+			s.fail(s.Fault, "this machine trusts the certificate, and the daemon does not: it read the authorities when it began, and they changed since. An upgrade reads them again and "+
+				"loses no connection; a reload does not read them", upgradeCommand)
+		}
+	}
+}
+
 // names are the names of a certificate, the first few of them.
 func names(c *probe.Certificate) string {
 	const most = 3

@@ -3,7 +3,9 @@ package doctor_test
 import (
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +26,14 @@ func withDaemon(t *testing.T, o standin.Options, alive bool, args ...string) set
 		s.env = trust
 	}
 	s.args[0] = "--upstream"
+	return running(t, s.with(args...), alive)
+}
+
+// running runs the daemon with the flags of a setup until it is ready, or until it knows that it is not.
+func running(t *testing.T, s setup, alive bool) setup {
+	t.Helper()
 	admin := testport.Free(t)
-	s = s.with("--listen", testport.Free(t), "--admin", admin, "--health", "off").with(args...)
+	s = s.with("--listen", testport.Free(t), "--admin", admin, "--health", "off")
 	cmd := exec.Command(binary, append([]string{"serve"}, s.args...)...)
 	cmd.Env = s.env
 	require.NoError(t, cmd.Start())
@@ -37,6 +45,21 @@ func withDaemon(t *testing.T, o standin.Options, alive bool, args ...string) set
 		status, err := setup{args: []string{"--admin", admin}}.run("status")
 		return err == nil && (status.code == 0) == alive && status.stdout != "" && !strings.Contains(status.stdout, "unchecked")
 	}, mostTime, 20*time.Millisecond)
+	return s
+}
+
+// withOldAuthorities runs a daemon that began before the authority of its upstream was installed on this machine.
+func withOldAuthorities(t *testing.T) setup {
+	t.Helper()
+	far, s := origin(t, standin.Options{})
+	authorities := strings.TrimPrefix(s.env[len(s.env)-1], "SSL_CERT_FILE=")
+	require.NoError(t, os.WriteFile(authorities, nil, 0o644))
+	file := filepath.Join(t.TempDir(), "l4fwd.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("upstreams: [{name: up, address: \""+s.args[1]+"\", check: {type: tls}}]\n"), 0o644))
+	s.args = s.args[2:]
+	s = running(t, s.with("--config", file), false)
+	require.NoError(t, os.WriteFile(authorities, far.CAPEM(), 0o644))
+	s.replace = append(s.replace, "{file}", file)
 	return s
 }
 

@@ -121,6 +121,7 @@ func Run(ctx context.Context, o Options) Report {
 	}
 	wg.Wait()
 
+	blameAuthorities(daemon, targets)
 	r.Steps = append(machine, clock(targets))
 	r.Steps = append(r.Steps, daemon...)
 	egress := x.testEgress(ctx, targets, &cloud)
@@ -131,7 +132,7 @@ func Run(ctx context.Context, o Options) Report {
 	r.Steps = append(r.Steps, egress.steps...)
 	r.Steps = append(r.Steps, cloud.steps...)
 	for i := range r.Steps {
-		r.Steps[i].showStatusBy(o.Status)
+		r.Steps[i].findBy(o.Status)
 		r.Steps[i].clean()
 	}
 	r.Took = milliseconds(time.Since(r.Begun))

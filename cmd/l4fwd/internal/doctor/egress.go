@@ -80,7 +80,7 @@ func (t targetFindings) nameRefusals(egress egressFindings, cloud *cloudFindings
 
 // nameRefusal says that a rule is missing, and which one.
 func (t Target) nameRefusal(s *Step, egress egressFindings, cloud *cloudFindings) {
-	name, address := label(t.server()), "ADDRESS"
+	name, address := resource(t.server()), "ADDRESS"
 	who := "this machine's address"
 	if egress.addr.IsValid() {
 		address = egress.addr.String()
@@ -99,7 +99,7 @@ func (t Target) nameRefusal(s *Step, egress egressFindings, cloud *cloudFindings
 
 // nameDisabled says that the resource has no public access.
 func (t Target) nameDisabled(s *Step) {
-	name := label(t.server())
+	name := resource(t.server())
 	s.fail("Azure firewall; public access of "+t.server()+" is disabled",
 		"the resource admits private endpoints only, so no address rule helps. Enable public access for selected networks, or connect to its private endpoint over a VPN and name "+
 			"that address in upstreams. A network security perimeter can have the same effect (public access secured by perimeter)",

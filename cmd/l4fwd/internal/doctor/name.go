@@ -135,7 +135,7 @@ func explainLookup(s *Step, t Target, server netip.AddrPort, r probe.DNSResult) 
 	switch r.Result {
 	case "nxdomain":
 		s.fail(at+"does not exist", "no such name: it is misspelled, the resource was deleted, or this resolver does not know the private zone",
-			dig, "az cognitiveservices account show --name "+label(t.Host)+" --resource-group RG --query properties.endpoint")
+			dig, "az cognitiveservices account show --name "+resource(t.Host)+" --resource-group RG --query properties.endpoint")
 	case "no_data":
 		s.fail(at+"has no address", "the name exists and has no A or AAAA record: the record of a private endpoint is missing in its zone, or an alias leads nowhere", dig)
 	case "timeout":
@@ -150,8 +150,12 @@ func explainLookup(s *Step, t Target, server netip.AddrPort, r probe.DNSResult) 
 	}
 }
 
-// label is the first label of a name: of Azure's names that of the resource.
-func label(host string) string {
+// resource is the name of the Azure resource behind a host: the first label of a name of Azure's. Another name, and an IP address, do not
+// show it.
+func resource(host string) string {
+	if !publicService(host) {
+		return "RESOURCE"
+	}
 	first, _, _ := strings.Cut(host, ".")
 	return first
 }

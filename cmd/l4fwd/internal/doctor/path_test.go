@@ -54,8 +54,8 @@ var slowStates = []state{
 	{
 		name: "blackholed", make: func(t *testing.T) setup { return targeting(t, name, blackhole(t)) },
 		verdict: "broken at: TCP; {origin} does not answer\n",
-		mend:    []string{"nc -vz -w 4 127.0.0.1 {port}"},
-		lines:   []string{`^skipped +hello {origin} .* because the step connect failed$`, `^skipped +https {origin} .* because the step connect failed$`},
+		mend:    []string{"curl -skv -m 4 https://127.0.0.1:{port} "}, hidden: []string{"nc -"},
+		lines: []string{`^skipped +hello {origin} .* because the step connect failed$`, `^skipped +https {origin} .* because the step connect failed$`},
 	},
 	{
 		name: "slow", make: func(t *testing.T) setup {
@@ -95,6 +95,12 @@ var slowStates = []state{
 		lines:   []string{`^failed +daemon .* not ready: upstream: `}, mend: []string{"l4fwd status --admin 127.0.0.1:"},
 	},
 	{
+		name: "the authorities of this machine changed after the daemon read them", make: withOldAuthorities,
+		verdict: "broken at: the daemon; it is not ready (upstream: ",
+		lines:   []string{`^ok +certificate {origin}`, `means: +this machine trusts the certificate, and the daemon does not`},
+		mend:    []string{"l4fwd upgrade --config {file} --admin 127.0.0.1:"}, hidden: []string{"l4fwd status"},
+	},
+	{
 		name: "the answer stops half way", make: standIn(standin.Options{Answer: standin.AnswerStalled}),
 		verdict: "broken at: HTTPS; {target} begins an answer and does not end it\n",
 		mend:    []string{"curl -sv"},
@@ -111,6 +117,11 @@ var pathStates = []state{
 		_, s := origin(t, standin.Options{Deny: true})
 		return s.with("--egress-url", answering(t, "203.0.113.10\n"))
 	}, verdict: "broken at: Azure firewall; 203.0.113.10 is not in the resource's rules\n", mend: []string{"--ip-address 203.0.113.10"}},
+	{name: "no address rule, and the upstream is an IP address", make: func(t *testing.T) setup {
+		far, s := origin(t, standin.Options{Deny: true})
+		s.args = []string{"--target", far.Addr().String()}
+		return s
+	}, verdict: "broken at: Azure firewall; this machine's address is not in the resource's rules\n", mend: []string{"[?name=='RESOURCE']", "--name RESOURCE --ip-address ADDRESS"}},
 	{name: "public access is disabled", make: standIn(standin.Options{Deny: true, Denial: standin.DenialDisabled}),
 		verdict: "broken at: Azure firewall; public access of " + name + " is disabled\n", mend: []string{"publicNetworkAccess=Enabled"}, lines: []string{"network security perimeter"}},
 	{name: "a network security perimeter", make: standIn(standin.Options{Deny: true, Denial: standin.DenialPerimeter}),
@@ -166,7 +177,7 @@ var pathStates = []state{
 	{name: "no resolver there", make: func(t *testing.T) setup { return asking(t, name, "127.0.0.1:443", closed(t)) },
 		verdict: "broken at: DNS; the resolver {dns} cannot be reached\n", mend: []string{"cat /etc/resolv.conf"}},
 	{name: "connection refused", make: func(t *testing.T) setup { return targeting(t, name, closed(t)) },
-		verdict: "broken at: TCP; {origin} refuses connections\n", mend: []string{"nc -vz -w 4 127.0.0.1 {port}"}, lines: []string{`^skipped +hello {origin} .* because the step connect failed$`}},
+		verdict: "broken at: TCP; {origin} refuses connections\n", mend: []string{"curl -skv -m 4 https://127.0.0.1:{port} "}, lines: []string{`^skipped +hello {origin} .* because the step connect failed$`}},
 	{name: "reset at the ClientHello", make: standIn(standin.Options{Fault: standin.FaultReset}),
 		verdict: "broken at: TLS; the connection to {origin} is cut at the ClientHello\n", mend: []string{"openssl s_client"}},
 	{name: "a server that refuses after its certificate", make: func(t *testing.T) setup {

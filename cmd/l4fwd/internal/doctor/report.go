@@ -50,11 +50,15 @@ type Report struct {
 // statusCommand shows the daemon's state if it is the only one of this machine, with the address by default.
 const statusCommand = "l4fwd status"
 
-// showStatusBy puts the command that finds the daemon, with its flags, in the place of the plain one.
-func (s *Step) showStatusBy(command string) {
+// upgradeCommand replaces the process of that daemon.
+const upgradeCommand = "l4fwd upgrade"
+
+// findBy gives the commands that ask the daemon the flags that find it: those of status, the command that shows its state.
+func (s *Step) findBy(status string) {
+	flags := strings.TrimPrefix(status, statusCommand)
 	for i, c := range s.Commands {
-		if c == statusCommand && command != "" {
-			s.Commands[i] = command
+		if c == statusCommand || c == upgradeCommand {
+			s.Commands[i] = c + flags
 		}
 	}
 }
