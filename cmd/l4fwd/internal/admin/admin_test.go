@@ -292,6 +292,21 @@ func TestTheTextSaysFirstWhatIsWrong(t *testing.T) {
 	require.NotContains(t, got, "a drain has begun", "the first line says so")
 }
 
+// One loop is no "1 loops", and an upstream that is a list of IP addresses had the first of them twice.
+func TestTheTextCountsLoopsAndNamesEachAddressOnce(t *testing.T) {
+	s := newFake().state
+	s.Proxy.Loops = 1
+	list := proxy.UpstreamStatus{Name: "list", Address: "192.0.2.7:443", Usable: true}
+	for _, a := range []string{"192.0.2.7:443", "192.0.2.8:443"} {
+		list.Addresses = append(list.Addresses, proxy.AddressStatus{Addr: netip.MustParseAddrPort(a), State: "usable"})
+	}
+	s.Proxy.Upstreams = append(s.Proxy.Upstreams, list)
+	got := text(s)
+	require.Contains(t, got, "engine epoll, 1 loop (auto)\n")
+	require.Equal(t, 1, strings.Count(got, "  192.0.2.7:443"), got)
+	require.Equal(t, 1, strings.Count(got, "  192.0.2.8:443"), got)
+}
+
 func TestTheTextShowsAFailedReload(t *testing.T) {
 	s := newFake().state
 	require.NotContains(t, text(s), "reload")

@@ -30,7 +30,7 @@ func writeState(out io.Writer, s State, width int) {
 	writeReadiness(out, s)
 	p := s.Proxy
 	fmt.Fprintf(out, "\nl4fwd %s (%s), pid %d, up %s\n", s.Build.Version, s.Build.Commit, s.PID, age(s.Uptime))
-	fmt.Fprintf(out, "engine %s, %d loops (%s)\n", p.Engine, p.Loops, p.EngineReason)
+	fmt.Fprintf(out, "engine %s, %s (%s)\n", p.Engine, plain.Counted(p.Loops, "loop"), p.EngineReason)
 	fmt.Fprintf(out, "connections %d of %s, %.1f/s; up %s/s, down %s/s over %.0f s%s\n",
 		p.Active, limitText(p.MaxConns), s.Rates.Connections, size(s.Rates.BytesUp), size(s.Rates.BytesDown), s.Rates.Seconds, busyText(s.Rates.Busy))
 	writeTaken(out, s.Taken)
@@ -119,8 +119,8 @@ func writeUpstreams(out io.Writer, all []proxy.UpstreamStatus, width int) {
 			active = fmt.Sprintf("%d of %d", u.Active, u.MaxConns)
 		}
 		t.row(u.Name, standing(u), active, fmt.Sprint(u.Total), size(float64(u.BytesUp)), size(float64(u.BytesDown)), dns)
-		if len(u.Addresses) != 1 || u.Addresses[0].Addr.String() != u.Address {
-			t.row("  " + u.Address)
+		if !slices.ContainsFunc(u.Addresses, func(a proxy.AddressStatus) bool { return a.Addr.String() == u.Address }) {
+			t.row("  " + u.Address) // a name; an IP address has a row below
 		}
 		for _, a := range u.Addresses {
 			t.row("  "+a.Addr.String(), a.State, fmt.Sprint(a.Active))

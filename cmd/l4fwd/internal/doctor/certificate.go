@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 	"github.com/l4fwd/l4fwd/health/probe"
 )
 
@@ -42,7 +43,7 @@ func judgeCertificate(s *Step, t Target, r probe.TLSResult) {
 	case c.Fault != probe.CertificateValid:
 		s.fail("the certificate; it is not valid", "it breaks a rule for certificates of servers", show)
 	case time.Until(c.NotAfter) < expiresSoon:
-		s.warn("it expires in "+counted(int(time.Until(c.NotAfter).Hours()/24), "day"), show)
+		s.warn("it expires in "+plain.Counted(int(time.Until(c.NotAfter).Hours()/24), "day"), show)
 	}
 }
 

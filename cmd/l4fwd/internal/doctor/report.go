@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/plain"
 )
 
 // State is how a step went. The list is closed.
@@ -77,13 +79,13 @@ func (r *Report) conclude() {
 	r.OK = failed == 0
 	switch warned := r.count(Warning); {
 	case failed > 1:
-		r.Verdict = fmt.Sprintf("broken at: %s (%s failed)", cause.Fault, counted(failed-1, "more step"))
+		r.Verdict = fmt.Sprintf("broken at: %s (%s failed)", cause.Fault, plain.Counted(failed-1, "more step"))
 	case failed == 1:
 		r.Verdict = "broken at: " + cause.Fault
 	case warned > 0:
-		r.Verdict = fmt.Sprintf("no fault found, %s (%s): %s passed, %d skipped", counted(warned, "warning"), r.warnings(), counted(r.count(OK), "step"), r.count(Skipped))
+		r.Verdict = fmt.Sprintf("no fault found, %s (%s): %s passed, %d skipped", plain.Counted(warned, "warning"), r.warnings(), plain.Counted(r.count(OK), "step"), r.count(Skipped))
 	default:
-		r.Verdict = fmt.Sprintf("no fault found: %s passed, %d skipped", counted(r.count(OK), "step"), r.count(Skipped))
+		r.Verdict = fmt.Sprintf("no fault found: %s passed, %d skipped", plain.Counted(r.count(OK), "step"), r.count(Skipped))
 	}
 }
 
@@ -100,14 +102,6 @@ func (r *Report) warnings() string {
 
 // words are the kind for people.
 func (k Kind) words() string { return strings.ReplaceAll(string(k), "_", " ") }
-
-// counted is a number with its noun.
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
 
 // cause returns the failed step from which the others follow, and how many failed.
 func (r *Report) cause() (first Step, failed int) {

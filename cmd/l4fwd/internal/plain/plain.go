@@ -1,5 +1,6 @@
 // Package plain makes texts of others safe to print. Names come from clients, and texts from resolvers, servers and files. None of
-// them may move the cursor of an operator's terminal, change its title, or turn the order of what it shows around.
+// them may move the cursor of an operator's terminal, change its title, or turn the order of what it shows around. Beside them it writes
+// numbers with their nouns.
 package plain
 
 import (
@@ -39,6 +40,14 @@ func Lines(s string) string {
 		lines[i] = Text(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Counted returns a number with its noun, whose plural ends in s: "1 loop", "2 loops".
+func Counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // JSON returns JSON with the same meaning, in which a terminal finds nothing to act on either: the encoder escapes the

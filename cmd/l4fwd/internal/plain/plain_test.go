@@ -17,6 +17,12 @@ func TestTextWritesWhatDoesNotPrint(t *testing.T) {
 	require.Equal(t, "a\n\\tb\n", Lines("a\n\tb\n"))
 }
 
+func TestANounFollowsItsNumber(t *testing.T) {
+	for n, want := range map[int]string{0: "0 loops", 1: "1 loop", 2: "2 loops"} {
+		require.Equal(t, want, Counted(n, "loop"))
+	}
+}
+
 // What the API answers goes to terminals, too, by curl: it means the same, and nothing in it acts on one.
 func TestJSONMeansTheSame(t *testing.T) {
 	for text, want := range map[string]string{

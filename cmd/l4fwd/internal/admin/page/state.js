@@ -59,7 +59,7 @@ function place(s) {
   if (l) add("Lifecycle", [l.state, l.group && "group " + l.group, l.fault].filter(Boolean).join("; "));
   add("Connections", `${f.count(p.active)} of ${p.max_connections ? f.count(p.max_connections) : "any number"}`);
   for (const i of p.listeners || []) add("Listener", `${i.name} on ${i.address} to ${i.upstream}${i.open ? "" : " (closed)"}`);
-  add("Engine", `${p.engine}, ${p.loops} loops (${p.engine_reason})`);
+  add("Engine", `${p.engine}, ${p.loops} loop${p.loops === 1 ? "" : "s"} (${p.engine_reason})`);
   add("Loops busy", (s.rates.loop_busy_ratio || []).map((b) => Math.round(100 * b) + " %").join(", "));
   add("Up for", f.age(s.uptime_seconds));
   add("Process", "pid " + s.pid);
