@@ -121,6 +121,28 @@ func TestCommandsAreOnesOfTheProgram(t *testing.T) {
 	}
 }
 
+var caught = regexp.MustCompile(`signal\.Notify\([^)]*`)
+
+// Each signal that the daemon catches is in the help of serve, in the manual page and in the runbook. SIGUSR1 was missing from two.
+func TestEverySignalIsDescribed(t *testing.T) {
+	t.Parallel()
+	places := map[string]string{"l4fwd serve --help": newProgram(t).help("serve"), "docs/l4fwd.1": read(t, "docs/l4fwd.1"), "docs/RUNBOOK.md": read(t, "docs/RUNBOOK.md")}
+	signals := 0
+	for _, call := range caught.FindAllString(read(t, "cmd/l4fwd/drain.go")+read(t, "cmd/l4fwd/internal/hangup/hangup.go"), -1) {
+		for _, name := range regexp.MustCompile(`SIG[A-Z0-9]+`).FindAllString(call, -1) {
+			signals++
+			for place, text := range places {
+				if !regexp.MustCompile(name + `\b`).MatchString(text) {
+					t.Errorf("%s does not describe %s", place, name)
+				}
+			}
+		}
+	}
+	if signals != 5 {
+		t.Errorf("%d signals are caught, want 5", signals)
+	}
+}
+
 // run are blocks that a test runs, by a text in them.
 var run = []string{"make demo", "localhost:9901/api/v1/", "go run ./bench/standin/cmd/standin", "haproxy.service.d/cutover.conf", "l4fwd drain\nsudo rm /run/systemd"}
 

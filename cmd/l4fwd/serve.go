@@ -33,7 +33,8 @@ func newServe() *cobra.Command {
 		Short: "Run the forwarder in the foreground (the default verb)",
 		Long: "Runs the forwarder in the foreground. SIGTERM and SIGINT drain it: not ready, drain.lame_duck, stop accepting,\n" +
 			"wait for connections up to drain.timeout, release the Elastic IP, complete the lifecycle hook, exit 0. A second one\n" +
-			"ends it at once, still releasing the Elastic IP.",
+			"ends it at once, still releasing the Elastic IP. SIGHUP loads the file again. SIGUSR2 hands sockets and connections to\n" +
+			"a new process of the binary now on disk. SIGUSR1 leaves them in systemd's store for a restart: only systemd sends it.",
 		Example: "  l4fwd serve --upstream example.openai.azure.com:443\n" +
 			"  l4fwd serve --upstream 10.2.0.4:443 --listen :8443 --health :8081\n" +
 			"  l4fwd serve --config /etc/l4fwd/l4fwd.yaml --log-level debug",
