@@ -105,18 +105,25 @@ func TestChecksAreAnsweredBesideSilentCallers(t *testing.T) {
 	}
 }
 
-// The admin port answered nobody for 12 s once 300 callers had connected and said nothing: they waited in line for one of 64 places.
-func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
+// serveBounded serves as the admin port does, with an empty answer.
+func serveBounded(t *testing.T) (address string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return ln.Addr().String()
+}
+
+// The admin port answered nobody for 12 s once 300 callers had connected and said nothing: they waited in line for one of 64 places.
+func TestBoundedAnswersBesideSilentCallers(t *testing.T) {
+	to := serveBounded(t)
 	for range 640 {
-		dialFrom(t, "127.0.0.1", ln.Addr().String())
+		dialFrom(t, "127.0.0.1", to)
 	}
-	requirePrompt(t, "127.0.0.1", ln.Addr().String())
+	requirePrompt(t, "127.0.0.1", to)
 }
 
 // Callers that came all at once closed each other's connections before they had spoken.
@@ -183,13 +190,7 @@ func TestClosingEndsTheLine(t *testing.T) {
 
 // A caller of this machine has no PROXY header before its request.
 func TestBoundedTakesNoHeader(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	srv := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}), nil)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(Bounded(ln, 64)) }()
-	t.Cleanup(func() { _ = srv.Close(); <-done })
-	code, _, _ := request(t, ln.Addr().String(), "PROXY UNKNOWN\r\n", "GET", "/")
+	code, _, _ := request(t, serveBounded(t), "PROXY UNKNOWN\r\n", "GET", "/")
 	require.Equal(t, http.StatusBadRequest, code)
 }
 

@@ -94,6 +94,23 @@ func listen(t *testing.T, addr string) net.Listener {
 	return ln
 }
 
+// startMoving starts a server whose upstream is testName: the greeter "one" at 127.0.0.1 for now, and "two" once the nameserver says
+// 127.0.0.2. change may be nil.
+func startMoving(t *testing.T, engine string, change func(*Options)) (*nameserver, *Server) {
+	t.Helper()
+	ns := startNameserver(t)
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+	one := greeter(t, "127.0.0.1:0", "one")
+	greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
+	return ns, start(t, engine, testName, one.Port(), func(o *Options) {
+		o.DNS.Servers = []netip.AddrPort{ns.addr}
+		o.DNS.MaxTTL = 100 * time.Millisecond
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
 // greeter is an upstream that says its name, then echoes.
 func greeter(t *testing.T, addr, name string) netip.AddrPort {
 	ln := listen(t, addr)

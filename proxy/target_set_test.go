@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -34,13 +33,7 @@ func TestFlowsOfARemovedAddressAreClosed(t *testing.T) {
 // The name moves: what is connected to the old address is ended, with a reason of its own, and the rest is not.
 func TestConnectionsToARemovedAddressEnd(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		ns := startNameserver(t)
-		ns.say(dns.RcodeSuccess, false, "127.0.0.1")
-		one := greeter(t, "127.0.0.1:0", "one")
-		greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
-		s := start(t, engine, testName, one.Port(), func(o *Options) {
-			o.DNS.Servers = []netip.AddrPort{ns.addr}
-			o.DNS.MaxTTL = 100 * time.Millisecond
+		ns, s := startMoving(t, engine, func(o *Options) {
 			o.Upstreams[0].Removed = Removed{Close: true, After: 50 * time.Millisecond}
 		})
 		require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 5*time.Second, 5*time.Millisecond)
@@ -67,13 +60,7 @@ func TestConnectionsToARemovedAddressEnd(t *testing.T) {
 func TestConnectionsToARemovedAddressEndAfterAReload(t *testing.T) {
 	for name, reloads := range map[string]int{"one reload": 1, "several": 3} {
 		t.Run(name, func(t *testing.T) {
-			ns := startNameserver(t)
-			ns.say(dns.RcodeSuccess, false, "127.0.0.1")
-			one := greeter(t, "127.0.0.1:0", "one")
-			greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
-			s := start(t, engines()[0], testName, one.Port(), func(o *Options) {
-				o.DNS.Servers = []netip.AddrPort{ns.addr}
-				o.DNS.MaxTTL = 100 * time.Millisecond
+			ns, s := startMoving(t, engines()[0], func(o *Options) {
 				o.Upstreams[0].Removed = Removed{Close: true, After: 100 * time.Millisecond}
 			})
 			require.Eventually(t, func() bool { return s.UpstreamsReady() == nil }, 5*time.Second, 5*time.Millisecond)

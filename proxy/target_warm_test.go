@@ -123,13 +123,7 @@ func TestStaleWarmConnectionsAreReplaced(t *testing.T) {
 // The name moves: what waits at the old address is closed, and clients are not sent there.
 func TestWarmConnectionsFollowTheName(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		ns := startNameserver(t)
-		ns.say(dns.RcodeSuccess, false, "127.0.0.1")
-		one := greeter(t, "127.0.0.1:0", "one")
-		greeter(t, fmt.Sprintf("127.0.0.2:%d", one.Port()), "two")
-		s := start(t, engine, testName, one.Port(), func(o *Options) {
-			o.DNS.Servers = []netip.AddrPort{ns.addr}
-			o.DNS.MaxTTL = 100 * time.Millisecond
+		ns, s := startMoving(t, engine, func(o *Options) {
 			o.Upstreams[0].Warm.Connections = 4
 		})
 		isWarm(t, s)
