@@ -46,14 +46,7 @@ func (b *bulk) latency() *stats.Hist { return &stats.Hist{} }
 func (b *bulk) down() bool           { return b.g.Down > b.g.Up }
 
 func (b *bulk) open(n int) (int, error) {
-	for i := len(b.flows); i < n; i++ {
-		fd, err := b.dial(int32(i))
-		if err != nil {
-			return len(b.flows), err
-		}
-		b.flows = append(b.flows, flow{fd: fd})
-	}
-	return len(b.flows), nil
+	return b.dialUpTo(len(b.flows), n, func(fd int) { b.flows = append(b.flows, flow{fd: fd}) })
 }
 
 // run moves data until the phase is draining and every frame begun is whole at its other end. The events are taken

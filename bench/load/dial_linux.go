@@ -34,3 +34,16 @@ func (d *dialer) dial(slot int32) (int, error) {
 	}
 	return fd, nil
 }
+
+// dialUpTo opens connections for the slots from have to n-1, and hands each to add. It returns how many there are then; after an error
+// those that were opened stay.
+func (d *dialer) dialUpTo(have, n int, add func(fd int)) (int, error) {
+	for ; have < n; have++ {
+		fd, err := d.dial(int32(have))
+		if err != nil {
+			return have, err
+		}
+		add(fd)
+	}
+	return have, nil
+}

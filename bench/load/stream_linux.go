@@ -44,14 +44,7 @@ func (s *streamer) latency() *stats.Hist {
 }
 
 func (s *streamer) open(n int) (int, error) {
-	for i := len(s.conns); i < n; i++ {
-		fd, err := s.dial(int32(i))
-		if err != nil {
-			return len(s.conns), err
-		}
-		s.conns = append(s.conns, listener{fd: fd})
-	}
-	return len(s.conns), nil
+	return s.dialUpTo(len(s.conns), n, func(fd int) { s.conns = append(s.conns, listener{fd: fd}) })
 }
 
 // run reads until the phase is draining, and then until every stream has got one more message: one that has ceased is
