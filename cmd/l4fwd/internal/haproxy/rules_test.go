@@ -95,6 +95,8 @@ func TestRulesThatCannotBeJudgedAreReported(t *testing.T) {
 		"tcp-request content reject if { req.len lt 5 }":                "l4fwd does not count the bytes that are there",
 		"tcp-request content reject if { sc0_conn_rate gt 5 }":          "l4fwd does not judge sc0_conn_rate",
 		"tcp-request content reject unless { src_conn_cur gt 5 }":       "l4fwd does not judge src_conn_cur",
+		"tcp-request content reject if { src_conn_cur gt x }":           "l4fwd does not judge src_conn_cur",
+		"tcp-request content reject if { src_conn_cur ge 0 }":           "l4fwd does not judge src_conn_cur",
 		"tcp-request content reject if { src_conn_cur lt 5 }":           "l4fwd does not judge src_conn_cur",
 		"tcp-request content reject if { req.ssl_sni,field(1,:) a }":    "l4fwd compares the name as it is, without field(1,:)",
 		"tcp-request content reject if { req.ssl_sni -m reg (?!a) }":    "l4fwd cannot read the regular expression",

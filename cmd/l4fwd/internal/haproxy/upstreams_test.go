@@ -33,6 +33,7 @@ func TestLimitsThatAreNone(t *testing.T) {
 	for _, c := range []importCase{
 		{text: listening("server a 10.0.0.1:3 maxconn 10", "server b 10.0.0.2:3 maxconn 0"), hasNot: []string{"max_connections"},
 			says: []string{"x.cfg:8: dropped: maxconn 10: l4fwd limits", "x.cfg:9: dropped: maxconn 0: l4fwd limits"}},
+		{text: listening("server a 10.0.0.1:3 maxconn 1"), has: []string{"max_connections: 1\n"}, exact: true},
 		{text: listening("server a 10.0.0.1:3 maxconn 0"), hasNot: []string{"max_connections"}, exact: true},
 		{text: listening("server a 10.0.0.1:3 maxconn 10", "server b 10.0.0.2:3 maxconn 5 backup"), has: []string{"max_connections: 10\n"}, exact: true},
 		{text: listening("server a 10.0.0.1:3 maxconn 9000000", "server b 10.0.0.2:3 maxconn 9000000"), has: []string{"max_connections: 10000000\n"}, exact: true},
