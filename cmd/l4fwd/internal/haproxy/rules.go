@@ -217,53 +217,25 @@ func (im *importer) otherAction(p *proxy, l line, action []string) {
 	}
 }
 
-// perSource takes a limit of the connections of one client, which l4fwd has as limits.per_source.
-func (im *importer) perSource(p *proxy, r *rule, words []string) bool {
-	if r.verb != refuse || len(words) == 0 {
-		return false
-	}
-	var tests []*test
-	expression := words
-	if len(words) == 1 {
-		if tests = p.acls[words[0]]; len(tests) != 1 {
-			return false
-		}
-		expression = tests[0].at.words[2:]
-	} else if words[0] == "{" && words[len(words)-1] == "}" {
-		expression = words[1 : len(words)-1]
-	}
-	if len(expression) != 3 {
-		return false
-	}
-	fetch, _, _ := strings.Cut(expression[0], "(")
-	if !slices.Contains([]string{"src_conn_cur", "sc_conn_cur", "sc0_conn_cur", "sc1_conn_cur", "sc2_conn_cur"}, fetch) {
-		return false
-	}
-	most, ok := parseRange(expression[2], expression[1])
-	if !ok || most.low < 1 || expression[1] != "gt" && expression[1] != "ge" {
-		return false
-	}
-	p.perSource = append(p.perSource, limitLine{r.at, max(most.low-1, 1)})
-	return true
-}
-
-// limitLine is a number and the line that it is from.
-type limitLine struct {
-	at line
-	n  int
-}
-
 // useServer reads use-server.
 func (im *importer) useServer(p *proxy, l line) error {
 	before, words, unless := splitCondition(l.words)
 	if len(before) != 2 {
 		return fmt.Errorf("%s: name one server, then if or unless", brief(l.words))
 	}
-	if strings.Contains(before[1], "%[") {
+	named := func(s line) bool { return s.words[0] == "server" && len(s.words) > 1 && s.words[1] == before[1] }
+	slot := func(s line) bool {
+		return s.words[0] == "server-template" && len(s.words) > 1 && strings.HasPrefix(before[1], s.words[1])
+	}
+	switch {
+	case strings.Contains(before[1], "%["):
 		im.dropped(l, l.text(), "l4fwd does not make the name of a server of what a client sends")
 		return nil
-	}
-	if !slices.ContainsFunc(p.lines, func(s line) bool { return s.words[0] == "server" && len(s.words) > 1 && s.words[1] == before[1] }) {
+	case slices.ContainsFunc(p.lines, named):
+	case slices.ContainsFunc(p.lines, slot):
+		im.dropped(l, l.text(), "l4fwd uses every address of a template alike: there are no slots")
+		return nil
+	default:
 		return fmt.Errorf("%s: there is no server %q", brief(l.words), before[1])
 	}
 	when, err := im.readCondition(p, l, words, unless)

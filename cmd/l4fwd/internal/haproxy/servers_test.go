@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/l4fwd/l4fwd/cmd/l4fwd/internal/haproxy"
 )
 
 // listening is a listen section on port 1 without retries, whose lines begin at line 8.
@@ -123,8 +125,12 @@ func TestUseServer(t *testing.T) {
 		"name: d.x\n    address: 10.0.0.7:3\n    backups: ['10.0.0.3:3']"}, exact: true}.run(t)
 }
 
-// The name of a server may be made at run time: that is reported, and no fault of the file.
+// The name of a server may be made at run time, or be that of a template's slot: that is reported, and no fault of the file.
 func TestUseServerByAFormat(t *testing.T) {
+	importCase{text: listening("use-server web2 if TRUE", "server-template web 3 up.example:3"), has: []string{"address: up.example:3\n"},
+		says: []string{"x.cfg:8: dropped: use-server web2 if TRUE: l4fwd uses every address of a template alike: there are no slots"}}.run(t)
+	_, err := haproxy.Import(options("x.cfg", listening("use-server wob2 if TRUE", "server-template web 3 up.example:3")))
+	require.EqualError(t, err, `x.cfg:8: use-server wob2 if TRUE: there is no server "wob2"`)
 	importCase{text: listening("use-server %[req.ssl_sni] if TRUE", "server a 10.0.0.1:3", "server b 10.0.0.2:3"),
 		has:  []string{"addresses: ['10.0.0.2:3']"},
 		says: []string{"x.cfg:8: dropped: use-server %[req.ssl_sni] if TRUE: l4fwd does not make the name of a server of what a client sends"}}.run(t)

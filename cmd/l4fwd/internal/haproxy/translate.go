@@ -215,20 +215,6 @@ func (im *importer) listener(p *proxy, b bound, a *access, several bool) {
 	im.perSourceLimits(p)
 }
 
-// perSourceLimits carries limits of the connections of one client, of which l4fwd has one.
-func (im *importer) perSourceLimits(p *proxy) {
-	for _, l := range p.perSource {
-		if im.out.perSource != 0 && im.out.perSource != l.n {
-			im.changed(l.at, l.at.text(), "l4fwd has one limits.per_source for all listeners, the smallest")
-		} else {
-			im.note(l.at, l.at.text(), "limits.per_source holds for each listener")
-		}
-		if im.out.perSource == 0 || l.n < im.out.perSource {
-			im.out.perSource = l.n
-		}
-	}
-}
-
 // withoutLoops drops addresses of upstreams that are listeners of the result.
 func (im *importer) withoutLoops() {
 	lost, gone := map[string]bool{}, map[string]bool{}
