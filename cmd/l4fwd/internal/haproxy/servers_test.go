@@ -176,6 +176,7 @@ func TestConnecting(t *testing.T) {
 			says: []string{"dropped: source [fd00::1]:1024-2048: the kernel chooses the port"}, exact: true},
 		{text: listening("source unix@/run/x.sock", oneServer), hasNot: []string{"source_addresses"},
 			says: []string{"dropped: source unix@/run/x.sock: it is no IP address"}},
+		{text: listening("source *", oneServer), hasNot: []string{"source_addresses"}, exact: true},
 		{text: listening("source 0.0.0.0", oneServer), hasNot: []string{"source_addresses"}, exact: true},
 		{text: listening("source 10.9.0.1 usesrc clientip", oneServer),
 			says: []string{"dropped: usesrc clientip: l4fwd connects from its own addresses"}},

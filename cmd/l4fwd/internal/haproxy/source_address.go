@@ -34,6 +34,8 @@ func (im *importer) sourceAddress(at line, text string) netip.Addr {
 	host, ports, _ := splitPort(rest)
 	addr, err := netip.ParseAddr(host)
 	switch {
+	case host == "*":
+		return netip.Addr{}
 	case err != nil || !tcp || addr.IsMulticast():
 		im.dropped(at, "source "+text, "it is no IP address")
 		return netip.Addr{}
