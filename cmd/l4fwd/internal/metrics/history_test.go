@@ -65,3 +65,12 @@ func TestQuantilesAreThoseOfPrometheus(t *testing.T) {
 	require.InDelta(t, 2, *h.quantile(0.99), 1e-9)
 	require.InDelta(t, 1.5, *h.quantile(0.2), 1e-9)
 }
+
+// An interval in which nobody connected has no quantile, and one that began before an upstream was added has that one's whole figures.
+func TestAnIntervalWithoutConnectsHasNoQuantile(t *testing.T) {
+	before, now := momentOf(new(figures(1000))), momentOf(new(figures(1000)))
+	now.at = before.at.Add(sampleInterval)
+	require.Nil(t, pointOf(&before, &now).ConnectP50)
+	before.connect = nil
+	require.InDelta(t, 0.005+0.005*5/9, *pointOf(&before, &now).ConnectP50, 1e-6)
+}

@@ -55,3 +55,16 @@ func TestRatesCoverTheLastSecondsWhoeverAsks(t *testing.T) {
 		<-done
 	})
 }
+
+// Clients that a limit refused count by its reason, before and after their upstream was chosen; other reasons do not.
+func TestRatesCountWhatLimitsRefuse(t *testing.T) {
+	st := func(n uint64) proxy.Stats {
+		return proxy.Stats{
+			Refused: map[[2]string]uint64{{"a", "limit_rate"}: n, {"b", "limit_rate"}: 2 * n, {"a", "source_denied"}: n},
+			Ended:   map[[3]string]uint64{{"a", "u", "limit_memory"}: 5 * n, {"a", "u", "client_closed"}: n},
+		}
+	}
+	r := NewSampler(func() proxy.Stats { return st(1) })
+	require.Equal(t, map[string]uint64{"limit_rate": 6, "limit_memory": 10}, r.Rates(st(3)).Limited)
+	require.Empty(t, r.Rates(st(1)).Limited)
+}

@@ -3,6 +3,7 @@ package metrics
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -97,4 +99,40 @@ func TestALargeTextIsSentAlone(t *testing.T) {
 	require.Equal(t, "2", w.Header().Get("Retry-After"))
 	require.NotEqual(t, "text/x-large", w.Header().Get("Content-Type"))
 	require.Equal(t, 1, b.unread, fmt.Sprint("nothing was added: ", b.unread))
+}
+
+// slowWriter takes a second for each piece, and keeps the deadlines that were set; at its last piece it fails.
+type slowWriter struct {
+	http.ResponseWriter
+	began     time.Time
+	deadlines []time.Duration // since began
+	sizes     []int
+	fails     int // the piece that fails
+}
+
+func (w *slowWriter) SetWriteDeadline(at time.Time) error {
+	w.deadlines = append(w.deadlines, at.Sub(w.began))
+	return nil
+}
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(time.Second)
+	if w.sizes = append(w.sizes, len(b)); len(w.sizes) == w.fails {
+		return 0, errors.New("timeout")
+	}
+	return len(b), nil
+}
+
+// A caller has two seconds for a piece of 64 KiB and ten for all; one that does not take a piece gets no other.
+func TestACallerHasTwoSecondsForAPieceAndTenForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &slowWriter{began: time.Now(), fails: 12}
+		send(w, make([]byte, 20*64<<10))
+		require.Len(t, w.sizes, 12)
+		require.Equal(t, 64<<10, w.sizes[0])
+		require.Equal(t, 2*time.Second, w.deadlines[0])
+		require.Equal(t, 9*time.Second, w.deadlines[7])
+		require.Equal(t, 10*time.Second, w.deadlines[9])
+		require.Equal(t, 10*time.Second, w.deadlines[11])
+	})
 }
