@@ -112,15 +112,15 @@ func processes(ctx context.Context, out io.Writer, known func(context.Context) i
 	if pids == nil {
 		pids = named("l4fwd")
 	}
-	for _, pid := range pids[:min(len(pids), 4)] {
-		if err := process(out, pid, r); err != nil {
-			return err
+	err := errors.New("no other process is named l4fwd, or this system does not say")
+	for i, pid := range pids[:min(len(pids), 4)] {
+		if ended := process(out, pid, r); ended == nil {
+			err = nil
+		} else if i == 0 { // one that has ended since does not hide the others
+			err = ended
 		}
 	}
-	if len(pids) == 0 {
-		return errors.New("no other process is named l4fwd, or this system does not say")
-	}
-	return nil
+	return err
 }
 
 // process describes one process. Its environment and command line are left out; credentials that are in the environment are removed
