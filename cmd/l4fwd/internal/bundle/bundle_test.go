@@ -151,6 +151,7 @@ func TestArchiveOfAHostileDaemon(t *testing.T) {
 	require.Equal(t, "it was not complete within 300ms", m.get("never").Problem)
 	require.Equal(t, 3<<20, m.get("endless").Bytes)
 	require.True(t, m.get("endless").Truncated)
+	require.Equal(t, "it is longer than 3145728 bytes; the rest was left out", m.get("endless").Problem)
 	require.Equal(t, "it was not complete within 300ms", m.get("slow").Problem)
 	require.False(t, m.get("slow").Missing)
 	require.Equal(t, 5, m.get("cut").Bytes)

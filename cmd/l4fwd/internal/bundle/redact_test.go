@@ -52,6 +52,18 @@ func TestValuesOfTheEnvironmentAreRemoved(t *testing.T) {
 	require.Equal(t, 2, r.count())
 }
 
+// The manifest has the number of places: each counts once, whichever rules it meets.
+func TestCredentialsAreCounted(t *testing.T) {
+	for text, n := range map[string]int{
+		`path: /x?api-version=2024-10-21&api-key=abcdef`: 1, `path: /x?sv=2020&sig=abc`: 2, `token: a, password: b`: 2, "Bearer abcdefghijklmnop": 1,
+		`{"client":"203.0.113.77:5123"}`: 0, `GET /debug/pprof/goroutine?debug=2`: 0,
+	} {
+		r := newRedactor(false)
+		r.clean([]byte(text))
+		require.Equal(t, n, r.count(), text)
+	}
+}
+
 // A daemon with very many connections has a listing of megabytes, in one line.
 func BenchmarkClean(b *testing.B) {
 	row := []byte(`{"id":4711,"client":"203.0.113.77:51234","sni":"a.openai.azure.com","upstream_address":"20.42.4.211:443","bytes_up_per_second":12.5,"state":"relaying"},`)
