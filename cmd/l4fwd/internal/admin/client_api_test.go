@@ -214,6 +214,21 @@ func TestTheErrorOfAnUnreachedDaemonSaysHowLongItWaited(t *testing.T) {
 	require.ErrorIs(t, c.unreached(errors.New("malformed HTTP response")), ErrNoDaemon)
 }
 
+// A daemon that begins an answer and hangs is slow: it is no other server.
+func TestAnAnswerThatStops(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	l := listen(t, "tcp", "127.0.0.1:0")
+	serving(t, l, Named(AdminPort, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"pid": 7`))
+		_ = http.NewResponseController(w).Flush()
+		<-hang
+	})))
+	defer close(hang)
+	_, _, err := NewClient("status", "tcp", l.Addr().String()).Within(50 * time.Millisecond).State()
+	require.EqualError(t, err, "no daemon answers on "+l.Addr().String()+": nothing came within 50ms")
+}
+
 func TestAnUpgradeHasAnOutcome(t *testing.T) {
 	d := newFake()
 	c, _ := daemonOf(t, d)
@@ -232,4 +247,5 @@ func TestAnUpgradeHasAnOutcome(t *testing.T) {
 	_, err = c.Upgrade()
 	require.ErrorContains(t, err, "answers 409 Conflict: an upgrade is under way")
 	require.Equal(t, "the admin API", d.asked[0])
+	require.Equal(t, upgradeTime+10*time.Second, c.http.Timeout, "the daemon answers first")
 }

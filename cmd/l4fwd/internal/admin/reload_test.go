@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -16,7 +17,12 @@ func TestAReloadHasAnOutcome(t *testing.T) {
 	d := newFake()
 	l := listen(t, "tcp", "127.0.0.1:0")
 	serving(t, l, NewHandler(d, l.Addr(), zap.NewNop()))
-	reload := func() (Reloaded, error) { return NewClient("reload", "tcp", l.Addr().String()).Reload() }
+	reload := func() (Reloaded, error) {
+		c := NewClient("reload", "tcp", l.Addr().String())
+		out, err := c.Reload()
+		require.Equal(t, reloadTime+10*time.Second, c.http.Timeout, "the daemon answers first")
+		return out, err
+	}
 
 	d.reloaded = Reloaded{InUse: true, Changed: []string{"limits.per_source"}, Fixed: []string{"loops"}}
 	out, err := reload()

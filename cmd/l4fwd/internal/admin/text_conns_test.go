@@ -41,6 +41,7 @@ func TestTheTableOfConnections(t *testing.T) {
 	require.Equal(t, []string{"2 of 9 connections; 5 match; rates over the last 12s, of new ones over their life", "too narrow for SNI, VPCE, LISTENER"}, narrow[3:])
 	require.Equal(t, "too narrow for 4 more columns: --output json has all", connsText(list, len(narrow[0])-1)[4])
 	require.Len(t, connsText(list, len(narrow[0])), 5)
+	require.Equal(t, "ID  CLIENT           STATE     STALLS  AGE    IDLE", connsText(list, 51)[0], "the last that is left out")
 	require.Equal(t, "ID  CLIENT           STATE     STALLS  AGE", connsText(list, 1)[0], "what is never left out")
 	require.Equal(t, "0 of 9 connections", connsText(ConnList{Total: 9}, 0)[1])
 }

@@ -48,7 +48,7 @@ func TestTheTextOfAnUpstream(t *testing.T) {
 			s.Admission = &proxy.AdmissionStatus{State: proxy.AdmissionUnknown, Mode: "start"}
 		}},
 		{`usable +0\na: warm connections: 4 of 4 ready\n$`, func(s *u) { s.Warm = &proxy.WarmStatus{Ready: 4, Wanted: 4} }},
-		{`usable +0\na: 192\.0\.2\.1:443 usable, 2 failed\n$`, func(s *u) { s.Addresses[0].Failures = 2 }},
+		{`usable +0\na: 192\.0\.2\.1:443 usable, 1 failed\n$`, func(s *u) { s.Addresses[0].Failures = 1 }},
 		{`ejected +0\na: 192\.0\.2\.1:443 ejected: by an operator\n$`, func(s *u) { s.Addresses[0].State, s.Addresses[0].Why = "ejected", "by an operator" }},
 		{`\n  a\.example:443\n  192\.0\.2\.1:443 +usable +0\n$`, func(s *u) { s.Address = "a.example:443" }},
 		{`\n  192\.0\.2\.1:443\n$`, func(s *u) { s.Addresses = nil }},
