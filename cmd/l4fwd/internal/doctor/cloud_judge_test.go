@@ -193,6 +193,14 @@ func TestWhatAMissingPermissionMeans(t *testing.T) {
 	}
 }
 
+// Without a pool nothing of AWS is asked, and the report says so.
+func TestWithoutAPoolNothingOfAWSIsAsked(t *testing.T) {
+	t.Parallel()
+	c := (&examination{}).testCloud(t.Context())
+	require.False(t, c.pooled())
+	require.Equal(t, []Step{{Kind: Metadata, State: Skipped, Because: "no eip.pool is configured, so l4fwd asks nothing of AWS"}}, c.steps)
+}
+
 // Why Auto Scaling is not asked about this machine, and what an error says when the time of a step is over.
 func TestWhatIsNotAsked(t *testing.T) {
 	t.Parallel()
@@ -242,6 +250,11 @@ func TestARefusalNamesTheAddress(t *testing.T) {
 	require.Contains(t, s.Commands[1], "l4fwd eip list --eip-pool tag:pool=aoai --format azure-cli")
 	_, s = refused("no", "Public access is disabled", none)
 	says(t, s, Failed, "public access of a.openai.azure.com is disabled")
+	both := []targetFindings{{target: Target{Host: "a.example"}}, {target: Target{Host: "b.example"}}}
+	for i, ip := range []string{"203.0.113.10", "203.0.113.11"} {
+		both[i].addresses = []*addressFindings{{answer: probe.HTTPResult{Refusal: "Firewall rules", Body: "Your IP address is " + ip}}}
+	}
+	says(t, (&examination{}).testEgress(t.Context(), both, none).steps[0], OK, "203.0.113.10, as a.example says")
 	x := &examination{Options: Options{EgressURL: "http://192.0.2.1"}}
 	says(t, x.testEgress(t.Context(), nil, none).steps[0], Skipped, "nothing depends on it")
 }

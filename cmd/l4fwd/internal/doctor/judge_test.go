@@ -48,6 +48,7 @@ func TestWhatACertificateMeans(t *testing.T) {
 		{"a.example", func(c *probe.Certificate) { c.Logged, c.Fault = false, probe.CertificateUnknownCA }, Failed, "does not know the authority"},
 		{"a.example", func(c *probe.Certificate) { c.Logged = false }, OK, ""},
 		{"a.example", func(c *probe.Certificate) { c.Fault = probe.CertificateBad }, Failed, "the certificate; it is not valid"},
+		{modelName, func(c *probe.Certificate) { c.Logged, c.Fault = false, probe.CertificateBad }, Failed, "the certificate; it is not valid"},
 		{"a.example", func(c *probe.Certificate) { c.Fault = probe.CertificateNotYet }, Failed, "it is valid from "},
 		{"192.0.2.1", func(c *probe.Certificate) { c.Fault = probe.CertificateOtherName }, Warning, "an address and not a name"},
 		{"a.example", func(c *probe.Certificate) { c.Names, c.Fault = nil, probe.CertificateOtherName }, Failed, "it is for CN=subject, not for a.example"},

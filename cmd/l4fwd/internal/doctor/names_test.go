@@ -108,6 +108,8 @@ func TestTheResolverThatLies(t *testing.T) {
 	says(t, blamed(compared(), works, addressFindings{}), Failed, "the resolver 10.0.0.3:53 answers with a wrong address for a.example: 192.0.2.66")
 	says(t, blamed(compared(), works, inspected), Failed, "the resolver 10.0.0.3:53 answers with a wrong address")
 	says(t, blamed(compared(), works, works), OK, "")
+	valid := addressFindings{works: true, tls: probe.TLSResult{Certificate: &probe.Certificate{}}}
+	says(t, blamed(compared(), valid, valid), OK, "")
 	says(t, blamed(compared(), addressFindings{}, addressFindings{}), OK, "")
 	says(t, blamed([]Step{{Kind: Name, State: OK}}, works, addressFindings{}), OK, "")
 	says(t, blamed([]Step{{Kind: Resolvers, State: Skipped, Because: "x"}}, works, addressFindings{}), Skipped, "x")

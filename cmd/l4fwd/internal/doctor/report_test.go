@@ -2,12 +2,14 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -106,4 +108,26 @@ func TestTimesOfTheStepsFitIntoTheWhole(t *testing.T) {
 	pieces := helloTime + againTime
 	require.LessOrEqual(t, nameTime+connectTime+max(pieces, helloTime+answerTime)+egressTime, wholeTime)
 	require.LessOrEqual(t, wholeTime, 29*time.Second)
+}
+
+// A step that measures itself keeps its time; the others have that of all they did.
+func TestTheTimeOfAStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		work := func(context.Context, *Step) { time.Sleep(20 * time.Millisecond) }
+		require.Equal(t, Step{Kind: Name, State: OK, Took: 20}, measure(t.Context(), time.Second, Step{Kind: Name}, work))
+		own := measure(t.Context(), time.Second, Step{}, func(ctx context.Context, s *Step) { work(ctx, s); s.Took = 7.5 })
+		require.Equal(t, 7.5, own.Took)
+		given := measure(t.Context(), time.Second, Step{}, func(ctx context.Context, _ *Step) { <-ctx.Done() })
+		require.Equal(t, 1000.0, given.Took, "it ends with its time")
+	})
+}
+
+// The column of titles is as wide as the widest of 44 letters at most: a longer one pushes only its own line out.
+func TestTheColumnOfTitles(t *testing.T) {
+	title := func(n int) Step { return Step{Kind: Name, Target: strings.Repeat("x", n-len("name "))} }
+	require.Equal(t, 44, Report{Steps: []Step{title(20), title(44), title(45)}}.titleWidth())
+	require.Equal(t, 20, Report{Steps: []Step{title(20), title(45)}}.titleWidth())
+	for took, want := range map[float64]string{0: "        ", 0.4: "    0 ms", 999: "  999 ms", 1000: "   1.0 s", 25_400: "  25.4 s"} {
+		require.Equal(t, want, Step{Took: took}.took())
+	}
 }
