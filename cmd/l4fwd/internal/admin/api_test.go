@@ -47,6 +47,7 @@ func TestRequestsAreChecked(t *testing.T) {
 	}{
 		{"conns/close", "", `{"id":7}`, 415, "Content-Type"},
 		{"conns/close", "application/x-www-form-urlencoded", `{"id":7}`, 415, "Content-Type"},
+		{"conns/close", "application/xml", `{"id":7}`, 415, "send the header Content-Type: application/json"},
 		{"conns/close", kind, ``, 400, "no JSON object"},
 		{"conns/close", kind, `{"id":7,"force":true}`, 400, "force"},
 		{"conns/close", kind, `{"id":7}{"id":8}`, 400, "follows"},

@@ -23,7 +23,15 @@ type reader struct {
 	begun     time.Time
 	patience  []time.Duration // of each message
 	sent      []time.Duration // when it was whole, since begun
+	writeFail error
 	flushFail error
+}
+
+func (r *reader) Write(b []byte) (int, error) {
+	if r.writeFail != nil {
+		return 0, r.writeFail
+	}
+	return r.ResponseRecorder.Write(b)
 }
 
 func (r *reader) SetWriteDeadline(at time.Time) error {
@@ -94,10 +102,14 @@ func TestAListenerThatIsGoneEndsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStream(newFake(), newLooks())
 		defer func() { s.top.looks.forget.Stop() }()
-		r := &reader{ResponseRecorder: httptest.NewRecorder(), begun: time.Now(), flushFail: errors.New("broken pipe")}
-		s.ServeHTTP(r, httptest.NewRequest("GET", "/", nil))
-		require.Len(t, r.sent, 1)
-		require.Zero(t, time.Since(r.begun))
+		broken := errors.New("broken pipe")
+		for want, r := range []*reader{{writeFail: broken}, {flushFail: broken}} {
+			r.ResponseRecorder, r.begun = httptest.NewRecorder(), time.Now()
+			s.ServeHTTP(r, httptest.NewRequest("GET", "/", nil))
+			require.Len(t, r.sent, want)
+			require.Zero(t, time.Since(r.begun))
+			require.Empty(t, s.slots)
+		}
 	})
 }
 

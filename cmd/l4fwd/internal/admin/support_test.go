@@ -37,6 +37,10 @@ func TestWhatASupportCaseAsksFor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, text)
 	}
+	for _, path := range []string{"/api/v1/log", "/api/v1/config"} {
+		w := ask(NewHandler(d, loopback, zap.NewNop()), "GET", path, "localhost")
+		require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"), "a browser shows it, and runs nothing of it")
+	}
 	_, err := readAt(t, at, "/api/v1/nonsense")
 	require.EqualError(t, err, "this version of the daemon does not have it")
 	d.refuses = errors.New("no")
