@@ -91,7 +91,7 @@ func TestFlagsOfACLs(t *testing.T) {
 		importCase{text: sniRules("acl x "+acl, "use_backend b if x", "use_backend c if { req.ssl_sni -i c.example }"), says: []string{why}}.run(t)
 	}
 	for _, acl := range []string{"req.ssl_sni -m beg -i A.", "req.ssl_sni -m sub -i .EX", "req.ssl_sni -m len 9:10", "req.ssl_sni -m len ge 9",
-		"req.ssl_sni -m reg ^(a|x)\\.exam"} {
+		"req.ssl_sni -m reg ^(a|x)\\.exam", "req.ssl_sni -m reg -i ^(A|X)\\.exam"} {
 		yaml, _, _ := imported(t, sniRules("acl x "+acl, "use_backend b if x", "use_backend c if { req.ssl_sni -i a.example q.xample }"))
 		require.Contains(t, yaml, "sni: [a.example]\n        upstream: b\n      - sni: [q.xample]\n        upstream: c\n", acl)
 	}

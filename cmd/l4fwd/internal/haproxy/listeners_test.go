@@ -103,6 +103,15 @@ func TestRulesOfBackends(t *testing.T) {
 	importCase{text: plain, has: []string{"upstream: b\n    allow_sources: [10.0.0.0/8]\n"}, exact: true}.run(t)
 }
 
+// Where a rule that chooses by the client's address is given up, the one that refuses by it stays.
+func TestARuleThatRefusesIsNeverGivenUp(t *testing.T) {
+	importCase{text: refusing("a.example } { src 10.0.0.0/8", "use_backend b if { req.ssl_sni -i a.example } { src 192.0.2.0/24 }",
+		"use_backend c if { req.ssl_sni -i a.example }", "use_backend d if { req.ssl_sni -i d.example }"),
+		has: []string{"sni: [d.example]\n        upstream: d"}, hasNot: []string{"a.example"}, saysNot: []string{"dropped: tcp-request content reject"},
+		says: []string{"dropped: use_backend b if { req.ssl_sni -i a.example } { src 192.0.2.0/24 }: l4fwd does not choose an upstream by the client's address",
+			"a.example: refused from every address"}}.run(t)
+}
+
 // A ClientHello has type 1: tests of another one match no client of TLS.
 func TestTypeOfTheHello(t *testing.T) {
 	text := func(rule string) string {

@@ -39,7 +39,7 @@ func TestPredicates(t *testing.T) {
 		"2": true, "-1": true, "00": false, "strstr(abc,bc)": true, "strstr(abc,cb)": false, "streq(a)": false, "strneq(a)": true,
 		"enabled(POLL)": true, "version_atleast(3.2)": true, "version_atleast(3.2.1)": false, "version_atleast(3.3)": false,
 		"version_atleast(2.9.9)": true, "version_before(3.2)": false, "version_before(3.2.1)": true, "version_before(4)": true,
-		"version_atleast(3.2-dev3)": true, "openssl_version_atleast(1.1.1)": true, "openssl_version_before(1.1.1)": false,
+		"version_atleast(3.2-dev3)": true, "version_atleast(3.3-dev3)": false, "openssl_version_atleast(1.1.1)": true, "openssl_version_before(1.1.1)": false,
 		"awslc_api_atleast(1)": true, "awslc_api_before(1)": false, "1&&1": true, "1 && !(1 && 1)": false, "0||(0||1)": true, "!!0": false,
 		"! 0": true, "0 || 0": false, " ( 1 ) ": true, "1\t&&\t0": false,
 	} {

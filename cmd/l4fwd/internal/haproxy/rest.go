@@ -101,18 +101,18 @@ var fates = byName([]group[fate]{
 var httpOptions = []string{"option http", "option accept-", "option h1-", "option idle-", "option disable-h2", "option use-",
 	"option forceclose", "option httpclose"}
 
-// fateOf is what becomes of a directive; ok is false if l4fwd does not know it.
-func fateOf(key string) (f fate, ok bool) {
-	if f, ok = fates[key]; ok {
-		return f, true
+// fateOf is what becomes of a directive. One that l4fwd does not know matters.
+func fateOf(key string) fate {
+	if f, ok := fates[key]; ok {
+		return f
 	}
 	if slices.Contains(ownChecks, key) {
-		return fate{handled: true}, true
+		return fate{handled: true}
 	}
 	if slices.ContainsFunc(httpOptions, func(o string) bool { return strings.HasPrefix(key, o) }) {
-		return fate{why: whyInTCP}, true
+		return fate{why: whyInTCP}
 	}
-	return fate{matters: true, why: "l4fwd does not know this directive"}, false
+	return fate{matters: true, why: "l4fwd does not know this directive"}
 }
 
 // rest reports the directives of a proxy that nothing else has taken.
@@ -126,7 +126,7 @@ func (im *importer) rest(p *proxy) {
 		if now, there := p.last[key]; there && (now.n != l.n || p.off[key]) {
 			continue // another line is in force
 		}
-		f, _ := fateOf(key)
+		f := fateOf(key)
 		switch {
 		case f.handled, f.side == fronts && !p.front, f.side == backs && !(p.back && p.used), words[0] == "option" && len(words) < 2:
 		case key == "timeout queue" && p.limited():

@@ -136,8 +136,6 @@ func (s *server) isName() bool { return !isIP(s.host) }
 func (im *importer) carriable(s *server) bool {
 	o := s.options
 	switch {
-	case s.faulty:
-		return false
 	case o.has("ssl"):
 		im.dropped(s.at, s.at.text(), whyServerTLS)
 		return false
