@@ -17,7 +17,7 @@ type column struct {
 
 // allColumns in their order. Those with from 0 fit into 80.
 var allColumns = []column{
-	{"ID", 8, true, 0, func(c *Conn) string { return fmt.Sprint(c.ID) }},
+	{"ID", 12, true, 0, func(c *Conn) string { return fmt.Sprint(c.ID) }},
 	{"CLIENT", 21, false, 0, func(c *Conn) string { return c.Client }},
 	{"STATE", 10, false, 0, func(c *Conn) string { return strings.Replace(c.State, "half_closed_", "half_", 1) }},
 	{"STALLS", 8, false, 0, func(c *Conn) string { return dash(c.Stalls) }},
