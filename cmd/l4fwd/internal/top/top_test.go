@@ -24,7 +24,10 @@ type fake struct {
 
 func (f *fake) Look(_ context.Context, q Query) (Snapshot, error) {
 	f.asked = append(f.asked, q)
-	return f.s, f.err
+	if f.err != nil {
+		return Snapshot{}, f.err
+	}
+	return f.s, nil
 }
 
 func (f *fake) Close(id uint64) error { f.closed = append(f.closed, id); return f.err }
@@ -269,7 +272,7 @@ func TestOneLookAtATime(t *testing.T) {
 }
 
 func TestFigures(t *testing.T) {
-	for n, want := range map[float64]string{0: "0 B", 999: "999 B", 1000: "1 kB", 999_600: "1 MB", 1_230_000: "1.23 MB", 5e9: "5 GB", 7e13: "70 TB"} {
+	for n, want := range map[float64]string{0: "0 B", 999.4: "999 B", 999.5: "1 kB", 1000: "1 kB", 999_600: "1 MB", 1_230_000: "1.23 MB", 5e9: "5 GB", 7e13: "70 TB"} {
 		require.Equal(t, want, size(n))
 	}
 	for d, want := range map[time.Duration]string{-1: "0s", 59 * time.Second: "59s", 3*time.Minute + 5*time.Second: "3m05s", 4*time.Hour + 5*time.Minute: "4h05m", 51 * time.Hour: "2d3h", 2400 * time.Hour: "100d"} {
