@@ -67,7 +67,7 @@ type conn struct {
 	halves     [2]half // by source: halves[client] is the upload
 	phase      phase
 	mode       mode  // of the io_uring engine
-	calm       uint8 // small messages in a row in modeReady
+	calm       uint8 // small messages in a row in modeReady, or asleep
 	queued     bool  // waits in the loop's list of connections that used up their budget
 	racer      bool  // has no client: an attempt for race.owner beside its own
 	pooled     bool  // has no client, and is one of a pool, which is flow.Tag, or is to become one

@@ -70,6 +70,9 @@ func (l *loop) welcome(fd int32, ln *Listener, from netip.AddrPort) {
 	l.begin(c)
 }
 
+// enter: see host.
+func (l *loop) enter(*conn) bool { return false }
+
 // setAccept adds or removes the registration of a listening socket.
 func (l *loop) setAccept(a *acceptor, on bool) bool {
 	op := unix.EPOLL_CTL_DEL

@@ -71,6 +71,7 @@ func restartBeside(r *rig, begins bool) (*Relay, error) {
 		near := v.Near.FD
 		if len(all) == 1 {
 			near = int(file.Fd())
+			v.Near.HUP = true // it is served by epoll, whatever the engine
 		}
 		v.Near.FD, v.Far.FD = dup(r, near), dup(r, v.Far.FD)
 		all = append(all, *v)

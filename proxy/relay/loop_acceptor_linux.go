@@ -36,6 +36,9 @@ type host interface {
 	setAccept(a *acceptor, on bool) bool
 	// retire serves the clients that the kernel has queued for a listener, closes it, and calls closed.
 	retire(a *acceptor, closed func())
+	// enter takes a connection of another process into a way of serving that needs no registration of its sockets, once the loop begins.
+	// false: they are to be watched. The loop stands still.
+	enter(c *conn) bool
 	// standStill waits until a standstill is over, once no connection has a request with the kernel.
 	standStill(s *standstill)
 }

@@ -115,7 +115,9 @@ func (g *loopGroup) take(v *handoff.Conn, m Mover) error {
 		l.endTaking(c)
 		return err
 	}
-	g.enroller.add(l, c) // last: nothing undoes it
+	if !l.host.enter(c) {
+		g.enroller.add(l, c) // last: nothing undoes it
+	}
 	if v.Fires != 0 {
 		l.timers.set(c.slot, v.Fires-g.began)
 	}

@@ -35,7 +35,15 @@ func (l *uringLoop) comeToRest() {
 		l.loop.standStill(s)
 	}
 	l.freezing = nil
-	if l.done || !l.can.AcceptPollFirst {
+	if l.done {
+		return
+	}
+	l.conns.each(func(c *conn) {
+		if c.mode == modeReady && c.calm == asleep {
+			l.wake(c)
+		}
+	})
+	if !l.can.AcceptPollFirst {
 		return
 	}
 	for _, a := range l.lns {
@@ -47,17 +55,25 @@ func (l *uringLoop) comeToRest() {
 
 // atRest reports whether the kernel has no request of a connection or a listener. The requests of what was closed count as well.
 func (l *uringLoop) atRest() bool {
+	if !l.idle() { // which is known without a look at thousands of connections
+		return false
+	}
 	leaving := 0
 	l.conns.each(func(c *conn) {
 		if l.arrive(c); c.mode == modeLeaving { // one whose attempt was given up waits for nothing that comes
 			leaving++
 		}
 	})
+	return leaving == 0 && l.idle()
+}
+
+// idle reports whether the ring has nothing to do but to watch the epoll instance.
+func (l *uringLoop) idle() bool {
 	watched := 0
 	if l.epollWatched {
 		watched = 1
 	}
-	return leaving == 0 && l.live == watched && len(l.sends) == 0 && len(l.cancelling) == 0 && l.ring.Pending() == 0
+	return l.live == watched && len(l.sends) == 0 && len(l.cancelling) == 0 && l.ring.Pending() == 0
 }
 
 // welcomeReady takes a client whose accept was under way when the loop began to come to rest.

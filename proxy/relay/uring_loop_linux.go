@@ -25,6 +25,7 @@ type uringLoop struct {
 	polled       bool            // the epoll instance has events
 	grown        bool            // it is asked now and then whether there are more buffers than needed
 	freezing     *standstill     // not nil: connections leave the ring, and none enters it
+	entering     []entry         // connections of another process, which enter the ring once the loop turns
 }
 
 // endRef names an end of a connection, which may have ended since.

@@ -18,6 +18,7 @@ func (l *uringLoop) run(started chan<- error) {
 	started <- nil
 	if l.first != nil {
 		l.loop.standStill(l.first)
+		l.enterFirst()
 	} else {
 		l.acceptAll()
 	}
@@ -33,6 +34,8 @@ func (l *uringLoop) run(started chan<- error) {
 		l.timers.advance(l.now, l.fire)
 		if l.freezing != nil {
 			l.comeToRest()
+		} else if len(l.entering) > 0 {
+			l.enterSome()
 		}
 	}
 	l.end()
