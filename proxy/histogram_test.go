@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,17 @@ func TestBoundsFitTheCells(t *testing.T) {
 		h.observe(0, bounds[len(bounds)-1]+1)
 		require.EqualValues(t, 1, h.stats().Count, name)
 		require.Zero(t, h.stats().Buckets[bounds[len(bounds)-1].Seconds()], name)
+	}
+}
+
+// The buckets are series of the metrics, which queries name by their bounds.
+func TestBoundsStayAsTheyAre(t *testing.T) {
+	for want, bounds := range map[string][]time.Duration{
+		"[500µs 1ms 2ms 5ms 10ms 20ms 50ms 100ms 200ms 500ms 1s 2s 5s 10s]":               connectBounds,
+		"[1ms 2ms 5ms 10ms 20ms 50ms 100ms 200ms 500ms 1s 2s 5s 15s 1m0s]":                firstByteBounds,
+		"[10ms 50ms 100ms 500ms 1s 5s 15s 1m0s 5m0s 15m0s 1h0m0s 4h0m0s 12h0m0s 24h0m0s]": durationBounds,
+	} {
+		require.Equal(t, want, fmt.Sprint(bounds))
 	}
 }
 

@@ -122,12 +122,18 @@ func TestAnOperatorListsAndClosesConnections(t *testing.T) {
 		require.Equal(t, [3]uint64{6, 10, 1}, [3]uint64{c.BytesUp, c.BytesDown, uint64(c.Attempts)})
 		require.False(t, c.Warm)
 
+		require.Eventually(t, func() bool { return d.Status().Upstreams[0].BytesDown == 14 }, 10*time.Second, time.Millisecond, "both greetings and an echo")
+		row := d.Status().Upstreams[0]
+		require.Equal(t, [3]uint64{6, 2, 2}, [3]uint64{row.BytesUp, row.Total, uint64(row.Active)})
+
 		require.NoError(t, d.CloseConnection(c.ID))
 		_, err := io.ReadAll(first.in)
 		require.ErrorContains(t, err, "reset")
 		require.Equal(t, "operator", d.ended()["reason"])
 		second.lives()
 		require.Len(t, listed(), 1)
+		require.Eventually(t, func() bool { return d.Status().Upstreams[0].Active == 1 }, 10*time.Second, time.Millisecond)
+		require.EqualValues(t, 2, d.Status().Upstreams[0].Total, "in all, those that have ended too")
 		err = d.CloseConnection(c.ID)
 		require.ErrorIs(t, err, ErrNotOpen)
 		require.ErrorContains(t, err, "it has ended, and ids are not used again")

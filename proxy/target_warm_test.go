@@ -11,6 +11,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
@@ -268,4 +270,40 @@ func TestWarmConnectionsRest(t *testing.T) {
 		require.Positive(t, s.Stats().WarmRests["up"])
 		s.Close(relay.Operator) // before the greeter, which waits for its connections
 	})
+}
+
+// That connections can't be kept warm is logged once, after some failures in a row, and its end once.
+func TestALongRestOfAWarmPoolIsLoggedOnce(t *testing.T) {
+	core, lines := observer.New(zap.InfoLevel)
+	up := greeter(t, "127.0.0.1:0", "one")
+	s := start(t, engines()[0], "127.0.0.1", up.Port(), func(o *Options) {
+		o.Log = zap.New(core)
+		o.Upstreams[0].Warm = Warm{Connections: 1, MaxIdle: time.Hour}
+	})
+	isWarm(t, s)
+	w := s.targets()[0].warm
+	for _, d := range []time.Duration{restsLong / 2, restsLong, 2 * restsLong, 0, 0, restsLong / 2} {
+		if d > 0 {
+			w.note("connect_refused")
+		}
+		w.rest(0, d)
+	}
+	const fault, end = "connections to the upstream can't be kept warm", "connections to the upstream are kept warm again"
+	require.Eventually(t, func() bool { return lines.FilterMessageSnippet(end).Len() == 1 }, soon, time.Millisecond)
+	require.Equal(t, 1, lines.FilterMessageSnippet(fault).Len())
+	require.Equal(t, map[string]any{"upstream": "up", "why": "connect_refused"}, lines.FilterMessageSnippet(fault).All()[0].ContextMap())
+	require.EqualValues(t, 4, s.Stats().WarmRests["up"])
+	require.Equal(t, "connect_refused", w.lastFault(), "what went wrong since they were good")
+	require.Empty(t, s.Status().Upstreams[0].Warm.Why, "all that are wanted are ready")
+}
+
+// A name that no upstream has any more is not looked up any more.
+func TestARemovedNameIsForgotten(t *testing.T) {
+	ns := startNameserver(t)
+	ns.say(dns.RcodeSuccess, false, "127.0.0.1")
+	up := greeter(t, "127.0.0.1:0", "one")
+	s := start(t, engines()[0], testName, up.Port(), func(o *Options) { o.DNS.Servers = []netip.AddrPort{ns.addr} })
+	require.Eventually(t, func() bool { return len(s.resolver.Save()) == 1 }, soon, time.Millisecond)
+	require.NoError(t, reloaded(s, func(o *Options) { o.Upstreams[0].Host = "127.0.0.1" }))
+	require.Eventually(t, func() bool { return len(s.resolver.Save()) == 0 }, soon, time.Millisecond)
 }
