@@ -15,18 +15,23 @@ func tool() *cobra.Command {
 	run := func(*cobra.Command, []string) {}
 	root := &cobra.Command{Use: "l4fwd", Short: "Do It", Long: "About it.\n\nExit status:\n  serve  0", Example: "  l4fwd serve"}
 	serve := &cobra.Command{Use: "serve", Short: "Serve", Long: "It serves.", Example: "  l4fwd serve --loops 3", Run: run}
-	serve.Flags().String("config", "", "Read `FILE`.")
-	serve.Flags().StringSlice("listen", nil, "Listen at `ADDRESS`.")
 	importing := &cobra.Command{Use: "import", Short: "Import", Run: run}
 	importing.AddCommand(&cobra.Command{Use: "haproxy FILE", Short: "Import a haproxy.cfg", Run: run})
 	conns := &cobra.Command{Use: "conns", Short: "List", ValidArgs: []cobra.Completion{"close"}, Run: run}
 	conns.Flags().String("sort", "rate", "By `KEY`.")
 	conns.Flags().String("cert", "", "Trust `FILE`.")
 	conns.Flags().Bool("wide", false, "Wide.")
+	level := &cobra.Command{Use: "log-level", Short: "Level", Run: run}
+	level.ValidArgsFunction = cobra.FixedCompletions([]cobra.Completion{"debug"}, cobra.ShellCompDirectiveNoFileComp)
+	check := &cobra.Command{Use: "check", Short: "Check", Run: run}
+	for _, cmd := range []*cobra.Command{serve, check} {
+		cmd.Flags().String("config", "", "Read `FILE`.")
+		cmd.Flags().StringSlice("listen", nil, "Listen at `ADDRESS`.")
+	}
 	if err := conns.Flags().SetAnnotation("sort", Choices, []string{"", "rate", "age"}); err != nil {
 		panic(err)
 	}
-	root.AddCommand(serve, importing, conns, &cobra.Command{Use: "docs", Short: "Hidden", Hidden: true, Run: run},
+	root.AddCommand(serve, importing, conns, level, check, &cobra.Command{Use: "docs", Short: "Hidden", Hidden: true, Run: run},
 		&cobra.Command{Use: "help", Short: "Help", Run: run})
 	return root
 }
@@ -39,9 +44,10 @@ func TestWholeCommandPage(t *testing.T) {
 	at := 0
 	for _, want := range []string{
 		".SH NAME\nl4fwd \\- do It\n",
-		".SH SYNOPSIS\n\\fBl4fwd conns [flags]\\fR\n.br\n\\fBl4fwd import haproxy FILE\\fR\n.br\n\\fBl4fwd serve [flags]\\fR\n",
+		".SH SYNOPSIS\n\\fBl4fwd check [flags]\\fR\n.br\n\\fBl4fwd conns [flags]\\fR\n.br\n\\fBl4fwd import haproxy FILE\\fR\n.br\n\\fBl4fwd log\\-level\\fR\n.br\n\\fBl4fwd serve [flags]\\fR\n",
 		".SH DESCRIPTION\nAbout it.\n.SH VERBS\n",
-		".SS \"l4fwd conns\"\nList.\n.TP\n", "\\fB\\-\\-wide\\fR\nWide.\n",
+		".SS \"l4fwd check\"\nCheck.\n.PP\nIt takes the flags of l4fwd serve.\n.SS ",
+		"\"l4fwd conns\"\nList.\n.TP\n", "\\fB\\-\\-wide\\fR\nWide.\n",
 		".SS \"l4fwd import haproxy\"\nImport a haproxy.cfg.\n",
 		".SS \"l4fwd serve\"\nServe.\n.PP\nIt serves.\n", "\\fB\\-\\-listen\\fR \\fIADDRESS\\fR\nListen at ADDRESS.\n",
 		".PP\nExamples:\n.PP\n.nf\n  l4fwd serve \\-\\-loops 3\n.fi\n",
@@ -101,6 +107,7 @@ func TestWhatAShellIsOffered(t *testing.T) {
 		"serve --listen ": ":4\n",
 		"serve ":          ":4\n",
 		"import haproxy ": ":0\n",
+		"log-level ":      "debug\n:4\n",
 		"conns ":          "close\n:4\n",
 	} {
 		require.Equal(t, want, completed(t, strings.Split(line, " ")...), line)
@@ -114,7 +121,7 @@ func TestWhatAShellIsOffered(t *testing.T) {
 func TestVerbsAreOfferedOnce(t *testing.T) {
 	root := tool()
 	offered, directive := CompleteVerbs(root)(nil, nil, "")
-	require.Equal(t, []cobra.Completion{"conns\tList", "help\tHelp", "import\tImport", "serve\tServe"}, offered)
+	require.Equal(t, []cobra.Completion{"check\tCheck", "conns\tList", "help\tHelp", "import\tImport", "log-level\tLevel", "serve\tServe"}, offered)
 	require.Equal(t, cobra.ShellCompDirectiveNoFileComp, directive)
 	offered, _ = CompleteVerbs(root)(nil, []string{"serve"}, "")
 	require.Empty(t, offered)

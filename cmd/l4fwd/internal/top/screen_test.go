@@ -80,7 +80,7 @@ func TestColumnsFollowTheWidth(t *testing.T) {
 	require.Equal(t, "          ID CLIENT                STATE      STALLS      AGE   IDLE     UP/s   DOWN/s UPSTREAM     UPSTREAM ADDRESS      SNI                                     ", heading(cols))
 	require.Equal(t, "123456789012 [2001:db8:1:2:3:4:5:~ half_clie~ upstream    50s     7s   1.5 kB     2 MB up           20.42.4.211:443       -                                       ",
 		row(cols, &m.rows[0]))
-	for width, n := range map[int]int{1: 7, 89: 7, 90: 8, 104: 8, 105: 9, 129: 9, 130: 10, 149: 10, 150: 11} {
+	for width, n := range map[int]int{0: 7, 89: 7, 90: 8, 104: 8, 105: 9, 129: 9, 130: 10, 149: 10, 150: 11} {
 		require.Len(t, columns(width), n, width)
 	}
 	require.Contains(t, row(columns(130), &Conn{}), " -            -                    ")
@@ -113,6 +113,26 @@ func TestLooksAndOutcomes(t *testing.T) {
 	v := m.View()
 	require.True(t, v.AltScreen, "the shell's screen comes back")
 	require.Equal(t, "l4fwd top", v.WindowTitle)
+}
+
+// Help is there until the next key, which does nothing else. Once a filter is typed, or given up, keys are commands again.
+func TestModesEnd(t *testing.T) {
+	f := busy(3)
+	m := shown(t, f, 80, 24)
+	m.press("?")
+	require.Contains(t, m.screen(), "select a connection; PgUp, PgDn, Home and End too\n")
+	require.NotContains(t, m.screen(), "10.0.0.1:1025")
+	m.press("x")
+	require.Contains(t, m.screen(), "10.0.0.1:1025")
+	require.Equal(t, keyHelp, m.foot())
+	m.press("/", "1", "esc", "s")
+	require.Equal(t, Query{"age", 500}, f.asked[len(f.asked)-1])
+	m.press("/", "1", "enter", "s")
+	require.Equal(t, Query{"stalls", 0}, f.asked[len(f.asked)-1])
+	for _, msg := range []tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}, seen{}, due{m.round}, due{}, acted("x"), tea.KeyPressMsg{Code: 'k'}, nil} {
+		next, _ := m.Update(msg)
+		require.Same(t, m, next, "%T", msg)
+	}
 }
 
 // q ends it, and so does whoever runs it; a file is no terminal.
