@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/l4fwd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/bench/testport"
 )
 
 // patience is for go run to compile on a busy machine.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/l4fwd/l4fwd/internal/testclock"
+	"github.com/l4fwd/l4fwd/bench/testclock"
 )
 
 // After the clock was set back by an hour nobody lost its place for that hour, however long it read nothing; after it was set forth

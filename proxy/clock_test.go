@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/l4fwd/l4fwd/internal/testclock"
+	"github.com/l4fwd/l4fwd/bench/testclock"
 )
 
 // A clock that was set back by an hour muted each line that is logged at most once in 10 s for that hour, and kept a storm in mind for as

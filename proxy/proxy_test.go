@@ -21,7 +21,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/l4fwd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/bench/testport"
 	"github.com/l4fwd/l4fwd/proxy/relay"
 )
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
-	"github.com/l4fwd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/bench/testport"
 )
 
 const (

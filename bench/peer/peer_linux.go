@@ -17,8 +17,8 @@ import (
 
 	"github.com/l4fwd/l4fwd/bench/meter"
 	"github.com/l4fwd/l4fwd/bench/netns"
+	"github.com/l4fwd/l4fwd/bench/testport"
 	"github.com/l4fwd/l4fwd/bench/wire"
-	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // Direct is the name of the peer that is no proxy at all.

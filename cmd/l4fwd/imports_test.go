@@ -10,10 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const (
-	module   = "github.com/l4fwd/l4fwd/"
-	testPort = "internal/testport" // finds free ports: the forwarder's tests need them, and the bench does
-)
+const module = "github.com/l4fwd/l4fwd/"
 
 // mayImport says which packages of this module a package may import: imports run downwards only, the siblings proxy, eip
 // and health do not know each other, and the leaves know nobody.
@@ -40,8 +37,6 @@ var mayImport = map[string][]string{
 	"cmd/l4fwd/internal/upgrade": {"proxy/handoff"},
 	"cmd/l4fwd/soak":             {},
 	// For tests only.
-	"internal/testclock":          {},
-	testPort:                      {}, // the bench's demo and its relays use it, too
 	"cmd/l4fwd/internal/chromium": {},
 	"proxy":                       {"proxy/relay", "proxy/preface", "proxy/resolve", "proxy/upstream", "proxy/limit", "proxy/enum", "proxy/handoff"},
 	"proxy/relay":                 {"proxy/relay/ring", "proxy/handoff"},
@@ -90,12 +85,12 @@ var importers = map[string][]string{
 }
 
 // TestImportsRunDownwards keeps the architecture of docs/DESIGN.md. The bench tree is a product of its own: it may use
-// what it likes of its own and testPort, nothing of the forwarder's, and the forwarder nothing of it.
+// what it likes of its own and nothing of the forwarder's, and the forwarder nothing of it but in tests.
 func TestImportsRunDownwards(t *testing.T) {
 	for pkg, imports := range moduleImports(t) {
 		if strings.HasPrefix(pkg, "bench") {
 			for _, i := range imports {
-				if own, ok := strings.CutPrefix(i, module); ok && own != testPort {
+				if own, ok := strings.CutPrefix(i, module); ok {
 					require.True(t, strings.HasPrefix(own, "bench"), "%s imports %s", pkg, i)
 				}
 			}

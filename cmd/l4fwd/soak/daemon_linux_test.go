@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/l4fwd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/bench/testport"
 )
 
 // soakDaemon is one instance: a process, and after a drain another one at the same addresses.

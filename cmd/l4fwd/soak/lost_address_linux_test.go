@@ -21,8 +21,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/l4fwd/l4fwd/bench/testport"
 	"github.com/l4fwd/l4fwd/eip/sim"
-	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 // lostBudget is keepalive.user_timeout of the daemon, and what its keepalives take.

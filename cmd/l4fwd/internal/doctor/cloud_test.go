@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
+	"github.com/l4fwd/l4fwd/bench/testport"
 	"github.com/l4fwd/l4fwd/eip/sim"
-	"github.com/l4fwd/l4fwd/internal/testport"
 )
 
 const pool = "tag:l4fwd-pool=aoai"

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
-	"github.com/l4fwd/l4fwd/internal/testport"
+	"github.com/l4fwd/l4fwd/bench/testport"
 )
 
 // withDaemon runs the daemon in front of a stand-in, or of nothing, and asks the doctor with the daemon's own flags.
