@@ -42,12 +42,49 @@ func TestTheSecondScrapeIsFiveSecondsLater(t *testing.T) {
 		f := second.file(t.Context())
 		require.Equal(t, "x", string(f.text))
 		require.Equal(t, 5*time.Second, time.Since(began))
+		require.Equal(t, 5.0, f.Took)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		f = second.file(ctx)
 		require.True(t, f.Missing)
 		require.Equal(t, 6*time.Second, time.Since(began))
+		// One that is asked for later has ten seconds from then on.
+		o.Apart = time.Minute
+		all = o.daemon()
+		f = all[slices.IndexFunc(all, func(p Part) bool { return p.Name == "metrics-2.txt" })].file(t.Context())
+		require.Equal(t, "x", string(f.text))
 	})
+}
+
+// A part without a limit of its own has ten seconds.
+func TestAPartHasTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := Part{Name: "never", Get: func(ctx context.Context, _ io.Writer) error { <-ctx.Done(); return ctx.Err() }}.file(t.Context())
+		require.Equal(t, "it was not complete within 10s", f.Problem)
+		require.Equal(t, 10.0, f.Took)
+	})
+}
+
+// full takes so many writes.
+type full struct{ left int }
+
+func (w *full) Write(b []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(b), nil
+}
+
+// A disk that is full at any write of the archive, the last one included, makes an error of it.
+func TestAnArchiveThatIsCutIsAnError(t *testing.T) {
+	m := Manifest{Host: "here", Files: []File{{Name: "a", text: []byte("text")}}}
+	w := &full{left: 1000}
+	require.NoError(t, m.write(w))
+	writes := 1000 - w.left
+	require.Greater(t, writes, 1)
+	for n := range writes {
+		require.EqualError(t, m.write(&full{left: n}), "no space left", "after %d of %d writes", n, writes)
+	}
 }
 
 // What is written beyond the limit is an error, and so is everything after the text was taken.
