@@ -74,3 +74,15 @@ func TestAnIntervalWithoutConnectsHasNoQuantile(t *testing.T) {
 	before.connect = nil
 	require.InDelta(t, 0.005+0.005*5/9, *pointOf(&before, &now).ConnectP50, 1e-6)
 }
+
+// The first byte has quantiles of its own.
+func TestQuantilesOfTheFirstByte(t *testing.T) {
+	st := figures(1000)
+	st.FirstByte, st.Connect = st.Connect, nil
+	before, now := momentOf(new(figures(0))), momentOf(&st)
+	now.at = before.at.Add(sampleInterval)
+	p := pointOf(&before, &now)
+	require.InDelta(t, 0.005+0.005*5/9, *p.FirstByteP50, 1e-6)
+	require.InDelta(t, 0.01+0.09*0.9, *p.FirstByteP99, 1e-6)
+	require.Nil(t, p.ConnectP50)
+}
