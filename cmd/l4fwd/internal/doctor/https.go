@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,15 +65,18 @@ func show(s *Step, t Target, flags string) string {
 
 // message is what an answer says in its error, on one line.
 func message(body string) string {
-	_, text, ok := strings.Cut(body, `"message":`)
+	_, rest, ok := strings.Cut(body, `"message":`)
 	if !ok {
 		return ""
 	}
-	_, text, _ = strings.Cut(text, `"`)
-	text, _, _ = strings.Cut(text, `"`)
-	const most = 160
-	if len(text) > most {
-		text = text[:most] + "…"
+	var text string
+	if json.NewDecoder(strings.NewReader(rest)).Decode(&text) != nil { // it is cut short, or no JSON
+		_, text, _ = strings.Cut(rest, `"`)
+		text, _, _ = strings.Cut(text, `"`)
+	}
+	const most = 160 // characters
+	if letters := []rune(text); len(letters) > most {
+		text = string(letters[:most]) + "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

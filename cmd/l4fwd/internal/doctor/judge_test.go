@@ -122,6 +122,8 @@ func TestTheMessageOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`{"error":{"code":"403","message": "No."}}`: "No.", `{"message":"a` + "\n\t\x7f" + `b"}`: "a   b", `{"error":"No."}`: "", `{"message":`: "",
+		`{"message": "The model \"x\" is\nunknown.", "code": "y"}`: `The model "x" is unknown.`, `{"message":"cut sho`: "cut sho",
+		`{"message":"` + strings.Repeat("é", 161) + `"}`: strings.Repeat("é", 160) + "…",
 		`{"message":"` + strings.Repeat("x", 160) + `"}`: strings.Repeat("x", 160), `{"message":"` + strings.Repeat("x", 161) + `"}`: strings.Repeat("x", 160) + "…",
 	} {
 		require.Equal(t, want, message(body))
