@@ -118,14 +118,15 @@ func secure(t *testing.T, f func(c net.Conn, head string)) probe.HTTPRequest {
 
 // The request is small, names the host, and carries no credential.
 func TestTheRequest(t *testing.T) {
-	var got string
+	var got, protocol string
 	q := secure(t, func(c net.Conn, head string) {
-		got = head
+		got, protocol = head, c.(*tls.Conn).ConnectionState().NegotiatedProtocol
 		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
 	})
 	r, err := probe.HTTPS(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, 204, r.Status)
+	require.Equal(t, "http/1.1", protocol, "servers that refuse a client without ALPN are asked, too")
 	require.Equal(t, "GET /check?x=1 HTTP/1.1\r\nHost: one.example\r\nUser-Agent: l4fwd\r\nAccept: */*\r\nConnection: close\r\n\r\n", got)
 
 	q.ServerName = "::1"
