@@ -157,3 +157,27 @@ func TestAnAddressThatIsNotThereCannotBeEjected(t *testing.T) {
 	_, err = s.Eject(addrs("127.0.0.1:1")[0], 0)
 	require.NoError(t, err, "nothing is locked")
 }
+
+// The timer of an ejection outlives the set that a reload replaces, and not the one that serves last.
+func TestCloseStopsTheTimersOfEjections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		two := addrs("127.0.0.1:1", "127.0.0.2:1")
+		s := NewSet(Options{})
+		s.Update(two, nil)
+		_, err := s.Eject(two[0], time.Hour)
+		require.NoError(t, err)
+		_, err = s.Eject(two[1], 0)
+		require.NoError(t, err)
+		require.Nil(t, s.manual.out[two[1]].end, "nothing ends it")
+		failed := NewSet(Options{Before: s}) // a reload that fails
+		failed.Update(two, nil)
+		failed.Close()
+		next := NewSet(Options{Before: s})
+		next.Update(two, nil)
+		next.Succeed(true)
+		timer := s.manual.out[two[0]].end
+		require.True(t, timer.Reset(time.Hour), "it runs")
+		next.Close()
+		require.False(t, timer.Stop(), "it was stopped")
+	})
+}
