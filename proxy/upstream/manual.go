@@ -47,14 +47,14 @@ func (m *manual) all() map[netip.AddrPort]int64 {
 	return all
 }
 
-// note notes until when an address is out; 0: it is not any more. Nothing ends it yet. Ejections that are over are forgotten, and so is
+// note notes until when an address is out; 0: it is not any more. Nothing ends it yet. Ejections that are over and that nothing ends are forgotten, and so is
 // the one that the address had before.
 func (m *manual) note(ap netip.AddrPort, until int64) {
 	now := stamp(time.Now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for old, e := range m.out {
-		if old == ap || e.until <= now {
+		if old == ap || e.end == nil && e.until <= now {
 			e.stop()
 			delete(m.out, old)
 		}
@@ -79,15 +79,15 @@ func (e ejection) stop() {
 }
 
 // endInTime has an ejection with an end end then, in the set that serves then. One that is over, since it came from the process before,
-// ends at once. It does nothing for an ejection that has its timer, or is not noted any more.
-func (m *manual) endInTime(ap netip.AddrPort, until int64) {
+// ends at once. It does nothing for an ejection that has its timer, and for an address that is not out.
+func (m *manual) endInTime(ap netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, noted := m.out[ap]
-	if !noted || e.until != until || until == forGood || e.end != nil {
+	e, out := m.out[ap]
+	if !out || e.until == forGood || e.end != nil {
 		return
 	}
-	e.end = time.AfterFunc(time.Duration(until-stamp(time.Now())), func() { m.serving().manualOver(ap, until) })
+	e.end = time.AfterFunc(time.Duration(e.until-stamp(time.Now())), func() { m.serving().manualOver(ap, e.until) })
 	m.out[ap] = e
 }
 
@@ -121,8 +121,7 @@ func (m *manual) close(s *Set) {
 func (m *manual) forget(ap netip.AddrPort, until int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, noted := m.out[ap]
-	if !noted || e.until != until {
+	if m.out[ap].until != until {
 		return false
 	}
 	delete(m.out, ap)
@@ -156,7 +155,7 @@ func (s *Set) Eject(ap netip.AddrPort, d time.Duration) (others int, err error) 
 	s.endEjections(now) // another address that attempts have ejected is better than none
 	c := s.change(a, StateManual, why, now)
 	if !s.closed {
-		s.manual.endInTime(ap, until)
+		s.manual.endInTime(ap)
 	}
 	s.mu.Unlock()
 	s.notify(c)

@@ -169,14 +169,18 @@ func TestCloseStopsTheTimersOfEjections(t *testing.T) {
 		_, err = s.Eject(two[1], 0)
 		require.NoError(t, err)
 		require.Nil(t, s.manual.out[two[1]].end, "nothing ends it")
+		timer := s.manual.out[two[0]].end
+		require.NotNil(t, timer)
 		failed := NewSet(Options{Before: s}) // a reload that fails
 		failed.Update(two, nil)
 		failed.Close()
 		next := NewSet(Options{Before: s})
 		next.Update(two, nil)
 		next.Succeed(true)
-		timer := s.manual.out[two[0]].end
+		require.Same(t, timer, s.manual.out[two[0]].end)
 		require.True(t, timer.Reset(time.Hour), "it runs")
+		s.manualOver(two[0], forGood) // the timer of an ejection that was replaced meanwhile
+		require.False(t, next.Addresses()[0].Usable(time.Now()))
 		next.Close()
 		require.False(t, timer.Stop(), "it was stopped")
 	})

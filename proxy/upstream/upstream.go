@@ -168,8 +168,8 @@ func (s *Set) newAddress(ap netip.AddrPort) *Address {
 func (s *Set) joined(a *Address) {
 	a.keep()
 	a.leftAt = time.Time{}
-	if until := a.manual.Load(); until != 0 && !s.closed {
-		s.manual.endInTime(a.Addr, until)
+	if !s.closed {
+		s.manual.endInTime(a.Addr)
 	}
 	if a.stop == nil && !a.inherited && s.opts.Check.Probe != nil && !s.closed {
 		var ctx context.Context
