@@ -129,8 +129,10 @@ func TestTLSWithWhatIsNoTLSServer(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
-	_, err := probe.TLS(t.Context(), probe.TLSRequest{Addr: closedPort(t), ServerName: "www.example.com"})
+	nobody := closedPort(t)
+	r, err := probe.TLS(t.Context(), probe.TLSRequest{Addr: nobody, ServerName: "www.example.com"})
 	require.EqualError(t, err, "connect: connection refused")
+	require.Equal(t, nobody, r.TCP.Remote, "how far it came is shown")
 }
 
 func TestWhatComesFirst(t *testing.T) {
