@@ -111,6 +111,7 @@ func (d *daemon) takeOver() error {
 	}
 	d.tookOver(heir)
 	d.recall(&heir.final)
+	d.from.RemoveUnused()
 	d.from.Close()
 	return nil
 }

@@ -39,6 +39,8 @@ func newUpgrade() *cobra.Command {
 			}
 			out, err := c.Upgrade()
 			switch {
+			case errors.Is(err, admin.ErrNoDaemon):
+				return unanswered(fmt.Errorf("%w; where the admin port is off, or has another address in the file now, send the daemon SIGUSR2", err))
 			case err != nil:
 				return unanswered(err)
 			case !out.Taken:

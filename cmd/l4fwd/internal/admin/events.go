@@ -33,13 +33,14 @@ const (
 
 // EventKinds lists the values of Event.Kind.
 func EventKinds() []string {
-	return []string{"start", "reload", "address", "drain", "eip", "lifecycle", "operator"}
+	return []string{"start", "reload", "address", "drain", "eip", "lifecycle", "operator", "upgrade"}
 }
 
 // kinds is which log messages are events, beside those that kindOf knows by their beginning.
 var kinds = map[string]string{
 	"started": "start", "reloaded": "reload", "reload failed: nothing was changed": "reload",
 	"an upstream address is out": "address", "an upstream address is used again": "address",
+	"took over": "upgrade", "the upgrade failed: this process goes on": "upgrade", "no upgrade was begun": "upgrade",
 	"draining": "drain", "drained": "drain", "drain requested": "operator",
 	MsgClosed: "operator", MsgEjected: "operator", MsgRestored: "operator", MsgLevel: "operator",
 }

@@ -114,7 +114,7 @@ func (c *child) failed(cause error) error {
 	case !handoff.Ended(cause):
 		return fmt.Errorf("the new process (pid %d) was ended: %w", c.pid(), cause)
 	case byItself:
-		return fmt.Errorf("the new process (pid %d) ended before it had taken over: %s; its last lines in the log may say why", c.pid(), c.cmd.ProcessState)
+		return fmt.Errorf("the new process (pid %d) ended before it had taken over: %s; its last lines in the log may say why, and if there are none: is the file at %s l4fwd?", c.pid(), c.cmd.ProcessState, program)
 	}
 	return fmt.Errorf("the new process (pid %d) closed the channel and was ended", c.pid())
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -83,4 +84,33 @@ func TestAnUpgradeWithASocketThatDoesNotListenIsRefused(t *testing.T) {
 	require.EqualError(t, err, `the new process refuses: take over from the running process: the socket of relay "in": it does not listen`)
 	require.Error(t, <-done)
 	s.Close()
+}
+
+// A Unix socket that the configuration does not have any more is removed once the upgrade cannot fail any more, and no other one is.
+func TestAUnixSocketWithoutAPlaceIsRemoved(t *testing.T) {
+	var sockets []handoff.Socket
+	paths := map[string]string{}
+	for _, name := range []string{"kept", "gone"} {
+		paths[name] = filepath.Join(t.TempDir(), name)
+		l, err := net.Listen("unix", paths[name])
+		require.NoError(t, err)
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		f, err := l.(*net.UnixListener).File()
+		require.NoError(t, err)
+		fd, err := syscall.Dup(int(f.Fd()))
+		require.NoError(t, err)
+		f.Close()
+		l.Close()
+		sockets = append(sockets, PortSocket(handoff.UseAdmin, "unix", paths[name], fd))
+	}
+	s := &Successor{state: &handoff.State{Sockets: sockets}, given: make([]bool, len(sockets))}
+	l, err := s.Listener(handoff.UseAdmin, "unix", paths["kept"])
+	require.NoError(t, err)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	defer l.Close()
+	s.closeRest()
+	require.FileExists(t, paths["gone"], "the old process may go on yet")
+	s.RemoveUnused()
+	require.NoFileExists(t, paths["gone"])
+	require.FileExists(t, paths["kept"])
 }

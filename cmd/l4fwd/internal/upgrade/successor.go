@@ -22,6 +22,7 @@ type Successor struct {
 	state  *handoff.State
 	jump   time.Duration // of the clock since state was written
 	given  []bool        // by socket: it has an owner
+	unused []string      // paths of Unix sockets that nobody has asked for
 	lost   error         // late: what could not be taken over
 }
 
@@ -255,6 +256,15 @@ func (s *Successor) Close() {
 	}
 }
 
+// RemoveUnused removes the Unix sockets of the old process that have no place in the configuration any more: nobody accepts there. It is
+// called once everything is this process's.
+func (s *Successor) RemoveUnused() {
+	for _, path := range s.unused {
+		_ = os.Remove(path) // whoever finds it is refused, which is as clear
+	}
+	s.unused = nil
+}
+
 // orphaned is nil if an error means that the old process has died: nobody else owns what it handed over.
 func (s *Successor) orphaned(err error) error {
 	switch {
@@ -281,9 +291,13 @@ func (s *Successor) alone() bool {
 // listener is not in the configuration any more.
 func (s *Successor) closeRest() {
 	for i, socket := range s.state.Sockets {
-		if !s.given[i] {
-			s.given[i] = true
-			_ = syscall.Close(socket.FD)
+		if s.given[i] {
+			continue
+		}
+		s.given[i] = true
+		_ = syscall.Close(socket.FD)
+		if path, unix := strings.CutPrefix(socket.Name, listenerName("unix", "")); unix && socket.Use != handoff.UseRelay {
+			s.unused = append(s.unused, path)
 		}
 	}
 }
