@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/l4fwd/l4fwd/bench/standin"
+	"github.com/l4fwd/l4fwd/bench/testport"
 	"github.com/l4fwd/l4fwd/health/probe"
 )
 
@@ -49,10 +50,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 // closedPort is an address at which nobody listens.
 func closedPort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	return ln.Addr().(*net.TCPAddr).AddrPort()
+	return netip.MustParseAddrPort(testport.Free(t))
 }
 
 func startStandin(t *testing.T, o standin.Options) *standin.Server {

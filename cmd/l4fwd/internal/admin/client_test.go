@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"github.com/l4fwd/l4fwd/bench/testport"
 )
 
 // serving runs a handler on a listener until the test ends.
@@ -51,9 +53,7 @@ func TestAClientSpeaksToItsDaemon(t *testing.T) {
 }
 
 func TestWithoutADaemonTheErrorSaysWhatToDo(t *testing.T) {
-	gone := listen(t, "tcp", "127.0.0.1:0").(*net.TCPListener)
-	address := gone.Addr().String()
-	require.NoError(t, gone.Close())
+	address := testport.Free(t)
 	_, _, err := NewClient("status", "tcp", address).State()
 	require.ErrorIs(t, err, ErrNoDaemon)
 	require.EqualError(t, err, "no daemon answers on "+address+": connection refused; is it running, and with this admin.address? Name another one with --admin")
