@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -27,6 +29,9 @@ type shape struct {
 	uncommented int
 	code, tests int // lines
 	longestFile int
+
+	linked  map[string]bool // directories of the packages that the program is made of
+	support int             // lines of code in other directories: simulators and browsers of tests
 
 	readmeLines, readmeWidth int
 
@@ -46,6 +51,9 @@ func readFiles() (*shape, error) {
 		return nil, err
 	}
 	s := &shape{}
+	if s.linked, err = linked(); err != nil {
+		return nil, err
+	}
 	for _, path := range paths {
 		if !isProduct(path) {
 			continue
@@ -65,6 +73,19 @@ func readFiles() (*shape, error) {
 	return s, err
 }
 
+// linked returns the directories of this module's packages that the program is made of.
+func linked() (map[string]bool, error) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", "./cmd/l4fwd").Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the packages of ./cmd/l4fwd: %w", err)
+	}
+	all := map[string]bool{}
+	for _, pkg := range strings.Fields(string(out)) {
+		all[strings.TrimPrefix(pkg, "github.com/l4fwd/l4fwd/")] = true
+	}
+	return all, nil
+}
+
 // file counts one file of product code or of its tests.
 func (s *shape) file(path string, text []byte) error {
 	lines := bytes.Count(text, []byte("\n"))
@@ -73,6 +94,9 @@ func (s *shape) file(path string, text []byte) error {
 		return nil
 	}
 	s.code += lines
+	if !s.linked[filepath.Dir(path)] {
+		s.support += lines
+	}
 	s.longestFile = max(s.longestFile, lines)
 	if lines > maxFile {
 		s.places = append(s.places, fmt.Sprintf("%s has %d lines", path, lines))
@@ -124,6 +148,8 @@ func (s *shape) rows() []row {
 		{"function lines: median, 90 of 100, longest", fmt.Sprintf("%d / %d / %d", at(50), at(90), at(100)), "≤ 9 / 22 / 45"},
 		{"lines of the longest file", fmt.Sprint(s.longestFile), "≤ 300"},
 		{fmt.Sprintf("tests ÷ code (%d ÷ %d lines)", s.tests, s.code), fmt.Sprintf("%.2f", float64(s.tests)/float64(s.code)), "≥ 1.10"},
+		{fmt.Sprintf("the same, code that only tests import being theirs (%d ÷ %d)", s.tests+s.support, s.code-s.support),
+			fmt.Sprintf("%.2f", float64(s.tests+s.support)/float64(s.code-s.support)), "–"},
 		{"README lines", fmt.Sprint(s.readmeLines), "≤ 120"},
 		{"README width", fmt.Sprint(s.readmeWidth), "≤ 140"},
 		{fmt.Sprintf("functions without comments, of %d", len(s.functions)), fmt.Sprint(s.uncommented), "0 non-obvious"},

@@ -11,7 +11,8 @@
 //     long as that helps. Files of other systems are not looked at.
 //   - function lines: from the line of func to the line of the closing brace, both counted, of functions outside of tests.
 //   - file max: the longest file of product code, without tests.
-//   - tests ÷ code: lines of _test.go files per line of other Go files.
+//   - tests ÷ code: lines of _test.go files per line of other Go files. The row below it counts what the program is not linked of, the simulator of AWS and
+//     the browser of the page's tests, on the side of the tests.
 //   - functions without comments: of product code, methods too, without tests and without those of an obvious name: main, init,
 //     and methods that the standard library's interfaces name (String, Error, Unwrap, Len, Less, Swap, Close, Read, Write).
 //

@@ -36,7 +36,7 @@ func TestBestOrder(t *testing.T) {
 }
 
 func TestFunctionsAndFilesAreCounted(t *testing.T) {
-	s := &shape{}
+	s := &shape{linked: map[string]bool{"cmd/l4fwd": true}}
 	text := "package main\n\n// f does.\nfunc f() {\n}\n\nfunc g() {}\n\nfunc (t *T) String() string { return \"\" }\n" +
 		"func long() {\n" + strings.Repeat("\tf()\n", 50) + "}\n"
 	require.NoError(t, s.file("cmd/l4fwd/a.go", []byte(text)))
@@ -47,5 +47,6 @@ func TestFunctionsAndFilesAreCounted(t *testing.T) {
 	require.Equal(t, 2, s.uncommented, "g and long; the name of String says all")
 	require.Equal(t, 1, s.tests)
 	require.Equal(t, strings.Count(text, "\n")+1, s.code)
+	require.Equal(t, 1, s.support, "b is linked by nobody")
 	require.Contains(t, s.places, "cmd/l4fwd/a.go:10: long has 52 lines")
 }
