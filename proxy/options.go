@@ -27,6 +27,7 @@ type Options struct {
 
 	Engine         string // auto, uring, epoll or portable
 	Loops          int    // event loops; 0: one for each processor
+	Steered        bool   // see relay.Options
 	MaxConnections int    // open connections over all listeners; 0: no limit
 	PerSource      int    // open connections of a source (an IPv4 address, an IPv6 /64) to a listener; 0: no limit
 	Buffered       int64  // bytes held for peers that do not read, see relay.Tuning; 0: follows from the machine

@@ -114,7 +114,7 @@ func (s *Server) compileFirst(o Options, known saved) (fresh []*target, err erro
 // relayOptions are the options of the relay that serves o.
 func (s *Server) relayOptions(o Options) relay.Options {
 	return relay.Options{
-		Engine: o.Engine, Loops: o.Loops, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(), Adopt: s.adopting(o.Adopt),
+		Engine: o.Engine, Loops: o.Loops, Steered: o.Steered, Handler: s.policy, Listeners: s.listeners(o), Tuning: o.tuning(), Adopt: s.adopting(o.Adopt),
 	}
 }
 

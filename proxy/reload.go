@@ -12,7 +12,7 @@ import (
 const firstAnswer = 8 * time.Second
 
 // Reload puts o in place of the options in use without touching a connection: each keeps the upstream and the limits by which
-// it was accepted, also if listener or upstream are gone. Engine, Loops, DNS, Prober, Log and AccessLogger stay as they are. A
+// it was accepted, also if listener or upstream are gone. Engine, Loops, Steered, DNS, Prober, Log and AccessLogger stay as they are. A
 // listener whose address stays goes on accepting without a gap, and its FD is not looked at. An upstream of the same name
 // keeps the standing of its addresses, and the count of their connections.
 //
@@ -27,7 +27,7 @@ func (s *Server) Reload(ctx context.Context, o Options) error {
 		return errors.New("reload: the listeners are closed")
 	}
 	old := s.policy.table.Load()
-	o.Engine, o.Loops, o.DNS, o.Log, o.AccessLogger = old.opts.Engine, old.opts.Loops, old.opts.DNS, old.opts.Log, old.opts.AccessLogger
+	o.Engine, o.Loops, o.Steered, o.DNS, o.Log, o.AccessLogger = old.opts.Engine, old.opts.Loops, old.opts.Steered, old.opts.DNS, old.opts.Log, old.opts.AccessLogger
 	forget := s.counters.mark()
 	next, fresh, err := s.compile(o, old)
 	if err == nil {

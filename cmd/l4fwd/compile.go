@@ -18,7 +18,7 @@ import (
 func compile(cfg config.Config, log *zap.Logger) (proxy.Options, error) {
 	var c choices
 	o := proxy.Options{
-		Engine: string(cfg.Engine), Loops: cfg.Loops, MaxConnections: cfg.Limits.MaxConnections,
+		Engine: string(cfg.Engine), Loops: cfg.Loops, Steered: cfg.Steering == config.SteeringCPU, MaxConnections: cfg.Limits.MaxConnections,
 		PerSource: cfg.Limits.PerSource, AcceptRate: cfg.Limits.AcceptRate, Buffered: cfg.Limits.Buffered,
 		PrefaceTimeout: cfg.Timeouts.Preface, IdleTimeout: cfg.Timeouts.Idle, HalfCloseTimeout: cfg.Timeouts.HalfClose,
 		Keepalive: relay.Keepalive(cfg.Keepalive),

@@ -13,6 +13,10 @@ type Options struct {
 	Loops     int    // event loops; 0: one for each processor the process may use
 	Listeners []Listener
 	Handler   Handler
+	// Steered has each loop accept the clients whose handshake came in on its CPU: the first of those that the process may use is the
+	// first loop's, and so on in turn. It is SO_INCOMING_CPU of socket(7), which the kernel heeds among sockets of one port from 6.2 on. The portable
+	// engine, and sockets that several loops share, know nothing of it.
+	Steered bool
 	// Adopt, if it is not nil, has the relay take over from that of another process. It starts frozen then, see Relay.Adopted, and
 	// Handler must be a Mover.
 	Adopt *Adoption

@@ -18,6 +18,15 @@ const (
 	EnginePortable Engine = "portable"
 )
 
+// Steering says which loop accepts a client.
+type Steering string
+
+// The choices of steering.
+const (
+	SteeringOff Steering = "off"
+	SteeringCPU Steering = "cpu"
+)
+
 // ReloadMode says what loads the file again besides SIGHUP.
 type ReloadMode string
 

@@ -16,6 +16,7 @@ type Config struct {
 	Listen   []ListenAddr // stands for Listeners; nil once loaded
 	Loops    int          // event loops; 0: one for each processor
 	Engine   Engine
+	Steering Steering
 	Warm     int // stands for Upstreams[0].Warm.Connections; 0 once loaded
 	Reload   ReloadMode
 
@@ -48,6 +49,11 @@ func (c *Config) keys() []*key {
 			"How connections are served. auto takes the fastest that the kernel and the sandbox allow.",
 			EngineAuto, EngineUring, EngineEpoll, EnginePortable).withFlag("engine", "NAME").fixed().
 			note("The engine and the reason for it are logged at start and shown by `l4fwd status`."),
+		choice("steering", &c.Steering, SteeringOff,
+			"off: the kernel spreads clients over the loops by chance. cpu: a client is accepted by the loop of the CPU that received its handshake.",
+			SteeringOff, SteeringCPU).fixed().
+			note("`cpu` sets `SO_INCOMING_CPU` on the listening sockets, which Linux heeds from 6.2 on. It pays where the NIC spreads packets over as many CPUs as there are loops; " +
+				"where all come in on one CPU, one loop works alone: measure before you use it ([performance](design/performance.md)). Sockets that systemd hands over are not steered."),
 		number("warm", &c.Warm, 0, 0, maxWarm,
 			"Connections to the one upstream that are kept ready for clients; short for its `warm.connections`.").
 			withFlag("warm", "N").shorthand(),

@@ -162,7 +162,7 @@ func TestContractDefaults(t *testing.T) {
 	l, said := try(t, "--upstream", "example.com:443")
 	require.Empty(t, said)
 	require.Equal(t, Config{
-		Engine: "auto", Reload: "off",
+		Engine: "auto", Steering: "off", Reload: "off",
 		Listeners: []Listener{{Name: ":443", Address: listen(":443"), Upstream: "example.com", AcceptProxy: "off"}},
 		Upstreams: []Upstream{upstreamWithDefaults("example.com", "example.com:443")},
 		Timeouts:  Timeouts{5 * time.Second, time.Hour, 5 * time.Minute},

@@ -31,7 +31,7 @@ func TestTheReferenceHasEveryKeyAndShortCells(t *testing.T) {
 			}
 		}
 	}
-	require.Contains(t, out.String(), "`loops`, `engine`, `reload`, `dns`, `eip`, `lifecycle`, `health`, `admin`, `log.format`.\n")
+	require.Contains(t, out.String(), "`loops`, `engine`, `steering`, `reload`, `dns`, `eip`, `lifecycle`, `health`, `admin`, `log.format`.\n")
 }
 
 // The annotated file has every key with its explanation, and passes check without a word.

@@ -37,7 +37,7 @@ func loaded(t *testing.T, text string) Config {
 
 // A reload names what has changed, and keeps what takes a restart.
 func TestEachKeyChangesAloneOrTakesARestart(t *testing.T) {
-	restart := []string{"loops", "engine", "reload", "dns.", "eip.", "lifecycle.", "health.", "admin.", "log.format"}
+	restart := []string{"loops", "engine", "steering", "reload", "dns.", "eip.", "lifecycle.", "health.", "admin.", "log.format"}
 	plain, changed := variants(t)
 	require.Greater(t, len(changed), 30)
 	for path, next := range changed {

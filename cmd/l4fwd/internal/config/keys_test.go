@@ -24,6 +24,7 @@ var keyCases = []keyCase{
 	{"listen", "", ":8443", "8443", `"8443" has no colon; write :8443`},
 	{"loops", "0", "2", "1025", "1025 is out of range; write a number from 0 to 1024"},
 	{"engine", "auto", "epoll", "iouring", `"iouring" is not a choice, did you mean uring?; use one of auto, uring, epoll, portable`},
+	{"steering", "off", "cpu", "on", `"on" is not a choice; use one of off, cpu`},
 	{"warm", "0", "8", "10001", "10001 is out of range; write a number from 0 to 10000"},
 	{"reload", "off", "watch", "on", `"on" is not a choice; use one of off, watch`},
 	{"listeners[].name", "", "front", "a b", `the name "a b" has a character ' '; use letters, digits and . _ - : * [ ] %, at most 253 of them`},
