@@ -2,7 +2,6 @@ package haproxy_test
 
 import (
 	"errors"
-	"io/fs"
 	"strings"
 	"testing"
 
@@ -259,22 +258,10 @@ func TestMapsAndOptionalLists(t *testing.T) {
 		sniRules("acl x req.ssl_sni -i -f m.map -M a.example", "use_backend b if x"):             {"upstream: b", ""},
 		sniRules("acl x req.ssl_sni -i -M -f tabs.map", "use_backend b if x"):                    {"sni: [a.example, d.example]\n        upstream: b", ""},
 	} {
-		o := options("x.cfg", text)
-		o.Read = func(path string) ([]byte, error) {
-			if content, ok := files[path]; ok {
-				return []byte(content), nil
-			}
-			return nil, fs.ErrNotExist
-		}
-		r, err := haproxy.Import(o)
-		require.NoError(t, err)
-		said := ""
-		for _, m := range r.Remarks {
-			said += m.String() + "\n"
-		}
-		require.Contains(t, string(r.YAML), want.has, "%s\n%s", text, said)
+		yaml, said, matters := withFiles(t, text, files)
+		require.Contains(t, yaml, want.has, "%s\n%s", text, said)
 		require.Contains(t, said, want.says, text)
-		require.Equal(t, want.says != "", r.Matters(), "%s\n%s", text, said)
+		require.Equal(t, want.says != "", matters, "%s\n%s", text, said)
 	}
 	o := options("x.cfg", sniRules("acl x req.ssl_sni -f opt@none.lst", "use_backend b if x"))
 	o.Read = func(string) ([]byte, error) { return nil, errors.New("permission denied") }
